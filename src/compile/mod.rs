@@ -1,0 +1,1 @@
+//! From a graph to a program: gradient, simplification, fusion, memory plan.

@@ -1,0 +1,132 @@
+//! Values and nodes, and the graph that they are appended to.
+
+use std::sync::Arc;
+
+use super::OpRef;
+use crate::error::Result;
+use crate::tensor::{Tensor, TensorType};
+
+/// A value of a graph: an input, a variable's content, a constant, or an output of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value(pub u32);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u32);
+
+/// Where a value comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// The `n`-th argument of the program.
+    Input(usize),
+    /// The content, at the start of the step, of the program's `n`-th variable.
+    Variable(usize),
+    Constant(Arc<Tensor>),
+    Output {
+        node: NodeId,
+        index: usize,
+    },
+}
+
+/// One application of an op.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub op: OpRef,
+    pub inputs: Vec<Value>,
+    pub outputs: Vec<Value>,
+    /// Which layer, loss or metric asked for it; shown in errors and in the profile.
+    pub scope: Arc<str>,
+}
+
+/// A directed acyclic graph in the making.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    values: Vec<(Source, TensorType)>,
+    scope: Arc<str>,
+}
+
+impl Graph {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the layer, loss or metric that the next nodes belong to.
+    pub fn set_scope(&mut self, scope: &str) {
+        if &*self.scope != scope {
+            self.scope = scope.into();
+        }
+    }
+
+    pub fn scope(&self) -> Arc<str> {
+        self.scope.clone()
+    }
+
+    pub fn input(&mut self, index: usize, ty: TensorType) -> Value {
+        self.push(Source::Input(index), ty)
+    }
+
+    pub fn variable(&mut self, index: usize, ty: TensorType) -> Value {
+        self.push(Source::Variable(index), ty)
+    }
+
+    pub fn constant(&mut self, tensor: Tensor) -> Value {
+        let ty = tensor.tensor_type();
+        self.push(Source::Constant(Arc::new(tensor)), ty)
+    }
+
+    /// Appends a node; fails with the scope's name where the inputs do not fit the op.
+    pub fn apply(&mut self, op: OpRef, inputs: &[Value]) -> Result<Vec<Value>> {
+        let types: Vec<&TensorType> = inputs.iter().map(|&input| self.ty(input)).collect();
+        let output_types = op
+            .output_types(&types)
+            .and_then(|types| types.into_iter().map(TensorType::checked).collect::<Result<Vec<_>>>())
+            .map_err(|error| error.within(&self.scope))?;
+        let node = NodeId(self.nodes.len() as u32);
+        let outputs = output_types
+            .into_iter()
+            .enumerate()
+            .map(|(index, ty)| self.push(Source::Output { node, index }, ty))
+            .collect::<Vec<_>>();
+        self.nodes.push(Node {
+            op,
+            inputs: inputs.to_vec(),
+            outputs: outputs.clone(),
+            scope: self.scope.clone(),
+        });
+        Ok(outputs)
+    }
+
+    /// [`Graph::apply`] for an op with one output.
+    pub fn apply1(&mut self, op: OpRef, inputs: &[Value]) -> Result<Value> {
+        Ok(self.apply(op, inputs)?[0])
+    }
+
+    pub fn ty(&self, value: Value) -> &TensorType {
+        &self.values[value.0 as usize].1
+    }
+
+    pub fn shape(&self, value: Value) -> &[usize] {
+        &self.ty(value).shape
+    }
+
+    pub fn source(&self, value: Value) -> &Source {
+        &self.values[value.0 as usize].0
+    }
+
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0 as usize]
+    }
+
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    pub fn value_count(&self) -> usize {
+        self.values.len()
+    }
+
+    fn push(&mut self, source: Source, ty: TensorType) -> Value {
+        self.values.push((source, ty));
+        Value(self.values.len() as u32 - 1)
+    }
+}

@@ -1,0 +1,118 @@
+//! What a running op sees: typed views of its inputs, outputs and workspace.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use ndarray::{ArrayViewD, ArrayViewMutD, IxDyn};
+
+use crate::tensor::{DType, Element, TensorType};
+
+/// A read-only input: contiguous, row-major, 64-byte aligned unless it is a variable or a constant.
+#[derive(Clone, Copy)]
+pub struct TensorView<'a> {
+    data: *const u8,
+    ty: &'a TensorType,
+}
+
+impl<'a> TensorView<'a> {
+    /// # Safety
+    /// `data` points to `ty.bytes()` initialised bytes, aligned for `ty.dtype`, readable for `'a`.
+    pub unsafe fn new(data: *const u8, ty: &'a TensorType) -> Self {
+        Self { data, ty }
+    }
+
+    pub fn tensor_type(&self) -> &'a TensorType {
+        self.ty
+    }
+
+    pub fn dtype(&self) -> DType {
+        self.ty.dtype
+    }
+
+    pub fn shape(&self) -> &'a [usize] {
+        &self.ty.shape
+    }
+
+    pub fn as_ptr(&self) -> *const u8 {
+        self.data
+    }
+
+    /// The elements in row-major order.
+    pub fn slice<T: Element>(&self) -> &'a [T] {
+        assert_eq!(self.ty.dtype, T::DTYPE, "a kernel was called with another dtype");
+        // SAFETY: `new` promises `size` initialised, aligned elements of this dtype for 'a.
+        unsafe { std::slice::from_raw_parts(self.data.cast(), self.ty.size()) }
+    }
+
+    pub fn array<T: Element>(&self) -> ArrayViewD<'a, T> {
+        ArrayViewD::from_shape(IxDyn(&self.ty.shape), self.slice())
+            .expect("a contiguous slice has its own shape")
+    }
+}
+
+/// A writable output: contiguous, row-major, not cleared.
+pub struct TensorViewMut<'a> {
+    data: *mut u8,
+    ty: &'a TensorType,
+    exclusive: PhantomData<&'a mut u8>,
+}
+
+impl<'a> TensorViewMut<'a> {
+    /// # Safety
+    /// As [`TensorView::new`], and nothing else reads or writes the bytes during `'a`, except that a fused
+    /// elementwise loop may be given the same memory as input and output.
+    pub unsafe fn new(data: *mut u8, ty: &'a TensorType) -> Self {
+        Self { data, ty, exclusive: PhantomData }
+    }
+
+    pub fn tensor_type(&self) -> &'a TensorType {
+        self.ty
+    }
+
+    pub fn dtype(&self) -> DType {
+        self.ty.dtype
+    }
+
+    pub fn shape(&self) -> &'a [usize] {
+        &self.ty.shape
+    }
+
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.data
+    }
+
+    /// The elements in row-major order.
+    pub fn slice<T: Element>(&mut self) -> &mut [T] {
+        assert_eq!(self.ty.dtype, T::DTYPE, "a kernel was called with another dtype");
+        // SAFETY: `new` promises exclusive, aligned memory for `size` elements of this dtype; every bit
+        // pattern is a value of the element types (f32, f64, i32, u8).
+        unsafe { std::slice::from_raw_parts_mut(self.data.cast(), self.ty.size()) }
+    }
+
+    pub fn array<T: Element>(&mut self) -> ArrayViewMutD<'_, T> {
+        let shape = IxDyn(&self.ty.shape);
+        ArrayViewMutD::from_shape(shape, self.slice()).expect("a contiguous slice has its own shape")
+    }
+}
+
+/// Called by kernels that accept an epilogue, once for each finished block of output 0, which is seen as
+/// a matrix of `rows` × `columns` (the last axis); blocks cover the output exactly once, in any order, from any thread.
+pub type Epilogue<'a> = &'a (dyn Fn(Range<usize>, Range<usize>) + Sync);
+
+/// The arguments of one run of an op.
+pub struct Call<'a> {
+    pub inputs: &'a [TensorView<'a>],
+    pub outputs: &'a mut [TensorViewMut<'a>],
+    pub workspace: &'a mut [u8],
+    pub epilogue: Option<Epilogue<'a>>,
+}
+
+impl<'a> Call<'a> {
+    pub fn input<T: Element>(&self, index: usize) -> &'a [T] {
+        self.inputs[index].slice()
+    }
+
+    pub fn output<T: Element>(&mut self, index: usize) -> &mut [T] {
+        self.outputs[index].slice()
+    }
+}

@@ -1,0 +1,14 @@
+//! The graph: values, nodes, and what an op is.
+//!
+//! A [`Graph`] is only ever appended to, so the order of its nodes is a topological order. Shapes are
+//! static: every value has a [`TensorType`](crate::tensor::TensorType).
+
+mod attributes;
+mod builder;
+mod call;
+mod op;
+
+pub use attributes::{Attribute, Attributes};
+pub use builder::{Graph, Node, NodeId, Source, Value};
+pub use call::{Call, Epilogue, TensorView, TensorViewMut};
+pub use op::{Differentiated, Op, OpRef};

@@ -1,0 +1,82 @@
+//! What an op is: everything the engine knows about one kind of node, in one place.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::{Call, Graph, Value};
+use crate::error::{Error, Result};
+use crate::kernels::elementwise::Instruction;
+use crate::tensor::TensorType;
+
+pub type OpRef = Arc<dyn Op>;
+
+/// One kind of node with its attributes filled in.
+///
+/// The `Debug` form must show every attribute: two ops with the same name and the same `Debug` form compute the same
+/// thing, and common subexpressions are found by it.
+pub trait Op: Debug + Send + Sync {
+    /// The name in the registry and in `rustnet.ops`' tables.
+    fn name(&self) -> &'static str;
+
+    /// The shape rule: the types of the outputs, or why the inputs do not fit.
+    fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>>;
+
+    /// The gradient rule: one entry an input, `None` where the input has no gradient (an int, a mask).
+    /// New nodes are appended to `graph`. Only called where at least one output has a gradient.
+    fn gradient(&self, node: &Differentiated<'_>, graph: &mut Graph) -> Result<Vec<Option<Value>>> {
+        let _ = (node, graph);
+        Err(Error::Configuration(format!("{} has no gradient", self.name())))
+    }
+
+    /// Scratch memory that `run` needs, in bytes. It arrives 64-byte aligned and is not cleared.
+    fn workspace_bytes(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> usize {
+        let _ = (inputs, outputs);
+        0
+    }
+
+    /// Computes the outputs. Inputs and outputs are contiguous and row-major; outputs are not cleared.
+    /// The only error left at this point is [`Error::Data`]: a value out of its domain.
+    fn run(&self, call: &mut Call<'_>) -> Result<()>;
+
+    /// The instruction that computes one element of output 0 from one element of each (broadcast) input,
+    /// for ops that are elementwise. `run` of such an op is never called: it always becomes part of a
+    /// fused loop.
+    fn instruction(&self, inputs: &[&TensorType]) -> Option<Instruction> {
+        let _ = inputs;
+        None
+    }
+
+    /// True where output 0 is input 0 under another shape: no kernel runs, the memory is shared.
+    fn is_view(&self) -> bool {
+        false
+    }
+
+    /// True where `run` calls [`Call::epilogue`] on each finished block of output 0, so that an
+    /// elementwise chain can run while the block is in cache.
+    fn accepts_epilogue(&self) -> bool {
+        false
+    }
+
+    /// Floating-point operations of one run, for the profile.
+    fn flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        let _ = inputs;
+        outputs.iter().map(|ty| ty.size() as u64).sum()
+    }
+}
+
+/// A node under differentiation.
+pub struct Differentiated<'a> {
+    pub inputs: &'a [Value],
+    pub outputs: &'a [Value],
+    /// d loss / d output, one an output; `None` where the loss does not depend on it.
+    pub doutputs: &'a [Option<Value>],
+    /// Which inputs a gradient is wanted for; the others may be left `None` without computing them.
+    pub wanted: &'a [bool],
+}
+
+impl Differentiated<'_> {
+    /// The gradient of output 0, for ops with a single differentiable output.
+    pub fn doutput(&self) -> Value {
+        self.doutputs[0].expect("gradient rules run only where an output has a gradient")
+    }
+}

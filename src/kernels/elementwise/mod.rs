@@ -1,0 +1,7 @@
+//! Elementwise arithmetic: single instructions, and tapes of them that run as one loop over cache-sized tiles.
+
+mod instruction;
+mod tape;
+
+pub use instruction::{BinaryOp, CompareOp, Instruction, LogicalOp, UnaryOp};
+pub use tape::{Access, Operand, Register, Step, Tape};

@@ -1,0 +1,3 @@
+//! Every op, one family a file.
+
+pub mod registry;

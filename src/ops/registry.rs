@@ -1,0 +1,24 @@
+//! The table of all ops by name: the one list that a new op is added to.
+
+use crate::error::{Error, Result};
+use crate::graph::{Attributes, OpRef};
+
+/// How the op of one name is made from its attributes.
+pub struct Entry {
+    pub name: &'static str,
+    pub build: fn(&Attributes) -> Result<OpRef>,
+}
+
+/// One slice for each family.
+const FAMILIES: &[&[Entry]] = &[];
+
+pub fn build(name: &str, attributes: &Attributes) -> Result<OpRef> {
+    match entries().find(|entry| entry.name == name) {
+        Some(entry) => (entry.build)(attributes).map_err(|error| error.within(name)),
+        None => Err(Error::Configuration(format!("expected the name of an op. Received: {name:?}"))),
+    }
+}
+
+pub fn entries() -> impl Iterator<Item = &'static Entry> {
+    FAMILIES.iter().flat_map(|family| family.iter())
+}

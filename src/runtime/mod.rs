@@ -1,0 +1,1 @@
+//! What runs: variables, arenas, the compiled program and the batch feed.
