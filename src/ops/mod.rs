@@ -1,3 +1,5 @@
 //! Every op, one family a file.
 
 pub mod registry;
+#[cfg(test)]
+pub mod testing;
