@@ -1,0 +1,84 @@
+//! Strided views of matrices: the operands and the result of a product.
+
+use std::marker::PhantomData;
+
+use crate::kernels::Real;
+
+/// A read-only matrix: element (i, j) is `data[i * row_stride + j * column_stride]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a, T> {
+    pub data: &'a [T],
+    pub rows: usize,
+    pub columns: usize,
+    pub row_stride: usize,
+    pub column_stride: usize,
+}
+
+impl<'a, T: Real> Matrix<'a, T> {
+    /// Contiguous rows, one after the other.
+    pub fn row_major(data: &'a [T], rows: usize, columns: usize) -> Self {
+        Self::strided(data, rows, columns, columns)
+    }
+
+    /// Contiguous rows, `row_stride` elements apart.
+    pub fn strided(data: &'a [T], rows: usize, columns: usize, row_stride: usize) -> Self {
+        let matrix = Self { data, rows, columns, row_stride, column_stride: 1 };
+        matrix.check();
+        matrix
+    }
+
+    /// The same elements, rows and columns exchanged.
+    pub fn transposed(self) -> Self {
+        Self {
+            data: self.data,
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+        }
+    }
+
+    /// Every element lies inside `data`: what the unchecked loads of the kernels rely on.
+    pub(super) fn check(&self) {
+        if self.rows > 0 && self.columns > 0 {
+            let last = (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride;
+            assert!(last < self.data.len(), "a matrix reaches beyond its data");
+        }
+    }
+}
+
+/// The result: contiguous rows, `row_stride` elements apart.
+///
+/// It holds a pointer and not a slice, because the epilogue reads and writes the finished blocks through a pointer of
+/// its own while the product is still being computed.
+#[derive(Debug)]
+pub struct MatrixMut<'a, T> {
+    pub(super) data: *mut T,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) row_stride: usize,
+    exclusive: PhantomData<&'a mut [T]>,
+}
+
+impl<'a, T: Real> MatrixMut<'a, T> {
+    /// Contiguous rows, one after the other.
+    pub fn row_major(data: &'a mut [T], rows: usize, columns: usize) -> Self {
+        Self::strided(data, rows, columns, columns)
+    }
+
+    /// Contiguous rows, `row_stride` elements apart.
+    pub fn strided(data: &'a mut [T], rows: usize, columns: usize, row_stride: usize) -> Self {
+        assert!(columns <= row_stride || rows <= 1, "the rows of a result may not overlap");
+        if rows > 0 && columns > 0 {
+            assert!((rows - 1) * row_stride + columns <= data.len(), "a matrix reaches beyond its data");
+        }
+        Self { data: data.as_mut_ptr(), rows, columns, row_stride, exclusive: PhantomData }
+    }
+
+    /// # Safety
+    /// `data` points to the rows, `row_stride` elements apart, of `columns` elements each, which nothing else reads or
+    /// writes during `'a`, except the epilogue in the block that it is called with.
+    pub unsafe fn from_raw(data: *mut T, rows: usize, columns: usize, row_stride: usize) -> Self {
+        Self { data, rows, columns, row_stride, exclusive: PhantomData }
+    }
+}

@@ -1,0 +1,74 @@
+//! Which vector instructions the machine has. Kernels are compiled for each of them and chosen at run time.
+
+use std::sync::OnceLock;
+
+/// A set of vector instructions, from the least to the most capable on each architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Isa {
+    /// What the compiler's baseline target has.
+    Portable,
+    /// x86-64 with AVX2 and FMA: 8 f32 a vector.
+    Avx2,
+    /// x86-64 with AVX-512 F, VL, DQ and BW: 16 f32 a vector.
+    Avx512,
+    /// AArch64: 4 f32 a vector.
+    Neon,
+}
+
+impl Isa {
+    /// Every instruction set that this machine can run, `Portable` first.
+    pub fn available() -> impl Iterator<Item = Isa> {
+        [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Neon].into_iter().filter(|isa| isa.is_available())
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Isa::Portable => "portable",
+            Isa::Avx2 => "avx2",
+            Isa::Avx512 => "avx512",
+            Isa::Neon => "neon",
+        }
+    }
+
+    pub fn is_available(self) -> bool {
+        match self {
+            Isa::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => {
+                Isa::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512bw")
+            }
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => true,
+            #[allow(unreachable_patterns)]
+            _ => false,
+        }
+    }
+}
+
+/// The instruction set that kernels use: the best one available, or the one that the environment variable
+/// `RUSTNET_ISA` names (`portable`, `avx2`, `avx512` or `neon`) if the machine has it. Read once.
+pub fn isa() -> Isa {
+    static ISA: OnceLock<Isa> = OnceLock::new();
+    *ISA.get_or_init(|| {
+        let wanted = std::env::var("RUSTNET_ISA").ok();
+        let named = Isa::available().find(|isa| Some(isa.name()) == wanted.as_deref());
+        named.unwrap_or_else(|| Isa::available().last().unwrap_or(Isa::Portable))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_instruction_set_in_use_is_one_that_the_machine_has() {
+        assert!(isa().is_available());
+        assert_eq!(Isa::available().next(), Some(Isa::Portable));
+    }
+}
