@@ -134,6 +134,49 @@ macro_rules! with_array {
     };
 }
 
+/// Runs `$body` with the type `$T` standing for the storage of `$dtype`.
+#[macro_export]
+macro_rules! with_dtype {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            $crate::tensor::DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            $crate::tensor::DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            $crate::tensor::DType::I32 => {
+                type $T = i32;
+                $body
+            }
+            $crate::tensor::DType::Bool => {
+                type $T = u8;
+                $body
+            }
+        }
+    };
+}
+
+/// [`with_dtype`] for ops whose shape rule lets only floats pass.
+#[macro_export]
+macro_rules! with_float {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            $crate::tensor::DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            $crate::tensor::DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            other => unreachable!("the shape rule lets no {} pass", other.name()),
+        }
+    };
+}
+
 impl Tensor {
     pub fn zeros(ty: &TensorType) -> Self {
         let shape = IxDyn(&ty.shape);
