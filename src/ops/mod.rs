@@ -1,6 +1,7 @@
 //! Every op, one family a file.
 
 pub mod check;
+pub mod matmul;
 pub mod reduce;
 pub mod registry;
 pub mod shape;

@@ -10,7 +10,12 @@ pub struct Entry {
 }
 
 /// One slice for each family.
-const FAMILIES: &[&[Entry]] = &[super::reduce::OPS, super::shape::OPS];
+#[rustfmt::skip]
+const FAMILIES: &[&[Entry]] = &[
+    super::matmul::OPS,
+    super::reduce::OPS,
+    super::shape::OPS,
+];
 
 pub fn build(name: &str, attributes: &Attributes) -> Result<OpRef> {
     match entries().find(|entry| entry.name == name) {

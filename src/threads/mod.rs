@@ -1,5 +1,9 @@
 //! The pool that kernels split their work over.
 
+mod disjoint;
+
+pub use disjoint::DisjointMut;
+
 /// Calls `body(part)` for every `part` in `0..parts`, on one or several threads, and returns when all are done.
 ///
 /// The number of parts must depend on shapes only, and each part must write memory of its own: then results are the

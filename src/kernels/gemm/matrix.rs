@@ -81,4 +81,20 @@ impl<'a, T: Real> MatrixMut<'a, T> {
     pub unsafe fn from_raw(data: *mut T, rows: usize, columns: usize, row_stride: usize) -> Self {
         Self { data, rows, columns, row_stride, exclusive: PhantomData }
     }
+
+    /// The rows `first..first + rows`.
+    ///
+    /// # Safety
+    /// Blocks that are in use at the same time do not overlap.
+    pub(super) unsafe fn block(&self, first: usize, rows: usize) -> MatrixMut<'_, T> {
+        debug_assert!(first + rows <= self.rows);
+        // SAFETY: the rows lie within this matrix.
+        let data = unsafe { self.data.add(first * self.row_stride) };
+        MatrixMut { data, rows, columns: self.columns, row_stride: self.row_stride, exclusive: PhantomData }
+    }
 }
+
+// SAFETY: the pointer stands for an exclusive borrow of plain numbers; kernels write disjoint blocks from each thread.
+unsafe impl<T: Real> Sync for MatrixMut<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Real> Send for MatrixMut<'_, T> {}

@@ -5,8 +5,10 @@
 
 mod matrix;
 pub mod reference;
+mod stack;
 
 pub use matrix::{Matrix, MatrixMut};
+pub use stack::{gemm_stack, gemm_stack_workspace};
 
 use crate::graph::Epilogue;
 use crate::kernels::Real;

@@ -1,0 +1,309 @@
+//! Matrix products of stacks of matrices: y = a·b over the last two axes, with either operand transposed.
+
+use std::sync::Arc;
+
+use super::registry::Entry;
+use crate::error::{Error, Result};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::kernels::Real;
+use crate::kernels::gemm::{Matrix, MatrixMut, gemm_stack, gemm_stack_workspace};
+use crate::tensor::{DType, TensorType};
+
+pub const OPS: &[Entry] = &[Entry { name: "matmul", build }];
+
+fn build(attributes: &Attributes) -> Result<OpRef> {
+    attributes.only(&["transpose_a", "transpose_b"])?;
+    Ok(Arc::new(MatMul {
+        transpose_a: attributes.bool("transpose_a")?,
+        transpose_b: attributes.bool("transpose_b")?,
+    }))
+}
+
+/// y (…, M, N) = a (…, M, K) · b (…, K, N); a is (…, K, M) where `transpose_a`, b is (…, N, K) where `transpose_b`.
+/// The leading axes broadcast.
+pub fn matmul(
+    graph: &mut Graph,
+    a: Value,
+    b: Value,
+    (transpose_a, transpose_b): (bool, bool),
+) -> Result<Value> {
+    graph.apply1(Arc::new(MatMul { transpose_a, transpose_b }), &[a, b])
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct MatMul {
+    transpose_a: bool,
+    transpose_b: bool,
+}
+
+impl Op for MatMul {
+    fn name(&self) -> &'static str {
+        "matmul"
+    }
+
+    fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
+        let [a, b] = inputs else {
+            return Err(Error::Configuration(format!("expected two operands. Received: {}", inputs.len())));
+        };
+        let expected = |what: String| Error::Shape(format!("expected {what}. Received: a={a}, b={b}"));
+        if a.dtype != b.dtype || !a.dtype.is_float() {
+            return Err(expected("two operands of the same floating-point dtype".into()));
+        }
+        if a.rank() < 2 || b.rank() < 2 {
+            return Err(expected("operands of rank 2 or more".into()));
+        }
+        let sizes = Sizes::new(*self, &a.shape, &b.shape);
+        if sizes.k != sizes.b_k {
+            let a_axis = if self.transpose_a { "second last" } else { "last" };
+            let b_axis = if self.transpose_b { "last" } else { "second last" };
+            return Err(expected(format!("the {a_axis} axis of a to equal the {b_axis} axis of b")));
+        }
+        let (a_batch, b_batch) = (leading(&a.shape), leading(&b.shape));
+        let rank = a_batch.len().max(b_batch.len());
+        let dim = |batch: &[usize], axis: usize| match (axis + batch.len()).checked_sub(rank) {
+            Some(own) => batch[own],
+            None => 1,
+        };
+        let mut shape = Vec::with_capacity(rank + 2);
+        for axis in 0..rank {
+            shape.push(match (dim(a_batch, axis), dim(b_batch, axis)) {
+                (1, dim) | (dim, 1) => dim,
+                (dim, other) if dim == other => dim,
+                _ => return Err(expected("leading axes that are equal or 1".into())),
+            });
+        }
+        shape.extend([sizes.m, sizes.n]);
+        Ok(vec![TensorType::new(a.dtype, shape)])
+    }
+
+    fn gradient(&self, node: &Differentiated<'_>, graph: &mut Graph) -> Result<Vec<Option<Value>>> {
+        let (a, b, dy) = (node.inputs[0], node.inputs[1], node.doutput());
+        let (ta, tb) = (self.transpose_a, self.transpose_b);
+        // da = dy·bᵀ, or its transpose b·dyᵀ; db = aᵀ·dy, or its transpose dyᵀ·a.
+        let da = match node.wanted[0] {
+            false => None,
+            true if ta => Some(matmul(graph, b, dy, (tb, true))?),
+            true => Some(matmul(graph, dy, b, (false, !tb))?),
+        };
+        let db = match node.wanted[1] {
+            false => None,
+            true if tb => Some(matmul(graph, dy, a, (true, ta))?),
+            true => Some(matmul(graph, a, dy, (!ta, false))?),
+        };
+        for (operand, gradient) in [(a, da), (b, db)] {
+            if let Some(gradient) = gradient
+                && graph.shape(operand) != graph.shape(gradient)
+            {
+                return Err(Error::Configuration(format!(
+                    "expected operands with the same leading axes where a gradient is wanted. \
+                     Received: a={}, b={}",
+                    graph.ty(a),
+                    graph.ty(b)
+                )));
+            }
+        }
+        Ok(vec![da, db])
+    }
+
+    fn workspace_bytes(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> usize {
+        let (count, sizes) = self.stack(&inputs[0].shape, &inputs[1].shape, &outputs[0].shape);
+        match inputs[0].dtype {
+            DType::F64 => gemm_stack_workspace::<f64>(count, sizes.m, sizes.k, sizes.n),
+            _ => gemm_stack_workspace::<f32>(count, sizes.m, sizes.k, sizes.n),
+        }
+    }
+
+    fn run(&self, call: &mut Call<'_>) -> Result<()> {
+        match call.inputs[0].dtype() {
+            DType::F64 => self.run_stack::<f64>(call),
+            _ => self.run_stack::<f32>(call),
+        }
+        Ok(())
+    }
+
+    fn accepts_epilogue(&self) -> bool {
+        true
+    }
+
+    fn flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        2 * (outputs[0].size() * Sizes::new(*self, &inputs[0].shape, &inputs[1].shape).k) as u64
+    }
+}
+
+/// All axes but the last two.
+fn leading(shape: &[usize]) -> &[usize] {
+    &shape[..shape.len() - 2]
+}
+
+/// One product: (m, k) · (b_k, n).
+struct Sizes {
+    m: usize,
+    k: usize,
+    b_k: usize,
+    n: usize,
+}
+
+impl Sizes {
+    fn new(op: MatMul, a: &[usize], b: &[usize]) -> Self {
+        let matrix = |shape: &[usize], transposed: bool| {
+            let (rows, columns) = (shape[shape.len() - 2], shape[shape.len() - 1]);
+            if transposed { (columns, rows) } else { (rows, columns) }
+        };
+        let (m, k) = matrix(a, op.transpose_a);
+        let (b_k, n) = matrix(b, op.transpose_b);
+        Self { m, k, b_k, n }
+    }
+}
+
+impl MatMul {
+    /// How many products there are, and their sizes.
+    fn stack(&self, a: &[usize], b: &[usize], y: &[usize]) -> (usize, Sizes) {
+        let sizes = Sizes::new(*self, a, b);
+        let count = leading(y).iter().product();
+        if !self.transpose_a && leading(b).iter().all(|&dim| dim == 1) {
+            // The rows of the whole stack follow one another and meet the same b.
+            return (1, Sizes { m: count * sizes.m, ..sizes });
+        }
+        (count, sizes)
+    }
+
+    fn run_stack<T: Real>(&self, call: &mut Call<'_>) {
+        let (a_shape, b_shape) = (call.inputs[0].shape(), call.inputs[1].shape());
+        let y_shape = call.outputs[0].shape();
+        let (count, Sizes { m, k, n, .. }) = self.stack(a_shape, b_shape, y_shape);
+        let (a, b) = (call.input::<T>(0), call.input::<T>(1));
+        let operands = |index: usize| {
+            let (a_index, b_index) = match count {
+                1 => (0, 0),
+                _ => (
+                    operand_index(index, leading(y_shape), leading(a_shape)),
+                    operand_index(index, leading(y_shape), leading(b_shape)),
+                ),
+            };
+            let (a, b) = (&a[a_index * m * k..][..m * k], &b[b_index * k * n..][..k * n]);
+            let a = match self.transpose_a {
+                true => Matrix::row_major(a, k, m).transposed(),
+                false => Matrix::row_major(a, m, k),
+            };
+            let b = match self.transpose_b {
+                true => Matrix::row_major(b, n, k).transposed(),
+                false => Matrix::row_major(b, k, n),
+            };
+            (a, b)
+        };
+        let y = MatrixMut::row_major(call.outputs[0].slice::<T>(), count * m, n);
+        gemm_stack(count, &operands, y, call.epilogue, call.workspace);
+    }
+}
+
+/// Which of an operand's matrices belongs to product `index` of the stack with leading axes `y`.
+fn operand_index(mut index: usize, y: &[usize], operand: &[usize]) -> usize {
+    let (mut own, mut step) = (0, 1);
+    for (&dim, &extent) in operand.iter().rev().zip(y.iter().rev()) {
+        if dim != 1 {
+            own += index % extent * step;
+            step *= dim;
+        }
+        index /= extent;
+    }
+    own
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Attribute;
+    use crate::ops::registry;
+    use crate::ops::testing::{check_gradient, elements, run, tensor, uniform};
+    use crate::tensor::Tensor;
+
+    fn op(transpose_a: bool, transpose_b: bool) -> OpRef {
+        let attributes = Attributes::new([
+            ("transpose_a".to_owned(), Attribute::Bool(transpose_a)),
+            ("transpose_b".to_owned(), Attribute::Bool(transpose_b)),
+        ]);
+        registry::build("matmul", &attributes).unwrap()
+    }
+
+    /// The same stack of matrices with the last two axes exchanged.
+    fn swapped(t: &Tensor) -> Tensor {
+        let Tensor::F64(array) = t else { panic!("tests use float64") };
+        let rank = array.ndim();
+        let mut swapped = array.clone();
+        swapped.swap_axes(rank - 2, rank - 1);
+        Tensor::F64(swapped.as_standard_layout().into_owned())
+    }
+
+    const LAYOUTS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
+
+    #[test]
+    fn leading_axes_broadcast() {
+        // (a, b, y): shapes of a (…, M, K), b (…, K, N), y (…, M, N)
+        let table: &[(&[usize], &[usize], &[usize])] = &[
+            (&[2, 3], &[3, 4], &[2, 4]),
+            (&[5, 2, 3], &[3, 4], &[5, 2, 4]),
+            (&[2, 3], &[5, 3, 4], &[5, 2, 4]),
+            (&[5, 2, 3], &[5, 3, 4], &[5, 2, 4]),
+            (&[6, 1, 2, 3], &[5, 3, 4], &[6, 5, 2, 4]),
+            (&[6, 5, 2, 3], &[6, 1, 3, 4], &[6, 5, 2, 4]),
+            (&[2, 0], &[0, 4], &[2, 4]),
+            (&[0, 3], &[3, 4], &[0, 4]),
+        ];
+        for &(a_shape, b_shape, y_shape) in table {
+            let (a, b) = (uniform(a_shape, 1, -1.0, 1.0), uniform(b_shape, 2, -1.0, 1.0));
+            let (Tensor::F64(left), Tensor::F64(right)) = (&a, &b) else { unreachable!() };
+            let full = |last: [usize; 2]| [leading(y_shape), &last].concat();
+            let (m, k, n) =
+                (a_shape[a_shape.len() - 2], a_shape[a_shape.len() - 1], b_shape[b_shape.len() - 1]);
+            let left = left.broadcast(full([m, k])).unwrap().as_standard_layout().into_owned();
+            let right = right.broadcast(full([k, n])).unwrap().as_standard_layout().into_owned();
+            let (left, right) = (left.as_slice().unwrap(), right.as_slice().unwrap());
+            let expected: Vec<f64> = (0..y_shape.iter().product())
+                .map(|flat| {
+                    let (index, row, column) = (flat / (m * n), flat / n % m, flat % n);
+                    (0..k)
+                        .map(|i| left[(index * m + row) * k + i] * right[(index * k + i) * n + column])
+                        .sum()
+                })
+                .collect();
+            for (ta, tb) in LAYOUTS {
+                let a = if ta { swapped(&a) } else { a.clone() };
+                let b = if tb { swapped(&b) } else { b.clone() };
+                let y = run(&op(ta, tb), &[a, b]).unwrap().remove(0);
+                assert_eq!(y.shape(), y_shape);
+                for (y, expected) in elements(&y).iter().zip(&expected) {
+                    assert!((y - expected).abs() < 1e-12, "{a_shape:?} · {b_shape:?}: {y}, not {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gradients() {
+        let table: &[(&[usize], &[usize])] = &[(&[2, 3], &[3, 4]), (&[5, 2, 3], &[5, 3, 4])];
+        for &(a, b) in table {
+            let (a, b) = (uniform(a, 3, -1.0, 1.0), uniform(b, 4, -1.0, 1.0));
+            for (ta, tb) in LAYOUTS {
+                let a = if ta { swapped(&a) } else { a.clone() };
+                let b = if tb { swapped(&b) } else { b.clone() };
+                check_gradient(&op(ta, tb), &[a, b]);
+            }
+        }
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_named() {
+        let fails = |a: &[usize], b: &[usize], tb: bool| {
+            let zeros = |shape: &[usize]| tensor(shape, |_| 0.0);
+            run(&op(false, tb), &[zeros(a), zeros(b)]).unwrap_err().to_string()
+        };
+        assert_eq!(
+            fails(&[2, 3], &[4, 5], false),
+            "expected the last axis of a to equal the second last axis of b. \
+             Received: a=float64[2, 3], b=float64[4, 5]"
+        );
+        assert!(fails(&[2, 3], &[3, 5], true).contains("the last axis of b"));
+        assert!(fails(&[2, 2, 3], &[3, 3, 5], false).contains("leading axes that are equal or 1"));
+        assert!(fails(&[3], &[3, 5], false).contains("rank 2 or more"));
+    }
+}
