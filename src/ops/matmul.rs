@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::reduce::sum_to;
 use super::registry::Entry;
+use super::shape::reshape;
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
 use crate::kernels::Real;
@@ -79,29 +81,34 @@ impl Op for MatMul {
     fn gradient(&self, node: &Differentiated<'_>, graph: &mut Graph) -> Result<Vec<Option<Value>>> {
         let (a, b, dy) = (node.inputs[0], node.inputs[1], node.doutput());
         let (ta, tb) = (self.transpose_a, self.transpose_b);
-        // da = dy·bᵀ, or its transpose b·dyᵀ; db = aᵀ·dy, or its transpose dyᵀ·a.
+        // da = dy·bᵀ, or its transpose b·dyᵀ
         let da = match node.wanted[0] {
             false => None,
-            true if ta => Some(matmul(graph, b, dy, (tb, true))?),
-            true => Some(matmul(graph, dy, b, (false, !tb))?),
+            true => {
+                let da =
+                    if ta { matmul(graph, b, dy, (tb, true))? } else { matmul(graph, dy, b, (false, !tb))? };
+                let shape = graph.shape(a).to_vec();
+                Some(sum_to(graph, da, &shape)?)
+            }
         };
+        // db = aᵀ·dy, or its transpose dyᵀ·a
         let db = match node.wanted[1] {
             false => None,
-            true if tb => Some(matmul(graph, dy, a, (true, ta))?),
-            true => Some(matmul(graph, a, dy, (!ta, false))?),
-        };
-        for (operand, gradient) in [(a, da), (b, db)] {
-            if let Some(gradient) = gradient
-                && graph.shape(operand) != graph.shape(gradient)
-            {
-                return Err(Error::Configuration(format!(
-                    "expected operands with the same leading axes where a gradient is wanted. \
-                     Received: a={}, b={}",
-                    graph.ty(a),
-                    graph.ty(b)
-                )));
+            true => {
+                let (mut left, mut right) = (a, dy);
+                let flat = !ta && meets_all_rows(graph.shape(b));
+                if flat {
+                    // The sum over the stack is the product's own sum over rows.
+                    (left, right) = (as_rows(graph, a)?, as_rows(graph, dy)?);
+                }
+                let db = match tb {
+                    true => matmul(graph, right, left, (true, ta))?,
+                    false => matmul(graph, left, right, (!ta, false))?,
+                };
+                let shape = graph.shape(b).to_vec();
+                Some(if flat { reshape(graph, db, &shape)? } else { sum_to(graph, db, &shape)? })
             }
-        }
+        };
         Ok(vec![da, db])
     }
 
@@ -135,6 +142,19 @@ fn leading(shape: &[usize]) -> &[usize] {
     &shape[..shape.len() - 2]
 }
 
+/// Whether an operand b of this shape is one matrix for the whole stack.
+fn meets_all_rows(b: &[usize]) -> bool {
+    leading(b).iter().all(|&dim| dim == 1)
+}
+
+/// (…, M, K) as (… · M, K)
+fn as_rows(graph: &mut Graph, value: Value) -> Result<Value> {
+    let shape = graph.shape(value);
+    let columns = shape[shape.len() - 1];
+    let rows = shape[..shape.len() - 1].iter().product();
+    reshape(graph, value, &[rows, columns])
+}
+
 /// One product: (m, k) · (b_k, n).
 struct Sizes {
     m: usize,
@@ -160,7 +180,7 @@ impl MatMul {
     fn stack(&self, a: &[usize], b: &[usize], y: &[usize]) -> (usize, Sizes) {
         let sizes = Sizes::new(*self, a, b);
         let count = leading(y).iter().product();
-        if !self.transpose_a && leading(b).iter().all(|&dim| dim == 1) {
+        if !self.transpose_a && meets_all_rows(b) {
             // The rows of the whole stack follow one another and meet the same b.
             return (1, Sizes { m: count * sizes.m, ..sizes });
         }
@@ -280,7 +300,14 @@ mod tests {
 
     #[test]
     fn gradients() {
-        let table: &[(&[usize], &[usize])] = &[(&[2, 3], &[3, 4]), (&[5, 2, 3], &[5, 3, 4])];
+        let table: &[(&[usize], &[usize])] = &[
+            (&[2, 3], &[3, 4]),
+            (&[5, 2, 3], &[5, 3, 4]),
+            (&[2, 2, 2, 3], &[3, 4]),
+            (&[2, 3], &[5, 3, 4]),
+            (&[2, 3], &[1, 3, 4]),
+            (&[2, 1, 2, 3], &[3, 3, 4]),
+        ];
         for &(a, b) in table {
             let (a, b) = (uniform(a, 3, -1.0, 1.0), uniform(b, 4, -1.0, 1.0));
             for (ta, tb) in LAYOUTS {
