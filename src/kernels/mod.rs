@@ -1,10 +1,12 @@
 //! The mathematics, over slices and ndarray views: no graph, no Python, no allocation inside a step.
 
+pub mod conv;
 pub mod copy;
 pub mod elementwise;
 pub mod gemm;
 pub mod number;
 pub mod parallel;
+pub mod pool;
 mod real;
 pub mod reduce;
 pub mod simd;

@@ -1,9 +1,12 @@
 //! Every op, one family a file.
 
 pub mod check;
+mod conv;
 pub mod matmul;
+mod pool;
 pub mod reduce;
 pub mod registry;
 pub mod shape;
 #[cfg(test)]
 pub mod testing;
+mod window;

@@ -10,12 +10,8 @@ pub struct Entry {
 }
 
 /// One slice for each family.
-#[rustfmt::skip]
-const FAMILIES: &[&[Entry]] = &[
-    super::matmul::OPS,
-    super::reduce::OPS,
-    super::shape::OPS,
-];
+const FAMILIES: &[&[Entry]] =
+    &[super::conv::OPS, super::matmul::OPS, super::pool::OPS, super::reduce::OPS, super::shape::OPS];
 
 pub fn build(name: &str, attributes: &Attributes) -> Result<OpRef> {
     match entries().find(|entry| entry.name == name) {

@@ -1,0 +1,82 @@
+//! What a convolution or pooling window covers: sizes, strides, padding, dilation.
+
+/// A window that slides over the two middle axes of an NHWC tensor. Every pair is (height, width).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Window {
+    pub size: [usize; 2],
+    pub strides: [usize; 2],
+    /// Rows and columns of nothing that are added before the first.
+    pub before: [usize; 2],
+    /// The same after the last.
+    pub after: [usize; 2],
+    pub dilation: [usize; 2],
+}
+
+impl Window {
+    /// How many positions the window takes along `axis` (0 height, 1 width) of an input of `length`; 0 where the
+    /// padded input is shorter than the dilated window.
+    pub fn positions(&self, axis: usize, length: usize) -> usize {
+        let covered = (self.size[axis] - 1) * self.dilation[axis] + 1;
+        match (length + self.before[axis] + self.after[axis]).checked_sub(covered) {
+            Some(room) => room / self.strides[axis] + 1,
+            None => 0,
+        }
+    }
+
+    /// The taps `first..end` along `axis` that lie inside an input of `length` when the window is at `position`.
+    pub fn taps_inside(&self, axis: usize, position: usize, length: usize) -> std::ops::Range<usize> {
+        let start = position * self.strides[axis];
+        let dilation = self.dilation[axis];
+        let first = self.before[axis].saturating_sub(start).div_ceil(dilation);
+        let end = (length + self.before[axis]).saturating_sub(start).div_ceil(dilation).min(self.size[axis]);
+        first.min(end)..end
+    }
+}
+
+/// The sizes of one convolution: x (B, H, W, C), kernel (KH, KW, C/groups, O), y (B, OH, OW, O).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Geometry {
+    pub batch: usize,
+    /// H, W.
+    pub input: [usize; 2],
+    /// C.
+    pub channels: usize,
+    /// OH, OW.
+    pub output: [usize; 2],
+    /// O.
+    pub filters: usize,
+    pub groups: usize,
+    pub window: Window,
+}
+
+impl Geometry {
+    /// KH · KW.
+    pub fn taps(&self) -> usize {
+        self.window.size[0] * self.window.size[1]
+    }
+
+    pub fn input_pixels(&self) -> usize {
+        self.batch * self.input[0] * self.input[1]
+    }
+
+    pub fn output_pixels(&self) -> usize {
+        self.batch * self.output[0] * self.output[1]
+    }
+
+    pub fn channels_per_group(&self) -> usize {
+        self.channels / self.groups
+    }
+
+    pub fn filters_per_group(&self) -> usize {
+        self.filters / self.groups
+    }
+
+    pub fn kernel_len(&self) -> usize {
+        self.taps() * self.channels_per_group() * self.filters
+    }
+
+    /// Floating-point operations of the convolution, or of either backward, padding counted as if it were data.
+    pub fn flops(&self) -> u64 {
+        2 * self.output_pixels() as u64 * self.kernel_len() as u64
+    }
+}
