@@ -1,7 +1,8 @@
 //! Copies of strided views: transposes, slices and broadcasts are all one copy with their own strides.
 
-use super::parallel::for_each_chunk;
+use super::parallel::{Disjoint, for_each_chunk, items_per_part};
 use crate::tensor::Element;
+use crate::threads::for_each_part;
 
 /// The most axes that a strided copy walks over.
 pub const MAX_RANK: usize = 32;
@@ -19,21 +20,35 @@ impl Strided {
     /// A view with the given axes: `(size, stride)` each, outermost first. Axes of size 1 and axes that continue each
     /// other in memory are merged.
     pub fn new(offset: isize, axes: impl Iterator<Item = (usize, isize)>) -> Self {
-        let mut view = Self { rank: 0, shape: [1; MAX_RANK], strides: [0; MAX_RANK], offset };
+        let mut view = Self::empty(offset);
         for (size, stride) in axes.filter(|&(size, _)| size != 1) {
-            let continues =
-                view.rank > 0 && view.strides[view.rank - 1] == stride.wrapping_mul(size as isize);
-            if continues {
-                view.shape[view.rank - 1] *= size;
-                view.strides[view.rank - 1] = stride;
+            let last = view.rank.wrapping_sub(1);
+            if view.rank > 0 && view.strides[last] == stride.wrapping_mul(size as isize) {
+                view.shape[last] *= size;
+                view.strides[last] = stride;
             } else {
-                assert!(view.rank < MAX_RANK, "shape rules keep ranks within MAX_RANK");
-                view.shape[view.rank] = size;
-                view.strides[view.rank] = stride;
-                view.rank += 1;
+                view.push(size, stride);
             }
         }
         view
+    }
+
+    /// [`Strided::new`] with every axis kept apart, so that two views of the same shape keep the same axes.
+    fn new_apart(offset: isize, axes: impl Iterator<Item = (usize, isize)>) -> Self {
+        let mut view = Self::empty(offset);
+        axes.for_each(|(size, stride)| view.push(size, stride));
+        view
+    }
+
+    fn empty(offset: isize) -> Self {
+        Self { rank: 0, shape: [1; MAX_RANK], strides: [0; MAX_RANK], offset }
+    }
+
+    fn push(&mut self, size: usize, stride: isize) {
+        assert!(self.rank < MAX_RANK, "shape rules keep ranks within MAX_RANK");
+        self.shape[self.rank] = size;
+        self.strides[self.rank] = stride;
+        self.rank += 1;
     }
 
     /// Number of elements.
@@ -73,26 +88,109 @@ pub fn copy_strided<T: Element>(output: &mut [T], input: &[T], view: &Strided) {
     }
     let innermost = view.rank.saturating_sub(1);
     let (columns, stride) = (view.shape[innermost], view.strides[innermost]);
-    let rows_per_part = super::parallel::items_per_part(output.len() / columns, columns, 1 << 15);
+    let lines_up = (0..innermost).rev().find(|&axis| view.strides[axis] == 1);
+    if let (Some(axis), true) = (lines_up, stride.abs() > 1) {
+        return copy_transposed(output, input, view, axis);
+    }
+    let rows_per_part = items_per_part(output.len() / columns, columns, PART);
     let work = output.len() as u64 / 2;
     for_each_chunk(output, rows_per_part * columns, work, &|part, chunk| {
         for (row, chunk) in chunk.chunks_mut(columns).enumerate() {
-            let start = view.row_offset(part * rows_per_part + row);
-            copy_row(chunk, input, start, stride);
+            let mut index = view.row_offset(part * rows_per_part + row);
+            match stride {
+                0 => chunk.fill(input[index as usize]),
+                1 => chunk.copy_from_slice(&input[index as usize..][..columns]),
+                _ => {
+                    for element in chunk {
+                        *element = input[index as usize];
+                        index += stride;
+                    }
+                }
+            }
         }
     });
 }
 
-fn copy_row<T: Element>(output: &mut [T], input: &[T], start: isize, stride: isize) {
-    match stride {
-        0 => output.fill(input[start as usize]),
-        1 => output.copy_from_slice(&input[start as usize..][..output.len()]),
-        _ => {
-            let mut index = start;
-            for element in output {
-                *element = input[index as usize];
-                index += stride;
+/// Elements that one part of a copy moves.
+const PART: usize = 1 << 15;
+/// The side of the square tiles of a transposition: their rows are whole cache lines on both sides.
+const TILE: usize = 16;
+
+/// [`copy_strided`] where the elements of `axis`, not those of the innermost axis, are neighbours in the input: tile
+/// by tile over these two axes.
+fn copy_transposed<T: Element>(output: &mut [T], input: &[T], view: &Strided, axis: usize) {
+    let innermost = view.rank - 1;
+    let (rows, columns) = (view.shape[axis], view.shape[innermost]);
+    let column_stride = view.strides[innermost];
+    // The other axes, with the strides of the input and of the output.
+    let others = || (0..innermost).filter(|&other| other != axis);
+    let from =
+        Strided::new_apart(view.offset, others().map(|other| (view.shape[other], view.strides[other])));
+    let output_strides = |other: usize| view.shape[other + 1..view.rank].iter().product::<usize>();
+    let to = Strided::new_apart(0, others().map(|other| (view.shape[other], output_strides(other) as isize)));
+    let row_stride = output_strides(axis);
+
+    let bands = rows.div_ceil(TILE);
+    let items = from.size() * bands;
+    let per_part = items_per_part(items, TILE * columns, PART);
+    let work = output.len() as u64;
+    let output = Disjoint::new(output);
+    for_each_part(items.div_ceil(per_part), work, &|part| {
+        for item in part * per_part..items.min((part + 1) * per_part) {
+            let (other, band) = (item / bands, item % bands * TILE);
+            let (source, target) = (from.offset(other), to.offset(other) as usize);
+            for tile in (0..columns).step_by(TILE) {
+                let width = TILE.min(columns - tile);
+                for row in band..rows.min(band + TILE) {
+                    let start = target + row * row_stride + tile;
+                    // SAFETY: every item has rows of its own.
+                    let elements = unsafe { output.range(start..start + width) };
+                    let mut index = source + row as isize + tile as isize * column_stride;
+                    for element in elements {
+                        *element = input[index as usize];
+                        index += column_stride;
+                    }
+                }
             }
         }
+    });
+}
+
+/// The elements of `view` over `output` = `input`, in row-major order; the other elements stay as they are. The view's
+/// axes are in the order of memory, so that its rows do not interleave.
+pub fn copy_into_strided<T: Element>(output: &mut [T], input: &[T], view: &Strided) {
+    if input.is_empty() {
+        return;
     }
+    let innermost = view.rank.saturating_sub(1);
+    let (columns, stride) = (view.shape[innermost], view.strides[innermost]);
+    let rows = input.len() / columns;
+    let per_part = items_per_part(rows, columns, PART);
+    let output = Disjoint::new(output);
+    for_each_part(rows.div_ceil(per_part), input.len() as u64 / 2, &|part| {
+        for row in part * per_part..rows.min((part + 1) * per_part) {
+            let source = &input[row * columns..][..columns];
+            let first = view.row_offset(row);
+            let last = first + (columns as isize - 1) * stride;
+            let start = first.min(last) as usize;
+            // SAFETY: rows of the view do not interleave.
+            let target = unsafe { output.range(start..first.max(last) as usize + 1) };
+            match stride {
+                1 => target.copy_from_slice(source),
+                _ => {
+                    let mut index = first - start as isize;
+                    for &element in source {
+                        target[index as usize] = element;
+                        index += stride;
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Fills `data` with one element.
+pub fn fill<T: Element>(data: &mut [T], element: T) {
+    let work = data.len() as u64 / 4;
+    for_each_chunk(data, PART, work, &|_, chunk| chunk.fill(element));
 }

@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn sums_drop_or_keep_their_axes() {
         let x = tensor(&[2, 3], |index| index as f64);
-        let y = &run(&sum(&[0], false), &[x.clone()]).unwrap()[0];
+        let y = &run(&sum(&[0], false), std::slice::from_ref(&x)).unwrap()[0];
         assert_eq!((y.shape(), elements(y)), (&[3][..], vec![3.0, 5.0, 7.0]));
         let y = &run(&sum(&[1], true), &[x]).unwrap()[0];
         assert_eq!((y.shape(), elements(y)), (&[2, 1][..], vec![3.0, 12.0]));
@@ -128,8 +128,8 @@ mod tests {
     fn gradients_of_sums() {
         let x = uniform(&[2, 3, 4], 1, -1.0, 1.0);
         for axes in [&[][..], &[0], &[1], &[2], &[0, 2], &[0, 1, 2]] {
-            check_gradient(&sum(axes, false), &[x.clone()]);
-            check_gradient(&sum(axes, true), &[x.clone()]);
+            check_gradient(&sum(axes, false), std::slice::from_ref(&x));
+            check_gradient(&sum(axes, true), std::slice::from_ref(&x));
         }
     }
 
