@@ -1,17 +1,32 @@
-//! The pool that kernels split their work over.
+//! The pool that kernels split their work over, and what goes with it.
+//!
+//! One pool serves the process. It starts with the first loop that is worth it, and again in a forked child.
 
+mod denormals;
 mod disjoint;
+mod pool;
+mod size;
 
+pub use denormals::FlushDenormals;
 pub use disjoint::DisjointMut;
+pub use size::{num_threads, set_num_threads};
+
+/// Loops of less work than this, in nanoseconds on one thread, stay on the calling thread: waking a parked thread and
+/// waiting for it costs a few microseconds.
+const WORTH_SHARING: u64 = 10_000;
 
 /// Calls `body(part)` for every `part` in `0..parts`, on one or several threads, and returns when all are done.
 ///
 /// The number of parts must depend on shapes only, and each part must write memory of its own: then results are the
 /// same bits for any number of threads. `work` is the estimated cost of all parts in nanoseconds on one thread; below
-/// the cost of waking a thread the caller does everything itself.
+/// the cost of waking a thread the caller does everything itself, and so it does inside a part and where another
+/// thread is using the pool. A panic in a part is passed on to the caller.
 pub fn for_each_part(parts: usize, work: u64, body: &(dyn Fn(usize) + Sync)) {
-    let _ = work;
-    for part in 0..parts {
-        body(part);
+    let threads = num_threads().min(parts);
+    if threads <= 1 || work < WORTH_SHARING || !pool::run(threads, parts, body) {
+        (0..parts).for_each(body);
     }
 }
+
+#[cfg(test)]
+mod tests;

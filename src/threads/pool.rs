@@ -1,0 +1,262 @@
+//! Worker threads that take parts of a loop from the thread that runs it.
+//!
+//! A loop is published as a new *epoch* of one atomic word. Workers that see it in time join, take parts from a
+//! counter, and leave; the caller takes parts too, closes the epoch when none is left, and waits for those that
+//! joined. A worker that the operating system does not run in time is therefore never waited for.
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::denormals::flush_on_this_thread;
+
+/// How long a worker looks for the next loop before it sleeps: longer than the gaps between the loops of a training
+/// step, and short beside a time slice.
+const SPIN: Duration = Duration::from_micros(40);
+
+/// Keeps what different threads write on different cache lines (adjacent lines are fetched in pairs).
+#[repr(align(128))]
+struct Padded<T>(T);
+
+struct Pool {
+    /// Held by the thread whose loop it is.
+    busy: Padded<AtomicBool>,
+    /// The epoch in the upper half, [`OPEN`], and the number of workers inside in the lower bits.
+    state: Padded<AtomicU64>,
+    /// The next part to be taken.
+    next: Padded<AtomicUsize>,
+    /// Written by the holder of `busy` before an epoch is opened, read by workers that joined it.
+    job: UnsafeCell<Job>,
+    /// Workers started so far. Written by the holder of `busy`.
+    workers: AtomicUsize,
+    /// The number of workers beyond which the operating system refused more. Written by the holder of `busy`.
+    refused: AtomicUsize,
+    sleepers: AtomicUsize,
+    sleep: Mutex<()>,
+    wake: Condvar,
+    /// The first panic of the current loop.
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+#[derive(Clone, Copy)]
+struct Job {
+    body: &'static (dyn Fn(usize) + Sync),
+    parts: usize,
+    /// Workers `0..workers` may join.
+    workers: usize,
+}
+
+// SAFETY: `job` is written only while no worker is inside an open epoch, and read only by workers that are.
+unsafe impl Sync for Pool {}
+
+const OPEN: u64 = 1 << 31;
+const INSIDE: u64 = OPEN - 1;
+
+fn epoch(state: u64) -> u64 {
+    state >> 32
+}
+
+/// The pool of this process; null until it is needed, and again in a forked child.
+static POOL: AtomicPtr<Pool> = AtomicPtr::new(ptr::null_mut());
+
+/// Runs the loop on up to `threads` threads. False where the pool is in use: then nothing has been run.
+pub fn run(threads: usize, parts: usize, body: &(dyn Fn(usize) + Sync)) -> bool {
+    let pool = pool();
+    if pool.busy.0.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        return false;
+    }
+    let panic = pool.run(threads, parts, body);
+    pool.busy.0.store(false, Ordering::Release);
+    if let Some(panic) = panic {
+        resume_unwind(panic);
+    }
+    true
+}
+
+fn pool() -> &'static Pool {
+    let mut pool = POOL.load(Ordering::Acquire);
+    if pool.is_null() {
+        let new = Box::into_raw(Box::new(Pool::new()));
+        pool = match POOL.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => {
+                leave_behind_on_fork();
+                new
+            }
+            Err(other) => {
+                // SAFETY: made above and shared with nobody.
+                drop(unsafe { Box::from_raw(new) });
+                other
+            }
+        };
+    }
+    // SAFETY: a pool that has been published is never freed.
+    unsafe { &*pool }
+}
+
+/// A forked child has the pool's memory but none of its threads, and perhaps its locks held: it makes a pool of its own.
+#[cfg(unix)]
+fn leave_behind_on_fork() {
+    extern "C" fn forget_pool() {
+        POOL.store(ptr::null_mut(), Ordering::Release);
+    }
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if !REGISTERED.swap(true, Ordering::AcqRel) {
+        // SAFETY: the handler stores to an atomic, which is all that is allowed between fork and exec.
+        unsafe { libc::pthread_atfork(None, None, Some(forget_pool)) };
+    }
+}
+
+#[cfg(not(unix))]
+fn leave_behind_on_fork() {}
+
+impl Pool {
+    fn new() -> Self {
+        Self {
+            busy: Padded(AtomicBool::new(false)),
+            state: Padded(AtomicU64::new(0)),
+            next: Padded(AtomicUsize::new(0)),
+            job: UnsafeCell::new(Job { body: &|_| (), parts: 0, workers: 0 }),
+            workers: AtomicUsize::new(0),
+            refused: AtomicUsize::new(usize::MAX),
+            sleepers: AtomicUsize::new(0),
+            sleep: Mutex::new(()),
+            wake: Condvar::new(),
+            panic: Mutex::new(None),
+        }
+    }
+
+    /// Called by the holder of `busy`. Returns the panic of a part, if one did.
+    fn run(
+        &'static self,
+        threads: usize,
+        parts: usize,
+        body: &(dyn Fn(usize) + Sync),
+    ) -> Option<Box<dyn Any + Send>> {
+        self.start_workers(threads - 1);
+        // SAFETY: only the lifetime changes. Workers call the body between joining and leaving the epoch, and `close`
+        // below returns, panic or not, after all of them have left.
+        let body =
+            unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(body) };
+        let job = Job { body, parts, workers: threads - 1 };
+        // SAFETY: no epoch is open and no worker is inside: the last `close` made sure.
+        unsafe { *self.job.get() = job };
+        self.next.0.store(0, Ordering::Relaxed);
+        let epoch = epoch(self.state.0.load(Ordering::Relaxed)).wrapping_add(1);
+        // Sequentially consistent with a worker that counts itself asleep and then looks at the state once more: one of
+        // the two sees the other.
+        self.state.0.store(epoch << 32 | OPEN, Ordering::SeqCst);
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            drop(self.sleep.lock().unwrap_or_else(PoisonError::into_inner));
+            self.wake.notify_all();
+        }
+        self.take_parts(job);
+        self.close();
+        self.panic.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Takes and runs parts until none is left. A panic ends the loop early and is kept.
+    fn take_parts(&self, job: Job) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            loop {
+                let part = self.next.0.fetch_add(1, Ordering::Relaxed);
+                if part >= job.parts {
+                    break;
+                }
+                (job.body)(part);
+            }
+        }));
+        if let Err(panic) = outcome {
+            self.next.0.store(job.parts, Ordering::Relaxed);
+            self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+        }
+    }
+
+    /// Lets no more workers join, and waits for those that did.
+    fn close(&self) {
+        let mut state = self.state.0.fetch_and(!OPEN, Ordering::AcqRel);
+        let mut waited = 0u32;
+        while state & INSIDE > 0 {
+            waited += 1;
+            if waited < 1_000 {
+                std::hint::spin_loop();
+            } else {
+                // A worker may have lost its processor in the middle of a part.
+                std::thread::yield_now();
+            }
+            state = self.state.0.load(Ordering::Acquire);
+        }
+    }
+
+    /// Starts workers until there are `wanted`, or as many as the operating system grants.
+    fn start_workers(&'static self, wanted: usize) {
+        let mut workers = self.workers.load(Ordering::Relaxed);
+        while workers < wanted.min(self.refused.load(Ordering::Relaxed)) {
+            let thread = std::thread::Builder::new().name(format!("rustnet-{}", workers + 1));
+            match thread.spawn(move || self.work(workers)) {
+                Ok(_) => workers += 1,
+                Err(_) => self.refused.store(workers, Ordering::Relaxed),
+            }
+        }
+        self.workers.store(workers, Ordering::Relaxed);
+    }
+
+    /// The life of worker `index`.
+    fn work(&self, index: usize) {
+        flush_on_this_thread();
+        let mut last = 0;
+        loop {
+            let state = self.await_epoch(last);
+            last = epoch(state);
+            if self.join(state) {
+                // SAFETY: the worker is inside an epoch, during which the job is not written.
+                let job = unsafe { *self.job.get() };
+                if index < job.workers {
+                    self.take_parts(job);
+                }
+                self.state.0.fetch_sub(1, Ordering::Release);
+            }
+        }
+    }
+
+    /// Waits for an open epoch other than `last`: spins for a while, then sleeps.
+    fn await_epoch(&self, last: u64) -> u64 {
+        let is_new = |state: u64| state & OPEN != 0 && epoch(state) != last;
+        let start = Instant::now();
+        while start.elapsed() < SPIN {
+            for _ in 0..32 {
+                let state = self.state.0.load(Ordering::Acquire);
+                if is_new(state) {
+                    return state;
+                }
+                std::hint::spin_loop();
+            }
+        }
+        let mut guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        let state = loop {
+            let state = self.state.0.load(Ordering::SeqCst);
+            if is_new(state) {
+                break state;
+            }
+            guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        };
+        self.sleepers.fetch_sub(1, Ordering::Relaxed);
+        state
+    }
+
+    /// Enters the epoch of `state`, unless it has been closed.
+    fn join(&self, mut state: u64) -> bool {
+        let wanted = epoch(state);
+        while state & OPEN != 0 && epoch(state) == wanted {
+            match self.state.0.compare_exchange_weak(state, state + 1, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
+    }
+}
