@@ -10,8 +10,19 @@ pub struct Entry {
 }
 
 /// One slice for each family.
-const FAMILIES: &[&[Entry]] =
-    &[super::conv::OPS, super::matmul::OPS, super::pool::OPS, super::reduce::OPS, super::shape::OPS];
+#[rustfmt::skip]
+const FAMILIES: &[&[Entry]] = &[
+    super::conv::OPS,
+    super::elementwise::UNARY,
+    super::elementwise::BINARY,
+    super::elementwise::COMPARE,
+    super::elementwise::SELECT,
+    super::elementwise::CAST,
+    super::matmul::OPS,
+    super::pool::OPS,
+    super::reduce::OPS,
+    super::shape::OPS,
+];
 
 pub fn build(name: &str, attributes: &Attributes) -> Result<OpRef> {
     match entries().find(|entry| entry.name == name) {

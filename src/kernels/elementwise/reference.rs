@@ -136,6 +136,8 @@ fn binary(op: BinaryOp, a: f64, b: f64) -> f64 {
             let remainder = a % b;
             if remainder != 0.0 && (remainder < 0.0) != (b < 0.0) { remainder + b } else { remainder }
         }
+        // ±inf, or NaN for 0 / 0.
+        BinaryOp::FloorDivide if b == 0.0 => a / b,
         BinaryOp::FloorDivide => {
             let remainder = a % b;
             let quotient = ((a - remainder) / b).round();
