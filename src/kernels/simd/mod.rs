@@ -1,5 +1,9 @@
 //! Which vector instructions the machine has. Kernels are compiled for each of them and chosen at run time.
 
+mod vector;
+
+pub use vector::{Kernel, Vector, Vectorized, run};
+
 use std::sync::OnceLock;
 
 /// A set of vector instructions, from the least to the most capable on each architecture.

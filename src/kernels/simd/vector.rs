@@ -1,0 +1,261 @@
+//! One vector register of each instruction set behind one trait, so that a kernel is written once, and the call that
+//! picks the instruction set.
+
+use super::Isa;
+use crate::kernels::Real;
+
+/// A vector register of [`Vector::LANES`] elements.
+///
+/// # Safety
+/// Every method needs a processor with the register's instructions, and to be inlined into a function compiled for
+/// them: that is, they are called from [`Kernel::run`] only. Pointers are good for [`Vector::LANES`] elements, of any
+/// alignment.
+#[allow(clippy::missing_safety_doc)]
+pub trait Vector: Copy {
+    type Element: Real;
+    const LANES: usize;
+    /// Rows of two vectors that a product keeps in registers, beside two vectors of B and an element of A.
+    const ROWS: usize;
+
+    unsafe fn splat(element: Self::Element) -> Self;
+    unsafe fn load(from: *const Self::Element) -> Self;
+    unsafe fn store(self, to: *mut Self::Element);
+    unsafe fn add(self, other: Self) -> Self;
+    /// self + a·b, rounded once where the instruction set can.
+    unsafe fn multiply_add(self, a: Self, b: Self) -> Self;
+}
+
+/// A float with a vector of each instruction set.
+pub trait Vectorized: Real {
+    type Portable: Vector<Element = Self>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2: Vector<Element = Self>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512: Vector<Element = Self>;
+}
+
+/// A piece of work written for any vector.
+pub trait Kernel {
+    type Element: Vectorized;
+
+    /// Implementations, and whatever they call with vectors, are `#[inline(always)]`, and keep vectors out of closures.
+    ///
+    /// # Safety
+    /// The processor has the instructions of `V`.
+    unsafe fn run<V: Vector<Element = Self::Element>>(self);
+}
+
+/// Runs `kernel` with the vectors of `isa`, which the machine must have.
+pub fn run<K: Kernel>(isa: Isa, kernel: K) {
+    assert!(isa.is_available(), "the machine does not have {}", isa.name());
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the machine has the instructions, by the assertion.
+        Isa::Avx512 => unsafe { run_avx512(kernel) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::Avx2 => unsafe { run_avx2(kernel) },
+        // SAFETY: portable vectors, and those of NEON, are what the baseline target has.
+        _ => unsafe { kernel.run::<<K::Element as Vectorized>::Portable>() },
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+unsafe fn run_avx512<K: Kernel>(kernel: K) {
+    // SAFETY: the caller's promise.
+    unsafe { kernel.run::<<K::Element as Vectorized>::Avx512>() }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run_avx2<K: Kernel>(kernel: K) {
+    // SAFETY: the caller's promise.
+    unsafe { kernel.run::<<K::Element as Vectorized>::Avx2>() }
+}
+
+/// `LANES` elements that the compiler puts into whatever registers the baseline target has.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Lanes<T, const LANES: usize>([T; LANES]);
+
+impl<T: Real, const LANES: usize> Vector for Lanes<T, LANES> {
+    type Element = T;
+    const LANES: usize = LANES;
+    const ROWS: usize = if cfg!(target_arch = "aarch64") { 12 } else { 4 };
+
+    #[inline(always)]
+    unsafe fn splat(element: T) -> Self {
+        Self([element; LANES])
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const T) -> Self {
+        // SAFETY: the trait's contract.
+        unsafe { from.cast::<Self>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut T) {
+        // SAFETY: the trait's contract.
+        unsafe { to.cast::<Self>().write_unaligned(self) }
+    }
+    #[inline(always)]
+    unsafe fn add(mut self, other: Self) -> Self {
+        for (lane, other) in self.0.iter_mut().zip(other.0) {
+            *lane += other;
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(mut self, a: Self, b: Self) -> Self {
+        for (lane, (a, b)) in self.0.iter_mut().zip(a.0.into_iter().zip(b.0)) {
+            *lane += a * b;
+        }
+        self
+    }
+}
+
+impl Vectorized for f32 {
+    type Portable = Lanes<f32, 4>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = x86::__m256;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = x86::__m512;
+}
+
+impl Vectorized for f64 {
+    type Portable = Lanes<f64, 2>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = x86::__m256d;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = x86::__m512d;
+}
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64 as x86;
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! x86_vector {
+    ($V:ident, $T:ty, $lanes:expr, $rows:expr, $set1:ident, $loadu:ident, $storeu:ident, $add:ident, $fmadd:ident) => {
+        impl Vector for x86::$V {
+            type Element = $T;
+            const LANES: usize = $lanes;
+            const ROWS: usize = $rows;
+
+            #[inline(always)]
+            unsafe fn splat(element: $T) -> Self {
+                // SAFETY: the trait's contract, here and below.
+                unsafe { x86::$set1(element) }
+            }
+            #[inline(always)]
+            unsafe fn load(from: *const $T) -> Self {
+                // SAFETY: as above.
+                unsafe { x86::$loadu(from) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $T) {
+                // SAFETY: as above.
+                unsafe { x86::$storeu(to, self) }
+            }
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { x86::$add(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { x86::$fmadd(a, b, self) }
+            }
+        }
+    };
+}
+
+// 14 · 2 sums, 2 vectors of B and one of A fill 31 of 32 registers; 6 · 2 + 2 + 1 fill 15 of 16.
+#[cfg(target_arch = "x86_64")]
+x86_vector!(
+    __m512,
+    f32,
+    16,
+    14,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_add_ps,
+    _mm512_fmadd_ps
+);
+#[cfg(target_arch = "x86_64")]
+x86_vector!(
+    __m512d,
+    f64,
+    8,
+    14,
+    _mm512_set1_pd,
+    _mm512_loadu_pd,
+    _mm512_storeu_pd,
+    _mm512_add_pd,
+    _mm512_fmadd_pd
+);
+#[cfg(target_arch = "x86_64")]
+x86_vector!(
+    __m256,
+    f32,
+    8,
+    6,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_add_ps,
+    _mm256_fmadd_ps
+);
+#[cfg(target_arch = "x86_64")]
+x86_vector!(
+    __m256d,
+    f64,
+    4,
+    6,
+    _mm256_set1_pd,
+    _mm256_loadu_pd,
+    _mm256_storeu_pd,
+    _mm256_add_pd,
+    _mm256_fmadd_pd
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct MultiplyAdd<'a, T>(&'a [T], &'a mut [T]);
+
+    impl<T: Vectorized> Kernel for MultiplyAdd<'_, T> {
+        type Element = T;
+
+        #[inline(always)]
+        unsafe fn run<V: Vector<Element = T>>(self) {
+            for start in (0..self.0.len()).step_by(V::LANES) {
+                // SAFETY: both slices have a multiple of every number of lanes.
+                unsafe {
+                    let x = V::load(self.0.as_ptr().add(start));
+                    let y = x.add(V::splat(T::ONE)).multiply_add(x, V::splat(T::from_f64(3.0)));
+                    y.store(self.1.as_mut_ptr().add(start));
+                }
+            }
+        }
+    }
+
+    fn check<T: Vectorized>() {
+        let x: Vec<T> = (0..32).map(|i| T::from_f64(f64::from(i))).collect();
+        for isa in Isa::available() {
+            let mut y = vec![T::ZERO; 32];
+            run(isa, MultiplyAdd(&x, &mut y));
+            for (i, y) in y.iter().enumerate() {
+                assert_eq!(y.to_f64(), 4.0 * i as f64 + 1.0, "{}", isa.name());
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_computes_the_same() {
+        check::<f32>();
+        check::<f64>();
+    }
+}
