@@ -1,1 +1,37 @@
 //! From a graph to a program: gradient, simplification, fusion, memory plan.
+
+mod fuse;
+mod gradient;
+mod plan;
+mod simplify;
+
+use crate::error::Result;
+use crate::graph::{Graph, Value};
+use crate::tensor::TensorType;
+
+pub use fuse::{Fused, Unit};
+pub use gradient::gradients;
+pub use plan::{Location, Loop, Plan, Slot, Step, Work};
+
+/// What a program is made from: a graph, and which of its values go in and come out.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    pub graph: &'a Graph,
+    /// The types of the program's arguments, in order.
+    pub inputs: Vec<TensorType>,
+    pub outputs: Vec<Value>,
+    /// `(variable, new content)`: what the step writes when it ends.
+    pub updates: Vec<(usize, Value)>,
+}
+
+/// Simplifies, fuses and plans the part of the graph that the outputs and updates need.
+pub fn compile(request: &Request<'_>) -> Result<Plan> {
+    let mut roots = request.outputs.clone();
+    roots.extend(request.updates.iter().map(|&(_, value)| value));
+    let (graph, roots) = simplify::simplify(request.graph, &roots)?;
+    let (outputs, updated) = roots.split_at(request.outputs.len());
+    let updates: Vec<(usize, Value)> =
+        request.updates.iter().zip(updated).map(|(&(variable, _), &value)| (variable, value)).collect();
+    let units = fuse::fuse(&graph, &roots, &updates);
+    plan::plan(&graph, units, &request.inputs, outputs, &updates)
+}

@@ -70,8 +70,12 @@ impl Graph {
     }
 
     pub fn constant(&mut self, tensor: Tensor) -> Value {
+        self.shared_constant(Arc::new(tensor))
+    }
+
+    pub fn shared_constant(&mut self, tensor: Arc<Tensor>) -> Value {
         let ty = tensor.tensor_type();
-        self.push(Source::Constant(Arc::new(tensor)), ty)
+        self.push(Source::Constant(tensor), ty)
     }
 
     /// Appends a node; fails with the scope's name where the inputs do not fit the op.

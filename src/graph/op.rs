@@ -57,6 +57,11 @@ pub trait Op: Debug + Send + Sync {
         false
     }
 
+    /// True where `run` can fail on a value out of its domain. Such nodes run before any variable is written.
+    fn checks_data(&self) -> bool {
+        false
+    }
+
     /// Floating-point operations of one run, for the profile.
     fn flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
         let _ = inputs;

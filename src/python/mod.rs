@@ -1,1 +1,48 @@
-//! The boundary to Python.
+//! The boundary to Python: convert, detach, map the error, nothing else. Nothing outside names pyo3 or numpy.
+
+mod arrays;
+mod errors;
+mod graph;
+mod program;
+mod variable;
+
+use pyo3::prelude::*;
+
+use crate::{ops, threads};
+
+/// The compiled engine of rustnet; what users see is the package `rustnet`.
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use super::errors::{ConfigurationError, DataError, InternalError, ShapeError};
+    #[pymodule_export]
+    use super::graph::PyGraph;
+    #[pymodule_export]
+    use super::program::PyProgram;
+    #[pymodule_export]
+    use super::variable::PyVariable;
+    #[pymodule_export]
+    use super::{get_num_threads, op_names, set_num_threads};
+}
+
+/// The names of all ops, in the registry's order.
+#[pyfunction]
+fn op_names() -> Vec<&'static str> {
+    ops::registry::entries().map(|entry| entry.name).collect()
+}
+
+/// Sets how many threads kernels may use, the caller included.
+#[pyfunction]
+fn set_num_threads(threads: usize) -> PyResult<()> {
+    if threads == 0 {
+        let message = "expected at least one thread. Received: threads=0".to_owned();
+        return Err(errors::ConfigurationError::new_err(message));
+    }
+    threads::set_num_threads(threads);
+    Ok(())
+}
+
+#[pyfunction]
+fn get_num_threads() -> usize {
+    threads::num_threads()
+}

@@ -1,1 +1,11 @@
 //! What runs: variables, arenas, the compiled program and the batch feed.
+
+mod buffer;
+mod feed;
+mod program;
+mod variable;
+
+pub use buffer::Buffer;
+pub use feed::{Column, ElementKind, Rows};
+pub use program::{Batches, Program};
+pub use variable::Variable;

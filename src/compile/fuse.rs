@@ -1,0 +1,422 @@
+//! Fusion: elementwise nodes are gathered into tapes, and tapes into the epilogue of the kernel that feeds them.
+//!
+//! Every node gets a *level*: one more than its inputs' for a node with a kernel of its own, the highest of its inputs' for
+//! an elementwise node. A path between two elementwise nodes of one level passes through elementwise nodes only,
+//! and through ones of the same number of elements (broadcasting never shrinks), so joining
+//! connected elementwise nodes of equal level and size can never close a cycle.
+
+use std::collections::BTreeMap;
+
+use crate::graph::{Graph, NodeId, Source, Value};
+use crate::kernels::elementwise::{Access, Operand, Register, Step, Tape};
+use crate::tensor::TensorType;
+
+/// A tape holds at most this many steps, so that its registers stay in the L1 cache.
+const MAX_STEPS: usize = 48;
+
+/// One elementwise loop over `size` elements.
+#[derive(Debug, Clone)]
+pub struct Fused {
+    pub tape: Tape,
+    pub inputs: Vec<Value>,
+    pub outputs: Vec<Value>,
+    pub size: usize,
+    /// The first node it came from, for its scope.
+    pub first: NodeId,
+}
+
+/// One thing to run.
+#[derive(Debug, Clone)]
+pub enum Unit {
+    /// A node with a kernel of its own, and the loop that runs on each finished block of its output 0.
+    Kernel {
+        node: NodeId,
+        epilogue: Option<Fused>,
+    },
+    Loop(Fused),
+}
+
+/// The value whose memory `value` shares: views are looked through.
+pub fn behind_views(graph: &Graph, mut value: Value) -> Value {
+    while let Some(above) = producer(graph, value).map(|node| graph.node(node)) {
+        if !above.op.is_view() {
+            break;
+        }
+        value = above.inputs[0];
+    }
+    value
+}
+
+/// How an elementwise operand of `shape` is addressed within `output`, or `None` where it must be broadcast first.
+pub fn access(shape: &[usize], output: &[usize]) -> Option<Access> {
+    let size: usize = shape.iter().product();
+    let output_size: usize = output.iter().product();
+    if size == output_size {
+        return Some(Access::Full);
+    }
+    if size == 1 {
+        return Some(Access::Scalar);
+    }
+    let missing = output.len().checked_sub(shape.len())?;
+    let dims: Vec<(usize, usize)> = output
+        .iter()
+        .enumerate()
+        .map(|(axis, &dim)| (if axis < missing { 1 } else { shape[axis - missing] }, dim))
+        .collect();
+    let first_kept = dims.iter().position(|&(own, _)| own != 1)?;
+    let last_kept = dims.iter().rposition(|&(own, _)| own != 1)?;
+    if dims[first_kept..].iter().all(|&(own, dim)| own == dim) {
+        Some(Access::Row { period: size })
+    } else if dims[..=last_kept].iter().all(|&(own, dim)| own == dim) {
+        Some(Access::Column { repeat: output_size / size })
+    } else {
+        None
+    }
+}
+
+/// The units of a simplified graph, in an order in which they can run.
+///
+/// `updates` are the `(variable, new content)` pairs of the step.
+pub fn fuse(graph: &Graph, roots: &[Value], updates: &[(usize, Value)]) -> Vec<Unit> {
+    let kinds = Kinds::of(graph);
+    let levels = levels(graph, &kinds, roots);
+    let groups = group(graph, &kinds, &levels);
+    let hosts = choose_hosts(graph, &kinds, &levels, &groups);
+    schedule(graph, &kinds, &groups, &hosts, roots, updates)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Elementwise,
+    View,
+    Kernel,
+}
+
+/// What each node is, and who reads each value.
+struct Kinds {
+    kind: Vec<Kind>,
+    readers: Vec<Vec<NodeId>>,
+}
+
+impl Kinds {
+    fn of(graph: &Graph) -> Self {
+        let kind = graph
+            .nodes()
+            .iter()
+            .map(|node| {
+                let types: Vec<&TensorType> = node.inputs.iter().map(|&input| graph.ty(input)).collect();
+                if node.op.instruction(&types).is_some() {
+                    Kind::Elementwise
+                } else if node.op.is_view() {
+                    Kind::View
+                } else {
+                    Kind::Kernel
+                }
+            })
+            .collect();
+        let mut readers = vec![Vec::new(); graph.value_count()];
+        for (index, node) in graph.nodes().iter().enumerate() {
+            for input in &node.inputs {
+                readers[input.0 as usize].push(NodeId(index as u32));
+            }
+        }
+        Self { kind, readers }
+    }
+
+    fn is(&self, node: NodeId, kind: Kind) -> bool {
+        self.kind[node.0 as usize] == kind
+    }
+}
+
+fn producer(graph: &Graph, value: Value) -> Option<NodeId> {
+    match graph.source(value) {
+        Source::Output { node, .. } => Some(*node),
+        _ => None,
+    }
+}
+
+fn size(graph: &Graph, node: NodeId) -> usize {
+    graph.ty(graph.node(node).outputs[0]).size()
+}
+
+/// The level of each node. Elementwise nodes read only by elementwise nodes of one later level move there, so that
+/// a mask is computed where it is used instead of being stored.
+fn levels(graph: &Graph, kinds: &Kinds, roots: &[Value]) -> Vec<usize> {
+    let mut levels = vec![0; graph.nodes().len()];
+    for (index, node) in graph.nodes().iter().enumerate() {
+        let above = node.inputs.iter().filter_map(|&input| producer(graph, input));
+        let highest = above.map(|producer| levels[producer.0 as usize]).max().unwrap_or(0);
+        levels[index] = highest + usize::from(kinds.kind[index] == Kind::Kernel);
+    }
+    for index in (0..levels.len()).rev() {
+        let id = NodeId(index as u32);
+        let output = graph.node(id).outputs[0];
+        if !kinds.is(id, Kind::Elementwise) || roots.contains(&output) {
+            continue;
+        }
+        let readers = &kinds.readers[output.0 as usize];
+        let Some(first) = readers.first() else { continue };
+        let later = levels[first.0 as usize];
+        let can_move = readers.iter().all(|&reader| {
+            kinds.is(reader, Kind::Elementwise)
+                && levels[reader.0 as usize] == later
+                && size(graph, reader) == size(graph, id)
+        });
+        if can_move {
+            levels[index] = later;
+        }
+    }
+    levels
+}
+
+/// Elementwise nodes that run as one loop: for each node its group, and each group's nodes in order.
+struct Groups {
+    of: Vec<Option<usize>>,
+    members: Vec<Vec<NodeId>>,
+}
+
+fn group(graph: &Graph, kinds: &Kinds, levels: &[usize]) -> Groups {
+    let count = graph.nodes().len();
+    let mut parent: Vec<usize> = (0..count).collect();
+    fn root(parent: &mut [usize], mut node: usize) -> usize {
+        while parent[node] != node {
+            parent[node] = parent[parent[node]];
+            node = parent[node];
+        }
+        node
+    }
+    for index in 0..count {
+        let id = NodeId(index as u32);
+        if !kinds.is(id, Kind::Elementwise) {
+            continue;
+        }
+        for &input in &graph.node(id).inputs {
+            let Some(above) = producer(graph, behind_views(graph, input)) else { continue };
+            let joined = kinds.is(above, Kind::Elementwise)
+                && levels[above.0 as usize] == levels[index]
+                && size(graph, above) == size(graph, id);
+            if joined {
+                let (a, b) = (root(&mut parent, above.0 as usize), root(&mut parent, index));
+                parent[a] = b;
+            }
+        }
+    }
+    let mut components: BTreeMap<usize, Vec<NodeId>> = BTreeMap::new();
+    for index in 0..count {
+        if kinds.kind[index] == Kind::Elementwise {
+            components.entry(root(&mut parent, index)).or_default().push(NodeId(index as u32));
+        }
+    }
+    // A long chain is cut along the topological order, which keeps it free of cycles.
+    let members: Vec<Vec<NodeId>> = components
+        .into_values()
+        .flat_map(|nodes| nodes.chunks(MAX_STEPS).map(<[_]>::to_vec).collect::<Vec<_>>())
+        .collect();
+    let mut of = vec![None; count];
+    for (index, nodes) in members.iter().enumerate() {
+        for node in nodes {
+            of[node.0 as usize] = Some(index);
+        }
+    }
+    Groups { of, members }
+}
+
+/// For each group, the kernel in whose epilogue it runs, if any.
+///
+/// The host is the last of all kernels of the group's level that the group depends on, so that a hosted group waits
+/// only for units with an earlier host: hosting closes no cycle either.
+fn choose_hosts(graph: &Graph, kinds: &Kinds, levels: &[usize], groups: &Groups) -> Vec<Option<NodeId>> {
+    // For each elementwise node, the last kernel of its level that it depends on.
+    let mut last: Vec<Option<NodeId>> = vec![None; graph.nodes().len()];
+    for (index, node) in graph.nodes().iter().enumerate() {
+        if kinds.kind[index] == Kind::Kernel {
+            continue;
+        }
+        let above = node.inputs.iter().filter_map(|&input| producer(graph, input));
+        last[index] = above
+            .filter(|above| levels[above.0 as usize] == levels[index])
+            .filter_map(
+                |above| if kinds.is(above, Kind::Kernel) { Some(above) } else { last[above.0 as usize] },
+            )
+            .max();
+    }
+    let mut taken = vec![false; graph.nodes().len()];
+    let feeds = |group: usize, host: NodeId| {
+        groups.members[group].iter().any(|&member| {
+            let inputs = &graph.node(member).inputs;
+            inputs.iter().any(|&input| behind_views(graph, input) == graph.node(host).outputs[0])
+        })
+    };
+    // The later piece of a cut chain would wait for the earlier one, which may have the same host.
+    let is_later_piece = |group: usize| {
+        let members = &groups.members[group];
+        members.iter().flat_map(|&member| &graph.node(member).inputs).any(|&input| {
+            producer(graph, behind_views(graph, input)).is_some_and(|above| {
+                kinds.is(above, Kind::Elementwise)
+                    && groups.of[above.0 as usize] != Some(group)
+                    && levels[above.0 as usize] == levels[members[0].0 as usize]
+                    && size(graph, above) == size(graph, members[0])
+            })
+        })
+    };
+    (0..groups.members.len())
+        .map(|group| {
+            let members = &groups.members[group];
+            let host = members.iter().filter_map(|member| last[member.0 as usize]).max()?;
+            let hosts = graph.node(host).op.accepts_epilogue()
+                && size(graph, host) == size(graph, members[0])
+                && !taken[host.0 as usize]
+                && feeds(group, host)
+                && !is_later_piece(group);
+            taken[host.0 as usize] |= hosts;
+            hosts.then_some(host)
+        })
+        .collect()
+}
+
+/// Orders the units: each as soon as what it reads is there, and otherwise as the graph was written.
+///
+/// Where nothing speaks against it, the unit that computes a variable's new content runs after all readers of the
+/// old content, so that it can write in place.
+fn schedule(
+    graph: &Graph,
+    kinds: &Kinds,
+    groups: &Groups,
+    hosts: &[Option<NodeId>],
+    roots: &[Value],
+    updates: &[(usize, Value)],
+) -> Vec<Unit> {
+    let mut guest = vec![None; graph.nodes().len()];
+    for (group, host) in hosts.iter().enumerate() {
+        if let Some(host) = host {
+            guest[host.0 as usize] = Some(group);
+        }
+    }
+    // A unit is named by its kernel, or by the last node of its loop.
+    let unit_of = |node: NodeId| match groups.of[node.0 as usize] {
+        Some(group) => hosts[group].unwrap_or(*groups.members[group].last().expect("groups are not empty")),
+        None => node,
+    };
+    let mut waits_for: Vec<Vec<NodeId>> = vec![Vec::new(); graph.nodes().len()];
+    let mut reads_variable: BTreeMap<usize, Vec<NodeId>> = BTreeMap::new();
+    for node in (0..graph.nodes().len() as u32).map(NodeId).filter(|&node| !kinds.is(node, Kind::View)) {
+        let unit = unit_of(node);
+        for &input in &graph.node(node).inputs {
+            let input = behind_views(graph, input);
+            match graph.source(input) {
+                Source::Output { node: above, .. } if unit_of(*above) != unit => {
+                    waits_for[unit.0 as usize].push(unit_of(*above));
+                }
+                Source::Variable(variable) => reads_variable.entry(*variable).or_default().push(unit),
+                _ => {}
+            }
+        }
+    }
+    for &(variable, value) in updates {
+        let Some(writer) = producer(graph, behind_views(graph, value)).map(unit_of) else { continue };
+        for &reader in reads_variable.get(&variable).into_iter().flatten() {
+            if reader != writer && !reaches(&waits_for, reader, writer) {
+                waits_for[writer.0 as usize].push(reader);
+            }
+        }
+    }
+    let mut order = Vec::new();
+    let mut placed = vec![false; graph.nodes().len()];
+    // Depth first with an explicit stack: a graph may be thousands of nodes deep.
+    let units = (0..graph.nodes().len() as u32).map(NodeId);
+    for unit in units.filter(|&node| !kinds.is(node, Kind::View) && unit_of(node) == node) {
+        let mut stack = vec![(unit, false)];
+        while let Some((unit, expanded)) = stack.pop() {
+            if placed[unit.0 as usize] {
+                continue;
+            }
+            if expanded {
+                placed[unit.0 as usize] = true;
+                order.push(unit);
+            } else {
+                stack.push((unit, true));
+                stack.extend(waits_for[unit.0 as usize].iter().rev().map(|&above| (above, false)));
+            }
+        }
+    }
+    order
+        .into_iter()
+        .map(|unit| match groups.of[unit.0 as usize] {
+            Some(group) => Unit::Loop(fused(graph, kinds, groups, group, roots)),
+            None => Unit::Kernel {
+                node: unit,
+                epilogue: guest[unit.0 as usize].map(|group| fused(graph, kinds, groups, group, roots)),
+            },
+        })
+        .collect()
+}
+
+/// Whether `from` waits, directly or not, for `to`.
+fn reaches(waits_for: &[Vec<NodeId>], from: NodeId, to: NodeId) -> bool {
+    let mut seen = vec![false; waits_for.len()];
+    let mut stack = vec![from];
+    while let Some(unit) = stack.pop() {
+        if unit == to {
+            return true;
+        }
+        if !std::mem::replace(&mut seen[unit.0 as usize], true) {
+            stack.extend(&waits_for[unit.0 as usize]);
+        }
+    }
+    false
+}
+
+/// The tape of a group.
+fn fused(graph: &Graph, kinds: &Kinds, groups: &Groups, group: usize, roots: &[Value]) -> Fused {
+    let members = &groups.members[group];
+    let is_member = |node: NodeId| groups.of[node.0 as usize] == Some(group);
+    let operand = |input: Value, member: NodeId| {
+        let output = graph.shape(graph.node(member).outputs[0]);
+        let access = access(graph.shape(input), output).expect("operands were made addressable by simplify");
+        (behind_views(graph, input), access)
+    };
+    let mut inputs: Vec<(Value, Access)> = Vec::new();
+    for &member in members {
+        for &input in &graph.node(member).inputs {
+            let operand = operand(input, member);
+            if !producer(graph, operand.0).is_some_and(is_member) && !inputs.contains(&operand) {
+                inputs.push(operand);
+            }
+        }
+    }
+    let mut computed: BTreeMap<Value, Register> = BTreeMap::new();
+    let mut steps = Vec::with_capacity(members.len());
+    for &member in members {
+        let node = graph.node(member);
+        let types: Vec<&TensorType> = node.inputs.iter().map(|&input| graph.ty(input)).collect();
+        let register_of = |&input: &Value| {
+            let operand = operand(input, member);
+            let read = || inputs.iter().position(|&known| known == operand).map(|index| index as Register);
+            computed.get(&operand.0).copied().or_else(read).expect("every operand was collected")
+        };
+        let output = (inputs.len() + steps.len()) as Register;
+        steps.push(Step {
+            instruction: node.op.instruction(&types).expect("members are elementwise"),
+            inputs: node.inputs.iter().map(register_of).collect(),
+            output,
+            dtype: graph.ty(node.outputs[0]).dtype,
+        });
+        computed.insert(node.outputs[0], output);
+    }
+    let is_read_outside =
+        |value: Value| kinds.readers[value.0 as usize].iter().any(|&reader| !is_member(reader));
+    let outputs: Vec<Value> = members
+        .iter()
+        .map(|&member| graph.node(member).outputs[0])
+        .filter(|&value| roots.contains(&value) || is_read_outside(value))
+        .collect();
+    let operands =
+        inputs.iter().map(|&(value, access)| Operand { dtype: graph.ty(value).dtype, access }).collect();
+    Fused {
+        tape: Tape { operands, steps, outputs: outputs.iter().map(|value| computed[value]).collect() },
+        inputs: inputs.into_iter().map(|(value, _)| value).collect(),
+        outputs,
+        size: size(graph, members[0]),
+        first: members[0],
+    }
+}

@@ -1,0 +1,404 @@
+//! The memory plan: where every value of a program lies, decided once.
+//!
+//! Values live from the step that computes them to the last step that reads them; the arena is handed out by
+//! best fit along the steps. A loop may write over an operand that dies in it, and the new content of
+//! a variable is written straight into the variable where no later step reads the old one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::fuse::{Fused, Unit, behind_views};
+use crate::error::Result;
+use crate::graph::{Graph, OpRef, Source, Value};
+use crate::kernels::elementwise::{Access, Tape};
+use crate::tensor::{Tensor, TensorType};
+
+/// Where a value lies while the program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Location {
+    /// At this offset of the arena, in bytes.
+    Arena(usize),
+    Input(usize),
+    Variable(usize),
+    Constant(usize),
+}
+
+/// A typed place.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    pub location: Location,
+    pub ty: TensorType,
+}
+
+#[derive(Debug, Clone)]
+pub struct Loop {
+    pub tape: Tape,
+    pub inputs: Vec<Location>,
+    pub outputs: Vec<Location>,
+    pub size: usize,
+}
+
+#[derive(Debug, Clone)]
+pub enum Work {
+    Kernel {
+        op: OpRef,
+        inputs: Vec<Slot>,
+        outputs: Vec<Slot>,
+        workspace: usize,
+        workspace_bytes: usize,
+        epilogue: Option<Loop>,
+    },
+    Loop(Loop),
+}
+
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub work: Work,
+    pub scope: Arc<str>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub inputs: Vec<TensorType>,
+    pub constants: Vec<Arc<Tensor>>,
+    pub steps: Vec<Step>,
+    pub arena_bytes: usize,
+    pub outputs: Vec<Slot>,
+    /// Variables that steps write in place.
+    pub written: Vec<usize>,
+    /// `(from, variable)`: what remains to be copied into variables when all steps are done.
+    pub copies: Vec<(Slot, usize)>,
+}
+
+pub fn plan(
+    graph: &Graph,
+    units: Vec<Unit>,
+    inputs: &[TensorType],
+    outputs: &[Value],
+    updates: &[(usize, Value)],
+) -> Result<Plan> {
+    let in_place = in_place_updates(graph, &units, outputs, updates);
+    let mut planner = Planner {
+        graph,
+        last_use: last_uses(graph, &units, outputs, updates),
+        places: HashMap::new(),
+        constants: Vec::new(),
+        arena: Arena::default(),
+    };
+    for (&value, &variable) in &in_place {
+        planner.places.insert(value, Location::Variable(variable));
+    }
+    let steps = units.into_iter().enumerate().map(|(time, unit)| planner.step(time, unit)).collect();
+    let outputs = outputs.iter().map(|&value| planner.slot(value)).collect();
+    let copies = updates
+        .iter()
+        .filter(|(variable, value)| in_place.get(&behind_views(graph, *value)) != Some(variable))
+        .map(|&(variable, value)| (planner.slot(value), variable))
+        .collect();
+    let mut written: Vec<usize> = in_place.into_values().collect();
+    written.sort_unstable();
+    Ok(Plan {
+        inputs: inputs.to_vec(),
+        constants: planner.constants,
+        steps,
+        arena_bytes: planner.arena.bytes,
+        outputs,
+        written,
+        copies,
+    })
+}
+
+/// What a unit reads, behind views.
+fn reads(graph: &Graph, unit: &Unit) -> Vec<Value> {
+    let fused = |fused: &Fused| fused.inputs.clone();
+    match unit {
+        Unit::Loop(body) => fused(body),
+        Unit::Kernel { node, epilogue } => {
+            let own = graph.node(*node).inputs.iter().map(|&input| behind_views(graph, input));
+            own.chain(epilogue.iter().flat_map(fused)).collect()
+        }
+    }
+}
+
+/// For each value, the last unit that reads it; `usize::MAX` for what outlives the steps.
+fn last_uses(
+    graph: &Graph,
+    units: &[Unit],
+    outputs: &[Value],
+    updates: &[(usize, Value)],
+) -> HashMap<Value, usize> {
+    let mut last_use = HashMap::new();
+    for (time, unit) in units.iter().enumerate() {
+        for value in reads(graph, unit) {
+            last_use.insert(value, time);
+        }
+    }
+    for &value in outputs.iter().chain(updates.iter().map(|(_, value)| value)) {
+        last_use.insert(behind_views(graph, value), usize::MAX);
+    }
+    last_use
+}
+
+/// The updates whose value a loop can write straight into its variable: value → variable.
+fn in_place_updates(
+    graph: &Graph,
+    units: &[Unit],
+    outputs: &[Value],
+    updates: &[(usize, Value)],
+) -> HashMap<Value, usize> {
+    let checks_data =
+        |unit: &Unit| matches!(unit, Unit::Kernel { node, .. } if graph.node(*node).op.checks_data());
+    let last_check = units.iter().rposition(checks_data);
+    let mut last_read: HashMap<usize, usize> = HashMap::new();
+    for (time, unit) in units.iter().enumerate() {
+        for value in reads(graph, unit) {
+            if let Source::Variable(variable) = graph.source(value) {
+                last_read.insert(*variable, time);
+            }
+        }
+    }
+    // An output of the program, or another update, may be the old content of the variable.
+    let is_kept = |variable: usize| {
+        let kept = outputs.iter().chain(updates.iter().map(|(_, value)| value));
+        kept.map(|&value| graph.source(behind_views(graph, value)))
+            .any(|source| matches!(source, Source::Variable(index) if *index == variable))
+    };
+    let mut in_place = HashMap::new();
+    for (time, unit) in units.iter().enumerate() {
+        if last_check.is_some_and(|check| time <= check) {
+            continue;
+        }
+        let (body, kernel_inputs) = match unit {
+            Unit::Loop(body) => (body, &[][..]),
+            Unit::Kernel { node, epilogue: Some(body) } => (body, &graph.node(*node).inputs[..]),
+            Unit::Kernel { epilogue: None, .. } => continue,
+        };
+        let is_variable = |value: Value, variable: usize| matches!(graph.source(behind_views(graph, value)), Source::Variable(index) if *index == variable);
+        for &(variable, value) in updates {
+            let value = behind_views(graph, value);
+            let read_later = last_read.get(&variable).is_some_and(|&last| last > time);
+            let read_elsewhere_now =
+                kernel_inputs.iter().any(|&input| is_variable(input, variable))
+                    || body.inputs.iter().zip(&body.tape.operands).any(|(&input, operand)| {
+                        is_variable(input, variable) && operand.access != Access::Full
+                    });
+            if body.outputs.contains(&value)
+                && !in_place.contains_key(&value)
+                && !read_later
+                && !read_elsewhere_now
+                && !is_kept(variable)
+            {
+                in_place.insert(value, variable);
+            }
+        }
+    }
+    in_place
+}
+
+struct Planner<'a> {
+    graph: &'a Graph,
+    last_use: HashMap<Value, usize>,
+    /// Of values behind views.
+    places: HashMap<Value, Location>,
+    constants: Vec<Arc<Tensor>>,
+    arena: Arena,
+}
+
+impl Planner<'_> {
+    fn step(&mut self, time: usize, unit: Unit) -> Step {
+        let dying = self.dying(time, &unit);
+        let (work, scope, unread) = match unit {
+            Unit::Loop(fused) => {
+                let scope = self.graph.node(fused.first).scope.clone();
+                let reusable: Vec<Value> = dying.clone();
+                let unread = self.unread(&fused.outputs);
+                let body = self.body(fused, reusable);
+                (Work::Loop(body), scope, unread)
+            }
+            Unit::Kernel { node, epilogue } => {
+                let node = self.graph.node(node);
+                let inputs: Vec<Slot> = node.inputs.iter().map(|&input| self.slot(input)).collect();
+                for &output in &node.outputs {
+                    self.allocate(output);
+                }
+                let outputs: Vec<Slot> = node.outputs.iter().map(|&output| self.slot(output)).collect();
+                let types = |slots: &[Slot]| slots.iter().map(|slot| slot.ty.clone()).collect::<Vec<_>>();
+                let (input_types, output_types) = (types(&inputs), types(&outputs));
+                let workspace_bytes = node.op.workspace_bytes(
+                    &input_types.iter().collect::<Vec<_>>(),
+                    &output_types.iter().collect::<Vec<_>>(),
+                );
+                let workspace = self.arena.allocate(workspace_bytes);
+                let mut unread = self.unread(&node.outputs);
+                let epilogue = epilogue.map(|fused| {
+                    let result = node.outputs[0];
+                    let dies = self.last_use.get(&result) == Some(&time);
+                    unread.extend(self.unread(&fused.outputs));
+                    self.body(fused, if dies { vec![result] } else { vec![] })
+                });
+                self.arena.free(workspace, workspace_bytes);
+                let work = Work::Kernel {
+                    op: node.op.clone(),
+                    inputs,
+                    outputs,
+                    workspace,
+                    workspace_bytes,
+                    epilogue,
+                };
+                (work, node.scope.clone(), unread)
+            }
+        };
+        for value in dying.into_iter().chain(unread) {
+            self.release(value);
+        }
+        Step { work, scope }
+    }
+
+    /// Places the outputs of a loop, over one of the `reusable` operands where that is possible.
+    fn body(&mut self, fused: Fused, mut reusable: Vec<Value>) -> Loop {
+        let inputs: Vec<Location> = fused.inputs.iter().map(|&input| self.slot(input).location).collect();
+        for &output in &fused.outputs {
+            if self.places.contains_key(&output) {
+                continue;
+            }
+            let bytes = self.graph.ty(output).bytes();
+            let over = reusable.iter().position(|&operand| {
+                let mut uses =
+                    fused.inputs.iter().zip(&fused.tape.operands).filter(|(input, _)| **input == operand);
+                self.graph.ty(operand).bytes() == bytes
+                    && self.graph.ty(operand).dtype.size() == self.graph.ty(output).dtype.size()
+                    && matches!(self.places.get(&operand), Some(Location::Arena(_)))
+                    && uses.all(|(_, operand)| operand.access == Access::Full)
+            });
+            match over {
+                // The operand's place moves to the output, and is no longer the operand's to release.
+                Some(index) => {
+                    let place = self.places.remove(&reusable.swap_remove(index)).expect("found above");
+                    self.places.insert(output, place);
+                }
+                None => self.allocate(output),
+            }
+        }
+        let outputs = fused.outputs.iter().map(|output| self.places[output]).collect();
+        Loop { tape: fused.tape, inputs, outputs, size: fused.size }
+    }
+
+    /// The values that this unit is the last to read.
+    fn dying(&self, time: usize, unit: &Unit) -> Vec<Value> {
+        let mut values = reads(self.graph, unit);
+        values.sort_unstable();
+        values.dedup();
+        values.retain(|value| self.last_use.get(value) == Some(&time));
+        values
+    }
+
+    /// The outputs that nothing reads: their memory is free again at once.
+    fn unread(&self, outputs: &[Value]) -> Vec<Value> {
+        outputs.iter().copied().filter(|output| !self.last_use.contains_key(output)).collect()
+    }
+
+    fn allocate(&mut self, value: Value) {
+        let offset = self.arena.allocate(self.graph.ty(value).bytes());
+        self.places.insert(value, Location::Arena(offset));
+    }
+
+    fn release(&mut self, value: Value) {
+        if let Some(Location::Arena(offset)) = self.places.get(&value) {
+            self.arena.free(*offset, self.graph.ty(value).bytes());
+            self.places.remove(&value);
+        }
+    }
+
+    fn slot(&mut self, value: Value) -> Slot {
+        let ty = self.graph.ty(value).clone();
+        let value = behind_views(self.graph, value);
+        let location = match self.graph.source(value) {
+            Source::Input(index) => Location::Input(*index),
+            Source::Variable(index) => Location::Variable(*index),
+            Source::Constant(tensor) => match self.places.get(&value) {
+                Some(&place) => place,
+                None => {
+                    self.constants.push(tensor.clone());
+                    let place = Location::Constant(self.constants.len() - 1);
+                    self.places.insert(value, place);
+                    place
+                }
+            },
+            Source::Output { .. } => self.places[&value],
+        };
+        Slot { location, ty }
+    }
+}
+
+/// Offsets are multiples of a cache line, which is also the widest vector.
+const ALIGNMENT: usize = 64;
+
+/// The free blocks of an arena that grows as needed.
+#[derive(Default)]
+struct Arena {
+    bytes: usize,
+    /// Offset → size; never empty, never adjacent.
+    free: std::collections::BTreeMap<usize, usize>,
+}
+
+impl Arena {
+    fn allocate(&mut self, bytes: usize) -> usize {
+        let bytes = round_up(bytes);
+        let best = self.free.iter().filter(|&(_, &size)| size >= bytes).min_by_key(|&(_, &size)| size);
+        let (offset, size) = match best {
+            Some((&offset, &size)) => (offset, size),
+            None => match self.free.last_key_value() {
+                Some((&offset, &size)) if offset + size == self.bytes => {
+                    self.bytes = offset + bytes;
+                    (offset, bytes)
+                }
+                _ => {
+                    self.bytes += bytes;
+                    (self.bytes - bytes, bytes)
+                }
+            },
+        };
+        self.free.remove(&offset);
+        if size > bytes {
+            self.free.insert(offset + bytes, size - bytes);
+        }
+        offset
+    }
+
+    fn free(&mut self, offset: usize, bytes: usize) {
+        let (mut offset, mut bytes) = (offset, round_up(bytes));
+        if let Some((&before, &size)) = self.free.range(..offset).next_back()
+            && before + size == offset
+        {
+            self.free.remove(&before);
+            (offset, bytes) = (before, bytes + size);
+        }
+        if let Some(size) = self.free.remove(&(offset + bytes)) {
+            bytes += size;
+        }
+        self.free.insert(offset, bytes);
+    }
+}
+
+/// Every block is at least one line, so that two live values never share an offset.
+fn round_up(bytes: usize) -> usize {
+    bytes.max(1).next_multiple_of(ALIGNMENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn freed_blocks_merge_and_are_reused() {
+        let mut arena = Arena::default();
+        let blocks: Vec<usize> = (0..4).map(|_| arena.allocate(100)).collect();
+        assert_eq!(blocks, [0, 128, 256, 384]);
+        arena.free(128, 100);
+        arena.free(256, 100);
+        assert_eq!(arena.allocate(200), 128, "the two freed blocks are one");
+        arena.free(384, 100);
+        assert_eq!(arena.allocate(1000), 384, "the last block grows");
+        assert_eq!(arena.bytes, 384 + 1024);
+    }
+}

@@ -1,0 +1,154 @@
+//! NumPy arrays in and out of the engine.
+
+use numpy::npyffi::NPY_ARRAY_ALIGNED;
+use numpy::{
+    PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray,
+    PyUntypedArrayMethods,
+};
+use pyo3::prelude::*;
+
+use super::errors::ShapeError;
+use crate::runtime::{Column, ElementKind};
+use crate::tensor::{DType, Tensor, TensorType};
+
+/// The bytes of a C-contiguous array of one of the engine's dtypes.
+pub struct Bytes {
+    pub ty: TensorType,
+    data: *mut u8,
+}
+
+// SAFETY: used only while the array is borrowed by the caller's Python frame.
+unsafe impl Send for Bytes {}
+// SAFETY: as above.
+unsafe impl Sync for Bytes {}
+
+impl Bytes {
+    pub fn of(array: &Bound<'_, PyUntypedArray>) -> PyResult<Self> {
+        let dtype = match element_kind(array)? {
+            ElementKind::F32 => Some(DType::F32),
+            ElementKind::F64 => Some(DType::F64),
+            ElementKind::I32 => Some(DType::I32),
+            ElementKind::Bool => Some(DType::Bool),
+            _ => None,
+        };
+        let dtype = dtype.ok_or_else(|| unfit("dtype float32, float64, int32 or bool", array))?;
+        if !array.is_c_contiguous() {
+            return Err(unfit("a C-contiguous array", array));
+        }
+        Ok(Self { ty: TensorType::new(dtype, array.shape()), data: data_of(array) })
+    }
+
+    /// [`Bytes::of`] an array that must have this type.
+    pub fn of_type(array: &Bound<'_, PyUntypedArray>, ty: &TensorType) -> PyResult<Self> {
+        let bytes = Self::of(array)?;
+        if bytes.ty == *ty {
+            Ok(bytes)
+        } else {
+            Err(ShapeError::new_err(format!("expected {ty}. Received: {}", bytes.ty)))
+        }
+    }
+
+    pub fn as_ptr(&self) -> *const u8 {
+        self.data
+    }
+
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: a contiguous array holds `ty.bytes()` initialised bytes.
+        unsafe { std::slice::from_raw_parts(self.data, self.ty.bytes()) }
+    }
+}
+
+/// A new array's bytes, writable because nobody else has the array yet.
+pub struct NewBytes(Bytes);
+
+impl NewBytes {
+    pub fn as_mut_ptr(&self) -> *mut u8 {
+        self.0.data
+    }
+
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: the array was made by `zeros` and not handed out; it holds `ty.bytes()` bytes.
+        unsafe { std::slice::from_raw_parts_mut(self.0.data, self.0.ty.bytes()) }
+    }
+}
+
+/// The array as a column of rows, read where it lies. The array must outlive the column.
+pub fn column(array: &Bound<'_, PyUntypedArray>) -> PyResult<Column> {
+    let kind = element_kind(array)?;
+    if array.ndim() == 0 {
+        return Err(unfit("an array with a batch axis", array));
+    }
+    let (shape, strides) = (array.shape().to_vec(), array.strides().to_vec());
+    // SAFETY: NumPy vouches for shape and strides, `element_kind` for alignment and byte order.
+    Ok(unsafe { Column::new(data_of(array), kind, shape, strides) })
+}
+
+/// A copy of the array as a tensor of the engine.
+pub fn tensor(array: &Bound<'_, PyUntypedArray>) -> PyResult<Tensor> {
+    let any = array.as_any();
+    Ok(match element_kind(array)? {
+        ElementKind::F32 => Tensor::F32(
+            any.extract::<PyReadonlyArrayDyn<'_, f32>>()?.as_array().as_standard_layout().into_owned(),
+        ),
+        ElementKind::F64 => Tensor::F64(
+            any.extract::<PyReadonlyArrayDyn<'_, f64>>()?.as_array().as_standard_layout().into_owned(),
+        ),
+        ElementKind::I32 => Tensor::I32(
+            any.extract::<PyReadonlyArrayDyn<'_, i32>>()?.as_array().as_standard_layout().into_owned(),
+        ),
+        ElementKind::Bool => {
+            let array = any.extract::<PyReadonlyArrayDyn<'_, bool>>()?;
+            Tensor::Bool(array.as_array().as_standard_layout().map(|&value| u8::from(value)))
+        }
+        _ => return Err(unfit("dtype float32, float64, int32 or bool", array)),
+    })
+}
+
+/// A new, zeroed array of this type, and where its bytes are.
+pub fn zeros<'py>(py: Python<'py>, ty: &TensorType) -> PyResult<(Bound<'py, PyUntypedArray>, NewBytes)> {
+    let shape = ty.shape.as_slice();
+    let array = match ty.dtype {
+        DType::F32 => PyArrayDyn::<f32>::zeros(py, shape, false).as_untyped().clone(),
+        DType::F64 => PyArrayDyn::<f64>::zeros(py, shape, false).as_untyped().clone(),
+        DType::I32 => PyArrayDyn::<i32>::zeros(py, shape, false).as_untyped().clone(),
+        DType::Bool => PyArrayDyn::<bool>::zeros(py, shape, false).as_untyped().clone(),
+    };
+    let bytes = NewBytes(Bytes { ty: ty.clone(), data: data_of(&array) });
+    Ok((array, bytes))
+}
+
+fn element_kind(array: &Bound<'_, PyUntypedArray>) -> PyResult<ElementKind> {
+    let dtype = array.dtype();
+    // SAFETY: the array is alive, and its flags are read while the interpreter is held.
+    let aligned = unsafe { (*array.as_array_ptr()).fields.flags } & NPY_ARRAY_ALIGNED != 0;
+    if !aligned || dtype.is_native_byteorder() == Some(false) {
+        return Err(unfit("an aligned array in native byte order", array));
+    }
+    match (dtype.kind(), dtype.itemsize()) {
+        (b'b', 1) => Ok(ElementKind::Bool),
+        (b'u', 1) => Ok(ElementKind::U8),
+        (b'i', 1) => Ok(ElementKind::I8),
+        (b'u', 2) => Ok(ElementKind::U16),
+        (b'i', 2) => Ok(ElementKind::I16),
+        (b'u', 4) => Ok(ElementKind::U32),
+        (b'i', 4) => Ok(ElementKind::I32),
+        (b'u', 8) => Ok(ElementKind::U64),
+        (b'i', 8) => Ok(ElementKind::I64),
+        (b'f', 4) => Ok(ElementKind::F32),
+        (b'f', 8) => Ok(ElementKind::F64),
+        _ => Err(unfit("an array of bools, ints, float32 or float64", array)),
+    }
+}
+
+fn data_of(array: &Bound<'_, PyUntypedArray>) -> *mut u8 {
+    // SAFETY: the array is alive; only the pointer is read.
+    unsafe { (*array.as_array_ptr()).fields.data.cast() }
+}
+
+fn unfit(expected: &str, array: &Bound<'_, PyUntypedArray>) -> PyErr {
+    ShapeError::new_err(format!(
+        "expected {expected}. Received: dtype={}, shape={:?}",
+        array.dtype(),
+        array.shape()
+    ))
+}

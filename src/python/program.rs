@@ -1,0 +1,138 @@
+//! `rustnet._core.Program`.
+
+use std::time::Duration;
+
+use numpy::{PyReadonlyArray1, PyUntypedArray};
+use pyo3::prelude::*;
+
+use super::arrays::{Bytes, NewBytes, column, zeros};
+use super::errors::{ConfigurationError, ShapeError, detached};
+use crate::runtime::{Batches, Program};
+use crate::tensor::TensorType;
+
+/// A compiled step for fixed shapes.
+#[pyclass(frozen, name = "Program", module = "rustnet._core")]
+pub struct PyProgram {
+    program: Program,
+}
+
+impl PyProgram {
+    pub fn new(program: Program) -> Self {
+        Self { program }
+    }
+}
+
+#[pymethods]
+impl PyProgram {
+    /// `(dtype, shape)` of each argument.
+    #[getter]
+    fn input_types(&self) -> Vec<(&'static str, Vec<usize>)> {
+        self.program.input_types().iter().map(describe).collect()
+    }
+
+    /// `(dtype, shape)` of each output.
+    #[getter]
+    fn output_types(&self) -> Vec<(&'static str, Vec<usize>)> {
+        self.program.output_types().map(describe).collect()
+    }
+
+    /// The size of the arena that one run uses, in bytes.
+    #[getter]
+    fn arena_bytes(&self) -> usize {
+        self.program.arena_bytes()
+    }
+
+    /// Runs once on whole, C-contiguous arrays of the arguments' types, and returns the outputs as new arrays.
+    fn run<'py>(
+        &self,
+        py: Python<'py>,
+        inputs: Vec<Bound<'py, PyUntypedArray>>,
+    ) -> PyResult<Vec<Bound<'py, PyUntypedArray>>> {
+        let types = self.program.input_types();
+        if inputs.len() != types.len() {
+            let message = format!("expected {} arguments. Received: {}", types.len(), inputs.len());
+            return Err(ShapeError::new_err(message));
+        }
+        let arguments = inputs
+            .iter()
+            .zip(types)
+            .map(|(array, ty)| Bytes::of_type(array, ty))
+            .collect::<PyResult<Vec<_>>>()?;
+        let (arrays, outputs): (Vec<_>, Vec<NewBytes>) = self
+            .program
+            .output_types()
+            .map(|ty| zeros(py, ty))
+            .collect::<PyResult<Vec<_>>>()?
+            .into_iter()
+            .unzip();
+        detached(py, || {
+            let arguments: Vec<*const u8> = arguments.iter().map(|bytes| bytes.as_ptr()).collect();
+            let outputs: Vec<*mut u8> = outputs.iter().map(NewBytes::as_mut_ptr).collect();
+            // SAFETY: `Bytes` checked types and layout; the outputs are new, the inputs are kept alive by the caller.
+            unsafe { self.program.run(&arguments, &outputs) }
+        })?;
+        Ok(arrays)
+    }
+
+    /// Runs the whole batches of `rows` (first, end) until `max_seconds` are over, and returns the next row.
+    ///
+    /// `columns` are arrays of any strides and of any numeric dtype, whose rows are gathered in the order `order`
+    /// (all rows, or `None` for as they lie) and cast. Each of `outputs` is a C-contiguous array with a row for every
+    /// row up to the end, or the list is empty.
+    #[pyo3(signature = (columns, order, rows, outputs, max_seconds))]
+    fn run_batches<'py>(
+        &self,
+        py: Python<'py>,
+        columns: Vec<Bound<'py, PyUntypedArray>>,
+        order: Option<PyReadonlyArray1<'py, i64>>,
+        rows: (usize, usize),
+        outputs: Vec<Bound<'py, PyUntypedArray>>,
+        max_seconds: f64,
+    ) -> PyResult<usize> {
+        let (start, stop) = rows;
+        let columns = columns.iter().map(column).collect::<PyResult<Vec<_>>>()?;
+        let order = order.as_ref().map(|order| order.as_slice()).transpose()?.map(as_rows).transpose()?;
+        let mut targets = Vec::with_capacity(outputs.len());
+        if !outputs.is_empty() {
+            for (array, ty) in outputs.iter().zip(self.program.output_types()) {
+                let bytes = Bytes::of(array)?;
+                let fits = bytes.ty.dtype == ty.dtype
+                    && bytes.ty.shape.get(1..) == ty.shape.get(1..)
+                    && bytes.ty.shape.first().is_some_and(|&rows| rows >= stop);
+                if !fits {
+                    let message = format!("expected {stop} rows of {ty}. Received: {}", bytes.ty);
+                    return Err(ShapeError::new_err(message));
+                }
+                targets.push(bytes);
+            }
+            if outputs.len() != self.program.output_types().count() {
+                return Err(ShapeError::new_err(format!(
+                    "expected an array for each output. Received: {}",
+                    outputs.len()
+                )));
+            }
+        }
+        let patience = Duration::try_from_secs_f64(max_seconds).map_err(|_| {
+            ConfigurationError::new_err(format!(
+                "expected 0 or more seconds. Received: max_seconds={max_seconds}"
+            ))
+        })?;
+        detached(py, || {
+            let targets: Vec<*mut u8> = targets.iter().map(|bytes| bytes.as_ptr().cast_mut()).collect();
+            let batches = Batches { columns: &columns, order: order.as_deref(), start, stop, patience };
+            // SAFETY: the columns and outputs are kept alive by the caller's references; the outputs have the rows.
+            unsafe { self.program.run_batches(&batches, &targets) }
+        })
+    }
+}
+
+fn describe(ty: &TensorType) -> (&'static str, Vec<usize>) {
+    (ty.dtype.name(), ty.shape.clone())
+}
+
+fn as_rows(order: &[i64]) -> PyResult<Vec<usize>> {
+    let rows: Result<_, _> = order.iter().map(|&row| usize::try_from(row)).collect();
+    rows.map_err(|_| {
+        ConfigurationError::new_err("expected rows of 0 or more. Received: order with a negative row")
+    })
+}

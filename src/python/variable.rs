@@ -1,0 +1,51 @@
+//! `rustnet._core.Variable`.
+
+use std::sync::Arc;
+
+use numpy::PyUntypedArray;
+use pyo3::prelude::*;
+
+use super::arrays::{Bytes, zeros};
+use super::errors::detached;
+use crate::runtime::Variable;
+
+/// A tensor that programs read and update in place. Its shape and dtype never change.
+#[pyclass(frozen, name = "Variable", module = "rustnet._core")]
+pub struct PyVariable(pub Arc<Variable>);
+
+#[pymethods]
+impl PyVariable {
+    /// A variable that starts as a copy of `array`.
+    #[new]
+    fn new(py: Python<'_>, array: &Bound<'_, PyUntypedArray>) -> PyResult<Self> {
+        let source = Bytes::of(array)?;
+        detached(py, || {
+            let variable = Variable::zeros(source.ty.clone())?;
+            variable.copy_from(source.as_slice())?;
+            Ok(Self(Arc::new(variable)))
+        })
+    }
+
+    #[getter]
+    fn shape(&self) -> Vec<usize> {
+        self.0.ty().shape.clone()
+    }
+
+    #[getter]
+    fn dtype(&self) -> &'static str {
+        self.0.ty().dtype.name()
+    }
+
+    /// A copy of the content.
+    fn numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyUntypedArray>> {
+        let (array, mut target) = zeros(py, self.0.ty())?;
+        detached(py, || self.0.copy_to(target.as_mut_slice()))?;
+        Ok(array)
+    }
+
+    /// Replaces the content by a copy of `array`, which has the variable's shape and dtype.
+    fn assign(&self, py: Python<'_>, array: &Bound<'_, PyUntypedArray>) -> PyResult<()> {
+        let source = Bytes::of_type(array, self.0.ty())?;
+        detached(py, || self.0.copy_from(source.as_slice()))
+    }
+}

@@ -1,0 +1,329 @@
+//! The batch feed: rows of the user's arrays, gathered in any order and cast while they are copied.
+
+use crate::error::{Error, Result};
+use crate::tensor::{DType, TensorType};
+use crate::threads;
+
+/// The element types that arrays may arrive in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ElementKind {
+    Bool,
+    U8,
+    I8,
+    U16,
+    I16,
+    U32,
+    I32,
+    U64,
+    I64,
+    F32,
+    F64,
+}
+
+impl ElementKind {
+    pub const fn size(self) -> usize {
+        match self {
+            Self::Bool | Self::U8 | Self::I8 => 1,
+            Self::U16 | Self::I16 => 2,
+            Self::U32 | Self::I32 | Self::F32 => 4,
+            Self::U64 | Self::I64 | Self::F64 => 8,
+        }
+    }
+
+    fn is(self, dtype: DType) -> bool {
+        matches!(
+            (self, dtype),
+            (Self::F32, DType::F32)
+                | (Self::F64, DType::F64)
+                | (Self::I32, DType::I32)
+                | (Self::Bool, DType::Bool)
+        )
+    }
+}
+
+/// A borrowed array whose first axis counts rows.
+#[derive(Debug, Clone)]
+pub struct Column {
+    data: *const u8,
+    kind: ElementKind,
+    shape: Vec<usize>,
+    /// In bytes; may be zero or negative.
+    strides: Vec<isize>,
+}
+
+// SAFETY: a column only reads, and whoever made it promises that the memory stays readable.
+unsafe impl Send for Column {}
+// SAFETY: as above.
+unsafe impl Sync for Column {}
+
+/// Which rows a batch is made of.
+#[derive(Debug, Clone, Copy)]
+pub enum Rows<'a> {
+    /// `first..first + count`.
+    Range { first: usize, count: usize },
+    /// These, in this order; checked against the columns beforehand.
+    Listed(&'a [usize]),
+}
+
+impl Rows<'_> {
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Range { count, .. } => *count,
+            Self::Listed(rows) => rows.len(),
+        }
+    }
+
+    fn row(&self, index: usize) -> usize {
+        match self {
+            Self::Range { first, .. } => first + index,
+            Self::Listed(rows) => rows[index],
+        }
+    }
+}
+
+impl Column {
+    /// # Safety
+    /// For every index within `shape`, the element at `strides` (in bytes) from `data` is readable, initialised and
+    /// aligned for `kind`, for as long as the column is used. Another thread may write the memory meanwhile; a batch
+    /// then holds old or new elements.
+    pub unsafe fn new(data: *const u8, kind: ElementKind, shape: Vec<usize>, strides: Vec<isize>) -> Self {
+        assert_eq!(shape.len(), strides.len());
+        assert!(!shape.is_empty(), "a column has rows");
+        Self { data, kind, shape, strides }
+    }
+
+    pub fn rows(&self) -> usize {
+        self.shape[0]
+    }
+
+    pub fn row_shape(&self) -> &[usize] {
+        &self.shape[1..]
+    }
+
+    fn row_is_contiguous(&self) -> bool {
+        let mut expected = self.kind.size() as isize;
+        self.shape.iter().zip(&self.strides).skip(1).rev().all(|(&dim, &stride)| {
+            let fits = dim == 1 || stride == expected;
+            expected *= dim as isize;
+            fits
+        })
+    }
+
+    /// Where the batch lies already, in the right dtype and order, so that nothing need be copied.
+    pub fn in_place(&self, rows: Rows<'_>, ty: &TensorType) -> Option<*const u8> {
+        let Rows::Range { first, .. } = rows else { return None };
+        let row_bytes = self.row_shape().iter().product::<usize>() * self.kind.size();
+        let rows_follow = self.rows() <= 1 || self.strides[0] == row_bytes as isize;
+        let usable = self.kind.is(ty.dtype) && self.row_is_contiguous() && rows_follow;
+        // SAFETY: `first` is a row of the column, so the address is inside the array that `new` vouches for.
+        usable.then(|| unsafe { self.data.offset(first as isize * self.strides[0]) })
+    }
+
+    /// Copies the rows into `target`, which is a contiguous tensor of type `ty`, casting each element.
+    ///
+    /// # Safety
+    /// `target` points to `ty.bytes()` writable bytes aligned for `ty.dtype`, which nothing else touches.
+    pub unsafe fn gather(&self, rows: Rows<'_>, ty: &TensorType, target: *mut u8) -> Result<()> {
+        debug_assert_eq!(ty.shape[0], rows.count());
+        debug_assert_eq!(&ty.shape[1..], self.row_shape());
+        /// Nanoseconds an element, when rows come from memory.
+        const COST: u64 = 1;
+        const ELEMENTS_A_PART: usize = 1 << 16;
+        let row_size: usize = self.row_shape().iter().product();
+        let rows_a_part = (ELEMENTS_A_PART / row_size.max(1)).max(1);
+        let parts = rows.count().div_ceil(rows_a_part);
+        let target = Target(target);
+        let failed = std::sync::atomic::AtomicBool::new(false);
+        let contiguous = self.row_is_contiguous();
+        threads::for_each_part(parts, (row_size * rows.count()) as u64 * COST, &|part| {
+            let target = &target;
+            let end = ((part + 1) * rows_a_part).min(rows.count());
+            for index in part * rows_a_part..end {
+                // SAFETY: the row exists (checked by the caller of the batch), the target has room for
+                // `rows.count()` rows, and each row of the target is written by one part.
+                let fits = unsafe {
+                    let source = self.data.offset(rows.row(index) as isize * self.strides[0]);
+                    let row = target.0.add(index * row_size * ty.dtype.size());
+                    if contiguous {
+                        cast_run(source, self.kind, self.kind.size() as isize, ty.dtype, row, row_size)
+                    } else {
+                        self.cast_strided(source, ty.dtype, row)
+                    }
+                };
+                if !fits {
+                    failed.store(true, std::sync::atomic::Ordering::Relaxed);
+                }
+            }
+        });
+        if failed.into_inner() {
+            return Err(Error::Data(format!(
+                "expected whole numbers that fit in {}. Received: a value out of its range",
+                ty.dtype.name()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Casts one row, innermost axis by innermost axis.
+    ///
+    /// # Safety
+    /// `source` is a row of the column, `target` has room for it.
+    unsafe fn cast_strided(&self, source: *const u8, dtype: DType, target: *mut u8) -> bool {
+        let (shape, strides) = (self.row_shape(), &self.strides[1..]);
+        let Some((&inner, outer)) = shape.split_last() else {
+            // SAFETY: as promised to this function; a row of rank 0 is one element.
+            return unsafe { cast_run(source, self.kind, 0, dtype, target, 1) };
+        };
+        let runs: usize = outer.iter().product();
+        (0..runs).fold(true, |fits, run| {
+            let mut rest = run;
+            let mut offset = 0;
+            for (&dim, &stride) in outer.iter().zip(strides).rev() {
+                offset += (rest % dim) as isize * stride;
+                rest /= dim;
+            }
+            // SAFETY: the indices stay within the shape, so the run lies in the array.
+            let run_fits = unsafe {
+                let target = target.add(run * inner * dtype.size());
+                cast_run(source.offset(offset), self.kind, strides[strides.len() - 1], dtype, target, inner)
+            };
+            fits & run_fits
+        })
+    }
+}
+
+struct Target(*mut u8);
+// SAFETY: parts write disjoint rows.
+unsafe impl Sync for Target {}
+
+/// Casts `count` elements that lie `stride` bytes apart; false where a value does not fit an int.
+///
+/// # Safety
+/// All the source elements are readable and the target has room for `count` elements, both aligned.
+unsafe fn cast_run(
+    source: *const u8,
+    kind: ElementKind,
+    stride: isize,
+    dtype: DType,
+    target: *mut u8,
+    count: usize,
+) -> bool {
+    macro_rules! from {
+        ($($kind:ident: $type:ty),*) => {
+            match kind {
+                $(ElementKind::$kind => {
+                    // SAFETY: `kind` says what the source holds, `dtype` what the target does.
+                    unsafe {
+                        match dtype {
+                            DType::F32 => run::<$type, f32>(source, stride, target, count, |value| value as f32),
+                            DType::F64 => run::<$type, f64>(source, stride, target, count, |value| value as f64),
+                            DType::Bool => run::<$type, u8>(source, stride, target, count, |value| (value != (0 as $type)) as u8),
+                            DType::I32 => {
+                                run::<$type, i32>(source, stride, target, count, |value| value as i32);
+                                return fits_i32::<$type>(source, stride, count, |value| value as f64);
+                            }
+                        }
+                    }
+                })*
+            }
+        };
+    }
+    from!(Bool: u8, U8: u8, I8: i8, U16: u16, I16: i16, U32: u32, I32: i32, U64: u64, I64: i64, F32: f32, F64: f64);
+    true
+}
+
+/// # Safety
+/// As [`cast_run`].
+#[inline(always)]
+unsafe fn run<S: Copy, T>(
+    source: *const u8,
+    stride: isize,
+    target: *mut u8,
+    count: usize,
+    cast: impl Fn(S) -> T,
+) {
+    let target: *mut T = target.cast();
+    if stride == size_of::<S>() as isize {
+        let source: *const S = source.cast();
+        for index in 0..count {
+            // SAFETY: promised by the caller.
+            unsafe { target.add(index).write(cast(source.add(index).read())) };
+        }
+    } else {
+        for index in 0..count {
+            // SAFETY: promised by the caller.
+            unsafe {
+                target.add(index).write(cast(source.offset(index as isize * stride).cast::<S>().read()))
+            };
+        }
+    }
+}
+
+/// # Safety
+/// As [`cast_run`].
+#[inline(always)]
+unsafe fn fits_i32<S: Copy>(
+    source: *const u8,
+    stride: isize,
+    count: usize,
+    widen: impl Fn(S) -> f64,
+) -> bool {
+    (0..count).all(|index| {
+        // SAFETY: promised by the caller.
+        let value = widen(unsafe { source.offset(index as isize * stride).cast::<S>().read() });
+        (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(data: &[i64], shape: &[usize], strides: &[isize]) -> Column {
+        // SAFETY: the tests pass strides that stay inside `data`, which outlives the column.
+        unsafe { Column::new(data.as_ptr().cast(), ElementKind::I64, shape.to_vec(), strides.to_vec()) }
+    }
+
+    fn gather_f32(column: &Column, rows: Rows<'_>) -> Vec<f32> {
+        let mut shape = vec![rows.count()];
+        shape.extend(column.row_shape());
+        let ty = TensorType::new(DType::F32, shape);
+        let mut target = vec![0f32; ty.size()];
+        // SAFETY: the target has the type's size.
+        unsafe { column.gather(rows, &ty, target.as_mut_ptr().cast()) }.unwrap();
+        target
+    }
+
+    #[test]
+    fn rows_are_gathered_in_the_listed_order_and_cast() {
+        let data: Vec<i64> = (0..12).collect();
+        let column = column(&data, &[4, 3], &[24, 8]);
+        assert_eq!(gather_f32(&column, Rows::Listed(&[2, 0])), [6., 7., 8., 0., 1., 2.]);
+        assert_eq!(gather_f32(&column, Rows::Range { first: 1, count: 2 }), [3., 4., 5., 6., 7., 8.]);
+    }
+
+    #[test]
+    fn any_strides_are_read_where_they_lie() {
+        let data: Vec<i64> = (0..12).collect();
+        // The transpose of a (3, 4) matrix: row i is column i.
+        let transposed = column(&data, &[4, 3], &[8, 32]);
+        assert_eq!(gather_f32(&transposed, Rows::Listed(&[1])), [1., 5., 9.]);
+        // A (2, 2, 2) view with a zero stride and a rank-0 row.
+        let repeated = column(&data, &[2, 2, 2], &[48, 0, 8]);
+        assert_eq!(gather_f32(&repeated, Rows::Listed(&[1, 0])), [6., 7., 6., 7., 0., 1., 0., 1.]);
+        let scalars = column(&data, &[12], &[8]);
+        assert_eq!(gather_f32(&scalars, Rows::Listed(&[11, 3])), [11., 3.]);
+    }
+
+    #[test]
+    fn an_int_out_of_range_is_an_error() {
+        let data = [1i64, 1 << 40];
+        let column = column(&data, &[2], &[8]);
+        let ty = TensorType::new(DType::I32, [2]);
+        let mut target = [0i32; 2];
+        // SAFETY: the target has the type's size.
+        let result =
+            unsafe { column.gather(Rows::Range { first: 0, count: 2 }, &ty, target.as_mut_ptr().cast()) };
+        assert!(matches!(result, Err(Error::Data(_))));
+    }
+}

@@ -1,0 +1,75 @@
+//! A variable: a tensor that outlives programs and that programs update in place.
+
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::Buffer;
+use crate::error::{Error, Result};
+use crate::tensor::TensorType;
+
+/// The type never changes, and neither does the address of the content.
+#[derive(Debug)]
+pub struct Variable {
+    ty: TensorType,
+    address: *const u8,
+    content: RwLock<Buffer>,
+}
+
+// SAFETY: the address is only dereferenced under the lock.
+unsafe impl Send for Variable {}
+// SAFETY: as above.
+unsafe impl Sync for Variable {}
+
+impl Variable {
+    pub fn zeros(ty: TensorType) -> Result<Self> {
+        let content = Buffer::new(ty.bytes())?;
+        Ok(Self { ty, address: content.as_ptr(), content: RwLock::new(content) })
+    }
+
+    pub fn ty(&self) -> &TensorType {
+        &self.ty
+    }
+
+    /// Where the content lies; to be used only while the lock is held.
+    pub fn address(&self) -> *const u8 {
+        self.address
+    }
+
+    /// Lends the content to read. A panic elsewhere leaves the content as of the last whole batch, so a
+    /// poisoned lock is not an error.
+    pub fn read(&self) -> RwLockReadGuard<'_, Buffer> {
+        self.content.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn write(&self) -> RwLockWriteGuard<'_, Buffer> {
+        self.content.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Copies the content out.
+    pub fn copy_to(&self, bytes: &mut [u8]) -> Result<()> {
+        self.check(bytes.len())?;
+        let content = self.read();
+        // SAFETY: the buffer holds `ty.bytes()` initialised bytes, checked to be as many as `bytes`.
+        unsafe { std::ptr::copy_nonoverlapping(content.as_ptr(), bytes.as_mut_ptr(), bytes.len()) };
+        Ok(())
+    }
+
+    /// Replaces the content.
+    pub fn copy_from(&self, bytes: &[u8]) -> Result<()> {
+        self.check(bytes.len())?;
+        let content = self.write();
+        // SAFETY: the buffer holds `ty.bytes()` bytes, checked to be as many as `bytes`, and is locked.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), content.as_ptr(), bytes.len()) };
+        Ok(())
+    }
+
+    fn check(&self, bytes: usize) -> Result<()> {
+        if bytes == self.ty.bytes() {
+            return Ok(());
+        }
+        Err(Error::Shape(format!(
+            "expected {} bytes for {}. Received: {bytes} bytes",
+            self.ty.bytes(),
+            self.ty
+        )))
+    }
+}
