@@ -43,7 +43,7 @@ def load_data(path: str | os.PathLike[str] | None = None) -> Arrays:
     the place of Debian's package `dataset-fashion-mnist`; else downloads them into rustnet's cache and checks
     their SHA-256.
 
-    Args:
+    Arguments:
         path: a directory that holds the four original `*-ubyte` files, plain or `.gz`; None to search.
 
     Returns:

@@ -33,7 +33,7 @@ def first_file(candidates: list[Path]) -> Path | None:
 def download(url: str, target: Path, sha256: str, *, gzipped: bool = False) -> Path:
     """Fetches `url` to `target` whole or not at all, and returns `target`.
 
-    Args:
+    Arguments:
         url: what to fetch.
         target: where to put it; its directory is made.
         sha256: the expected SHA-256, in hexadecimal, of the content.

@@ -24,7 +24,7 @@ def load_data(path: str | os.PathLike[str] = "mnist.npz") -> Arrays:
     `~/.rustnet/datasets`), Keras's cache directory; else downloads it into rustnet's cache and checks its
     SHA-256.
 
-    Args:
+    Arguments:
         path: a file name in the cache directory, a path to an `.npz` file, or a directory that holds
             `mnist.npz` or the four original `*-ubyte` files (plain or `.gz`).
 

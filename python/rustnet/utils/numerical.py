@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 def to_categorical(x: ArrayLike, num_classes: int | None = None) -> np.ndarray:
     """One-hot encodes integer labels: row `i` is 1 at column `x[i]` and 0 elsewhere.
 
-    Args:
+    Arguments:
         x: integer labels from 0 to `num_classes - 1`, of any shape; a last axis of size 1 is dropped.
         num_classes: number of classes; None means `max(x) + 1`.
 
@@ -53,7 +53,7 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> np.ndarray:
 def normalize(x: ArrayLike, axis: int = -1, order: int | float = 2) -> np.ndarray:
     """Divides `x` by its norm along `axis`: `x / (Σ |x|^order)^(1/order)`; a zero norm counts as 1.
 
-    Args:
+    Arguments:
         x: array to normalise.
         axis: the axis along which the norm is taken; default the last.
         order: order of the norm, 2 for the Euclidean one.

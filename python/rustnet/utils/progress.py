@@ -38,7 +38,7 @@ class ProgressBar:
     once, at the end of the epoch, without control codes. A closed or broken standard output never stops the
     loop: the bar goes silent.
 
-    Args:
+    Arguments:
         target: number of steps, or None where it is not known before the end.
         verbose: 0 shows nothing, 1 and `"auto"` a bar, 2 one line at the end.
 

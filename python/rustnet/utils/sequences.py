@@ -18,7 +18,7 @@ def pad_sequences(
 ) -> np.ndarray:
     """Brings sequences to one length, by cutting the long ones and filling up the short ones.
 
-    Args:
+    Arguments:
         sequences: n sequences of numbers, or of equally shaped vectors.
         maxlen: length T of the result; None means that of the longest sequence.
         dtype: dtype of the result, default `"int32"`.

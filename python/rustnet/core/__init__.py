@@ -1,1 +1,0 @@
-"""The recording machinery: dtypes, tensors, traces, variables, and the dispatch of public ops."""
