@@ -8,6 +8,7 @@ pub mod number;
 pub mod parallel;
 pub mod pool;
 mod real;
+pub mod recurrent;
 pub mod reduce;
 pub mod simd;
 

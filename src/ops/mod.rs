@@ -5,6 +5,7 @@ mod conv;
 pub mod elementwise;
 pub mod matmul;
 mod pool;
+mod recurrent;
 pub mod reduce;
 pub mod registry;
 pub mod shape;

@@ -20,6 +20,7 @@ const FAMILIES: &[&[Entry]] = &[
     super::elementwise::CAST,
     super::matmul::OPS,
     super::pool::OPS,
+    super::recurrent::OPS,
     super::reduce::OPS,
     super::shape::OPS,
 ];

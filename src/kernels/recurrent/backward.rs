@@ -1,0 +1,388 @@
+//! The backward time loop, for any cell.
+
+use std::ops::Range;
+
+use super::forward::{nanoseconds, shard_dropout};
+use super::product::{PackedKernel, RecurrentProduct, drop_units};
+use super::scratch::{self, carve};
+use super::{BackwardStep, Cell, Division, Options, Sizes, add_to};
+use crate::kernels::Real;
+use crate::kernels::gemm::{
+    Matrix, MatrixMut, PackedMatrix, gemm_serial, gemm_workspace, pack_b, packed_len,
+};
+use crate::kernels::parallel::elements_of;
+use crate::threads::{DisjointMut, for_each_part};
+
+/// What the layer read and wrote in the forward pass, and the gradients of what it wrote.
+#[derive(Clone, Copy)]
+pub struct Backward<'a, T> {
+    pub sizes: Sizes,
+    pub options: Options<'a>,
+    /// (B, T, I)
+    pub x: &'a [T],
+    /// (I, gates·H)
+    pub kernel: &'a [T],
+    /// (H, gates·H)
+    pub recurrent_kernel: &'a [T],
+    /// (B, H)
+    pub h0: &'a [T],
+    /// (B, H), or empty where the cell has no carry.
+    pub c0: &'a [T],
+    /// (B, T, H)
+    pub sequence: &'a [T],
+    /// (B·T, gates·H)
+    pub gates: &'a [T],
+    /// (B·T, saved·H); an LSTM saves its carry here.
+    pub saved: &'a [T],
+    /// (B, T, H)
+    pub dsequence: Option<&'a [T]>,
+    /// (B, H)
+    pub dlast_h: Option<&'a [T]>,
+    /// (B, H)
+    pub dlast_c: Option<&'a [T]>,
+}
+
+/// Gradients of what the layer read.
+pub struct Gradients<'a, T> {
+    /// (I, gates·H)
+    pub dkernel: &'a mut [T],
+    /// (H, gates·H)
+    pub drecurrent_kernel: &'a mut [T],
+    /// (gates·H), or (2, gates·H) where the inner product has a bias too.
+    pub dbias: &'a mut [T],
+    /// (B, H)
+    pub dh0: &'a mut [T],
+    /// (B, H), or empty.
+    pub dc0: &'a mut [T],
+    /// (B, T, I)
+    pub dx: Option<&'a mut [T]>,
+}
+
+/// The pieces of memory that a shard needs.
+#[derive(Clone, Copy)]
+struct Lens {
+    block_x: usize,
+    dgates: usize,
+    dinner: usize,
+    h_previous: usize,
+    operands: usize,
+    operand: usize,
+    dkernel: usize,
+    drecurrent_kernel: usize,
+    dbias: usize,
+    products: usize,
+}
+
+impl Lens {
+    fn new<T: Real>(cell: &dyn Cell<T>, division: &Division, separate: bool) -> Self {
+        let Sizes { inputs, units, .. } = division.sizes;
+        let rows = division.shard_rows;
+        let block_rows = division.block_steps * rows;
+        let columns = cell.gates() * units;
+        let products = [
+            gemm_workspace::<T>(block_rows, columns, inputs),
+            gemm_workspace::<T>(inputs, block_rows, columns),
+            gemm_workspace::<T>(units, block_rows, columns),
+            gemm_workspace::<T>(units, block_rows, units),
+        ];
+        let products = products.into_iter().max().unwrap_or(0).div_ceil(size_of::<T>());
+        Self {
+            block_x: block_rows * inputs,
+            dgates: block_rows * columns,
+            dinner: if cell.has_inner() { block_rows * columns } else { 0 },
+            h_previous: block_rows * units,
+            operands: if separate { block_rows * columns } else { 0 },
+            operand: rows * units,
+            dkernel: inputs * columns,
+            drecurrent_kernel: units * columns,
+            dbias: 2 * columns,
+            products: products.max(RecurrentProduct::<T>::workspace_len(rows, units, cell.gates())),
+        }
+    }
+
+    fn list(self) -> [usize; 10] {
+        [
+            self.block_x,
+            self.dgates,
+            self.dinner,
+            self.h_previous,
+            self.operands,
+            self.operand,
+            self.dkernel,
+            self.drecurrent_kernel,
+            self.dbias,
+            self.products,
+        ]
+    }
+
+    /// Where the gradients of the weights lie in a shard's memory: they are neighbours.
+    fn weights<T: Real>(self) -> [usize; 3] {
+        let list = self.list();
+        [6, 7, 8].map(|piece| scratch::total::<T>(&list[..piece]))
+    }
+}
+
+fn packed_lens<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, separate: bool, wants_dx: bool) -> [usize; 2] {
+    let (units, gates) = (sizes.units, cell.gates());
+    [
+        if wants_dx { packed_len::<T>(gates * units, sizes.inputs) } else { 0 },
+        PackedKernel::<T>::len(units, gates, separate, true),
+    ]
+}
+
+/// Bytes of workspace that [`backward`] needs.
+pub fn backward_workspace<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, dropout: bool, wants_dx: bool) -> usize {
+    let division = Division::new(sizes, cell.gates(), false);
+    let separate = dropout || cell.has_separate_operands();
+    let packed = packed_lens(cell, sizes, separate, wants_dx);
+    let shard = scratch::total::<T>(&Lens::new(cell, &division, separate).list());
+    (scratch::total::<T>(&packed) + division.shards * shard) * size_of::<T>()
+}
+
+/// The gradients of [`forward`](super::forward). `workspace` has at least [`backward_workspace`] bytes.
+pub fn backward<T: Real>(
+    cell: &dyn Cell<T>,
+    layer: Backward<'_, T>,
+    gradients: Gradients<'_, T>,
+    workspace: &mut [u8],
+) {
+    let Backward { sizes, options, .. } = layer;
+    let Sizes { batch, steps, inputs, units } = sizes;
+    let gates = cell.gates();
+    let columns = gates * units;
+    let wants_dx = gradients.dx.is_some();
+    let separate = options.recurrent_dropout.is_some() || cell.has_separate_operands();
+    let division = Division::new(sizes, gates, options.go_backwards);
+
+    let memory = elements_of::<T>(workspace);
+    let ([packed_kernel, packed_recurrent], memory) =
+        carve(memory, packed_lens(cell, sizes, separate, wants_dx));
+    let kernel = wants_dx
+        .then(|| pack_b(Matrix::row_major(layer.kernel, inputs, columns).transposed(), packed_kernel));
+    let recurrent_kernel =
+        PackedKernel::pack(layer.recurrent_kernel, units, gates, separate, true, packed_recurrent);
+
+    let lens = Lens::new(cell, &division, separate);
+    let shard_len = scratch::total::<T>(&lens.list());
+    let shared = DisjointMut::new(memory);
+    let (dh0, dc0) = (DisjointMut::new(gradients.dh0), DisjointMut::new(gradients.dc0));
+    let dx = gradients.dx.map(DisjointMut::new);
+
+    let products = if wants_dx { 2 } else { 1 };
+    let flops = 2 * batch * steps * columns * (products * inputs + 2 * units + 16);
+    for_each_part(division.shards, nanoseconds(flops), &|shard| {
+        let rows = division.rows(shard);
+        let states = rows.start * units..rows.end * units;
+        let of_inputs = rows.start * steps * inputs..rows.end * steps * inputs;
+        // SAFETY: each shard has a range of its own in all of these.
+        let (memory, dh, dc, dx) = unsafe {
+            (
+                shared.slice(shard * shard_len..(shard + 1) * shard_len),
+                dh0.slice(states.clone()),
+                dc0.slice(if layer.c0.is_empty() { 0..0 } else { states.clone() }),
+                dx.as_ref().map(|dx| dx.slice(of_inputs)),
+            )
+        };
+        let start_from = |target: &mut [T], source: Option<&[T]>| match source {
+            Some(source) => target.copy_from_slice(&source[states.start..][..target.len()]),
+            None => target.fill(T::ZERO),
+        };
+        start_from(dh, layer.dlast_h);
+        start_from(dc, layer.dlast_c);
+        Shard { cell, layer: &layer, division: &division, lens, rows, separate, recurrent_kernel, kernel }
+            .run(memory, dh, dc, dx);
+    });
+
+    let targets = [gradients.dkernel, gradients.drecurrent_kernel, gradients.dbias];
+    for (target, offset) in targets.into_iter().zip(lens.weights::<T>()) {
+        let partials = (0..division.shards).map(|shard| {
+            // SAFETY: the parts have ended; nobody else reaches the memory.
+            let memory = unsafe { shared.slice(shard * shard_len..(shard + 1) * shard_len) };
+            &memory[offset..]
+        });
+        sum_partials(target, partials);
+    }
+}
+
+/// target = Σ of the shards' gradients, in order.
+fn sum_partials<'a, T: Real>(target: &mut [T], partials: impl Iterator<Item = &'a [T]>) {
+    target.fill(T::ZERO);
+    partials.for_each(|partial| add_to(target, partial));
+}
+
+/// One shard of the backward pass.
+struct Shard<'a, T> {
+    cell: &'a dyn Cell<T>,
+    layer: &'a Backward<'a, T>,
+    division: &'a Division,
+    lens: Lens,
+    rows: Range<usize>,
+    separate: bool,
+    recurrent_kernel: PackedKernel<'a, T>,
+    /// (gates·H, I), where the gradient of x is wanted.
+    kernel: Option<PackedMatrix<'a, T>>,
+}
+
+impl<T: Real> Shard<'_, T> {
+    /// Turns `dh` and `dc` (rows, H) from gradients of the last states into those of the first, writes `dx` and the
+    /// shard's part of the weights' gradients.
+    fn run(&self, memory: &mut [T], dh: &mut [T], dc: &mut [T], mut dx: Option<&mut [T]>) {
+        let Sizes { steps, inputs, units, .. } = self.layer.sizes;
+        let count = self.rows.len();
+        let gates = self.cell.gates();
+        let columns = gates * units;
+        let (pieces, _) = carve(memory, self.lens.list());
+        let [x, dgates, dinner, h_previous, operands, operand, dkernel, drecurrent_kernel, dbias, products] =
+            pieces;
+        dkernel.fill(T::ZERO);
+        drecurrent_kernel.fill(T::ZERO);
+        dbias.fill(T::ZERO);
+        for block in self.division.blocks().rev() {
+            let block_rows = block.len() * count;
+            let operand_stride = block_rows * units;
+            for (index, step) in block.clone().enumerate().rev() {
+                let at = index * count;
+                let h_previous = &mut h_previous[at * units..][..count * units];
+                self.load_previous(step, h_previous);
+                if self.separate {
+                    for gate in 0..gates {
+                        let operand = &mut operands[gate * operand_stride + at * units..][..count * units];
+                        operand.copy_from_slice(h_previous);
+                        drop_units(operand, self.dropout(), gate, gates, units);
+                    }
+                }
+                if let Some(dsequence) = self.layer.dsequence {
+                    for (row, dh) in dh.chunks_exact_mut(units).enumerate() {
+                        add_to(dh, &dsequence[((self.rows.start + row) * steps + step) * units..][..units]);
+                    }
+                }
+                self.cell.backward(BackwardStep {
+                    units,
+                    gates: self.of_step(self.layer.gates, columns, step),
+                    saved: self.of_step(self.layer.saved, self.cell.saved() * units, step),
+                    h_previous,
+                    c_previous: self.previous_carry(step),
+                    operands: if self.separate { &mut operands[at * units..] } else { &mut [] },
+                    operand_stride,
+                    dgates: &mut dgates[at * columns..][..count * columns],
+                    dinner: if dinner.is_empty() {
+                        &mut []
+                    } else {
+                        &mut dinner[at * columns..][..count * columns]
+                    },
+                    dh,
+                    dc,
+                    skipped: self.division.skipped(&self.layer.options, &self.rows, step),
+                    recurrent: RecurrentProduct {
+                        kernel: self.recurrent_kernel,
+                        dropout: self.dropout(),
+                        rows: count,
+                        units,
+                        gates,
+                        operand: &mut operand[..count * units],
+                        workspace: products,
+                    },
+                });
+            }
+
+            let dgates = &dgates[..block_rows * columns];
+            let (dbias, dinner_bias) = dbias.split_at_mut(columns);
+            add_rows(dbias, dgates);
+            let dinner = if dinner.is_empty() {
+                dgates
+            } else {
+                let dinner = &dinner[..block_rows * columns];
+                add_rows(dinner_bias, dinner);
+                dinner
+            };
+
+            // dkernel (I, gates·H) += xᵀ·dgates
+            let x = &mut x[..block_rows * inputs];
+            self.division.pack_inputs(self.layer.x, &self.rows, &block, x);
+            let dgates = Matrix::row_major(dgates, block_rows, columns);
+            gemm_serial(
+                Matrix::row_major(x, block_rows, inputs).transposed(),
+                dgates,
+                MatrixMut::row_major(dkernel, inputs, columns),
+                true,
+                scratch::bytes(products),
+            );
+
+            // drecurrent_kernel (H, gates·H) += h_{t-1}ᵀ·dinner, with each gate's own h_{t-1} where they differ
+            let (operands, width) = if self.separate { (&*operands, units) } else { (&*h_previous, columns) };
+            for (gate, operand) in operands.chunks_exact(operand_stride).take(columns / width).enumerate() {
+                gemm_serial(
+                    Matrix::row_major(operand, block_rows, units).transposed(),
+                    Matrix::strided(&dinner[gate * width..], block_rows, width, columns),
+                    MatrixMut::strided(&mut drecurrent_kernel[gate * width..], units, width, columns),
+                    true,
+                    scratch::bytes(products),
+                );
+            }
+
+            if let (Some(dx), Some(kernel)) = (dx.as_deref_mut(), self.kernel) {
+                // dx of the block (steps, rows, I) = dgates·kernelᵀ, in the memory of x
+                let block_dx = MatrixMut::row_major(x, block_rows, inputs);
+                gemm_serial(dgates, kernel, block_dx, false, scratch::bytes(products));
+                self.unpack_inputs(x, &block, dx);
+            }
+        }
+    }
+
+    fn dropout(&self) -> Option<super::Dropout<'_>> {
+        shard_dropout(
+            self.layer.options.recurrent_dropout,
+            &self.rows,
+            self.cell.gates() * self.layer.sizes.units,
+        )
+    }
+
+    /// What the forward pass kept of one step: (rows, width).
+    fn of_step<'a>(&self, kept: &'a [T], width: usize, step: usize) -> &'a [T] {
+        let count = self.rows.len();
+        &kept[(self.rows.start * self.layer.sizes.steps + step * count) * width..][..count * width]
+    }
+
+    /// h before a step (rows, H).
+    fn load_previous(&self, step: usize, h_previous: &mut [T]) {
+        let Sizes { steps, units, .. } = self.layer.sizes;
+        for (row, target) in self.rows.clone().zip(h_previous.chunks_exact_mut(units)) {
+            target.copy_from_slice(match step {
+                0 => &self.layer.h0[row * units..][..units],
+                _ => &self.layer.sequence[(row * steps + step - 1) * units..][..units],
+            });
+        }
+    }
+
+    /// c before a step (rows, H).
+    fn previous_carry(&self, step: usize) -> &[T] {
+        let units = self.layer.sizes.units;
+        if self.layer.c0.is_empty() {
+            &[]
+        } else if step == 0 {
+            &self.layer.c0[self.rows.start * units..self.rows.end * units]
+        } else {
+            self.of_step(self.layer.saved, units, step - 1)
+        }
+    }
+
+    /// packed (steps, rows, I) → dx (rows, T, I), for the steps of a block.
+    fn unpack_inputs(&self, packed: &[T], block: &Range<usize>, dx: &mut [T]) {
+        let Sizes { steps, inputs, .. } = self.layer.sizes;
+        if inputs == 0 {
+            return;
+        }
+        let mut sources = packed.chunks_exact(inputs);
+        for step in block.clone() {
+            for row in 0..self.rows.len() {
+                let source = sources.next().expect("the block has all its steps and rows");
+                dx[(row * steps + self.division.timestep(step)) * inputs..][..inputs].copy_from_slice(source);
+            }
+        }
+    }
+}
+
+/// sums (N) += Σ over the rows of matrix (M, N)
+fn add_rows<T: Real>(sums: &mut [T], matrix: &[T]) {
+    matrix.chunks_exact(sums.len()).for_each(|row| add_to(sums, row));
+}

@@ -1,0 +1,198 @@
+//! The forward time loop, for any cell.
+
+use std::ops::Range;
+
+use super::product::{PackedKernel, RecurrentProduct};
+use super::scratch::{self, carve};
+use super::{Cell, Division, Dropout, ForwardStep, Options, Sizes};
+use crate::kernels::Real;
+use crate::kernels::gemm::{Matrix, MatrixMut, gemm_serial, gemm_workspace, pack_b, packed_len};
+use crate::kernels::parallel::elements_of;
+use crate::threads::{DisjointMut, for_each_part};
+
+/// What the layer reads.
+#[derive(Clone, Copy)]
+pub struct Forward<'a, T> {
+    pub sizes: Sizes,
+    pub options: Options<'a>,
+    /// (B, T, I)
+    pub x: &'a [T],
+    /// (I, gates·H)
+    pub kernel: &'a [T],
+    /// (H, gates·H)
+    pub recurrent_kernel: &'a [T],
+    /// (gates·H): the bias of x·kernel.
+    pub bias: &'a [T],
+    /// (B, H)
+    pub h0: &'a [T],
+    /// (B, H), or empty where the cell has no carry.
+    pub c0: &'a [T],
+}
+
+/// What the layer writes.
+pub struct Outputs<'a, T> {
+    /// (B, T, H): h after each step.
+    pub sequence: &'a mut [T],
+    /// (B, H)
+    pub last_h: &'a mut [T],
+    /// (B, H), or empty.
+    pub last_c: &'a mut [T],
+    /// What the backward pass needs, unless only the results are wanted.
+    pub training: Option<Training<'a, T>>,
+}
+
+/// What the forward pass leaves for the backward pass.
+pub struct Training<'a, T> {
+    /// (B·T, gates·H)
+    pub gates: &'a mut [T],
+    /// (B·T, saved·H)
+    pub saved: &'a mut [T],
+}
+
+/// Lengths of what a shard needs: inputs of a block, gates of a block, saved of a step, inner, operand, products.
+fn shard_lens<T: Real>(cell: &dyn Cell<T>, division: &Division, training: bool) -> [usize; 6] {
+    let Sizes { inputs, units, .. } = division.sizes;
+    let rows = division.shard_rows;
+    let block_rows = division.block_steps * rows;
+    let columns = cell.gates() * units;
+    let projection = gemm_workspace::<T>(block_rows, inputs, columns).div_ceil(size_of::<T>());
+    [
+        block_rows * inputs,
+        if training { 0 } else { block_rows * columns },
+        if training { 0 } else { rows * cell.saved() * units },
+        if cell.has_inner() { rows * columns } else { 0 },
+        rows * units,
+        projection.max(RecurrentProduct::<T>::workspace_len(rows, units, cell.gates())),
+    ]
+}
+
+/// Lengths of the packed kernel and the packed recurrent kernel.
+fn packed_lens<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, separate: bool) -> [usize; 2] {
+    let (units, gates) = (sizes.units, cell.gates());
+    [packed_len::<T>(sizes.inputs, gates * units), PackedKernel::<T>::len(units, gates, separate, false)]
+}
+
+/// Bytes of workspace that [`forward`] needs.
+pub fn forward_workspace<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, dropout: bool, training: bool) -> usize {
+    let division = Division::new(sizes, cell.gates(), false);
+    let packed = packed_lens(cell, sizes, dropout || cell.has_separate_operands());
+    let shard = scratch::total::<T>(&shard_lens(cell, &division, training));
+    (scratch::total::<T>(&packed) + division.shards * shard) * size_of::<T>()
+}
+
+/// Runs `cell` over all timesteps. `workspace` has at least [`forward_workspace`] bytes.
+pub fn forward<T: Real>(
+    cell: &dyn Cell<T>,
+    layer: Forward<'_, T>,
+    outputs: Outputs<'_, T>,
+    workspace: &mut [u8],
+) {
+    let Forward { sizes, options, .. } = layer;
+    let Sizes { batch, steps, inputs, units } = sizes;
+    let (gates, saved) = (cell.gates(), cell.saved());
+    let columns = gates * units;
+    let separate = options.recurrent_dropout.is_some() || cell.has_separate_operands();
+    let division = Division::new(sizes, gates, options.go_backwards);
+
+    let memory = elements_of::<T>(workspace);
+    let ([packed_kernel, packed_recurrent], memory) = carve(memory, packed_lens(cell, sizes, separate));
+    let kernel = pack_b(Matrix::row_major(layer.kernel, inputs, columns), packed_kernel);
+    let recurrent_kernel =
+        PackedKernel::pack(layer.recurrent_kernel, units, gates, separate, false, packed_recurrent);
+
+    let training = outputs.training.is_some();
+    let lens = shard_lens(cell, &division, training);
+    let shard_len = scratch::total::<T>(&lens);
+    let memory = DisjointMut::new(memory);
+    let sequence = DisjointMut::new(outputs.sequence);
+    let (last_h, last_c) = (DisjointMut::new(outputs.last_h), DisjointMut::new(outputs.last_c));
+    let kept = outputs.training.map(|kept| (DisjointMut::new(kept.gates), DisjointMut::new(kept.saved)));
+
+    let flops = 2 * batch * steps * columns * (inputs + units + 16);
+    for_each_part(division.shards, nanoseconds(flops), &|shard| {
+        let rows = division.rows(shard);
+        let count = rows.len();
+        let states = rows.start * units..rows.end * units;
+        // SAFETY: each shard has a range of its own in all of these.
+        let (memory, sequence, h, c) = unsafe {
+            (
+                memory.slice(shard * shard_len..(shard + 1) * shard_len),
+                sequence.slice(states.start * steps..states.end * steps),
+                last_h.slice(states.clone()),
+                last_c.slice(if layer.c0.is_empty() { 0..0 } else { states.clone() }),
+            )
+        };
+        let ([x, block_gates, step_saved, inner, operand, products], _) = carve(memory, lens);
+        h.copy_from_slice(&layer.h0[states.clone()]);
+        if !c.is_empty() {
+            c.copy_from_slice(&layer.c0[states]);
+        }
+        for block in division.blocks() {
+            let block_rows = block.len() * count;
+            let x = &mut x[..block_rows * inputs];
+            division.pack_inputs(layer.x, &rows, &block, x);
+            let first = rows.start * steps + block.start * count;
+            let z = match &kept {
+                // SAFETY: rows `first..` belong to this shard and block.
+                Some((gates, _)) => unsafe { gates.slice(first * columns..(first + block_rows) * columns) },
+                None => &mut block_gates[..block_rows * columns],
+            };
+            // z (steps, rows, gates·H) = x·kernel + bias
+            z.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(layer.bias));
+            let x = Matrix::row_major(x, block_rows, inputs);
+            gemm_serial(
+                x,
+                kernel,
+                MatrixMut::row_major(z, block_rows, columns),
+                true,
+                scratch::bytes(products),
+            );
+
+            for (index, (step, gates_of_step)) in block.zip(z.chunks_exact_mut(count * columns)).enumerate() {
+                let saved_of_step = match &kept {
+                    // SAFETY: the rows of this shard and step.
+                    Some((_, kept)) => unsafe {
+                        let start = (first + index * count) * saved * units;
+                        kept.slice(start..start + count * saved * units)
+                    },
+                    None => &mut step_saved[..count * saved * units],
+                };
+                cell.forward(ForwardStep {
+                    units,
+                    gates: gates_of_step,
+                    saved: saved_of_step,
+                    inner: if inner.is_empty() { &mut [] } else { &mut inner[..count * columns] },
+                    h,
+                    c,
+                    skipped: division.skipped(&options, &rows, step),
+                    recurrent: RecurrentProduct {
+                        kernel: recurrent_kernel,
+                        dropout: shard_dropout(options.recurrent_dropout, &rows, columns),
+                        rows: count,
+                        units,
+                        gates,
+                        operand: &mut operand[..count * units],
+                        workspace: products,
+                    },
+                });
+                for (row, h) in h.chunks_exact(units).enumerate() {
+                    sequence[(row * steps + step) * units..][..units].copy_from_slice(h);
+                }
+            }
+        }
+    });
+}
+
+/// The dropout mask from the shard's first row on.
+pub(super) fn shard_dropout<'a>(
+    dropout: Option<Dropout<'a>>,
+    rows: &Range<usize>,
+    columns: usize,
+) -> Option<Dropout<'a>> {
+    dropout.map(|dropout| Dropout { keep: &dropout.keep[rows.start * columns..], ..dropout })
+}
+
+/// The cost of the work on one thread, at some 40 floating-point operations a nanosecond.
+pub(super) fn nanoseconds(flops: usize) -> u64 {
+    flops as u64 / 40
+}
