@@ -6,6 +6,19 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
+__all__ = [
+    "ConfigurationError",
+    "DataError",
+    "Graph",
+    "InternalError",
+    "Program",
+    "ShapeError",
+    "Variable",
+    "get_num_threads",
+    "op_names",
+    "set_num_threads",
+]
+
 _Array = npt.NDArray[Any]
 
 class ConfigurationError(ValueError): ...
@@ -16,6 +29,7 @@ class InternalError(RuntimeError): ...
 def op_names() -> list[str]: ...
 def set_num_threads(threads: int) -> None: ...
 def get_num_threads() -> int: ...
+
 @final
 class Variable:
     def __new__(cls, array: _Array) -> Variable: ...
