@@ -1,15 +1,23 @@
 //! 2-D convolution over NHWC tensors, and its gradients by input and by kernel.
 
+mod correlate;
 mod geometry;
+mod parts;
 pub mod reference;
+mod runs;
+mod tile;
 
 pub use geometry::{Geometry, Window};
 
+use correlate::{Correlation, Direction};
+use parts::Parts;
+
 use crate::graph::Epilogue;
-use crate::kernels::Real;
+use crate::kernels::parallel::elements_of;
+use crate::kernels::simd::{Vectorized, isa};
 
 /// y (B, OH, OW, O) from x (B, H, W, C) and kernel (KH, KW, C/groups, O).
-pub fn forward<T: Real>(
+pub fn forward<T: Vectorized>(
     g: &Geometry,
     x: &[T],
     kernel: &[T],
@@ -17,13 +25,12 @@ pub fn forward<T: Real>(
     epilogue: Option<Epilogue<'_>>,
     workspace: &mut [u8],
 ) {
-    let _ = workspace;
-    reference::forward(g, x, kernel, y);
-    finish(epilogue, g.output_pixels(), g.filters);
+    let correlation = Correlation::new(g, Direction::Forward);
+    correlation.run(isa(), x, kernel, y, epilogue, elements_of(workspace));
 }
 
 /// dx (B, H, W, C) from dy (B, OH, OW, O) and kernel (KH, KW, C/groups, O).
-pub fn backward_input<T: Real>(
+pub fn backward_input<T: Vectorized>(
     g: &Geometry,
     dy: &[T],
     kernel: &[T],
@@ -31,13 +38,12 @@ pub fn backward_input<T: Real>(
     epilogue: Option<Epilogue<'_>>,
     workspace: &mut [u8],
 ) {
-    let _ = workspace;
-    reference::backward_input(g, dy, kernel, dx);
-    finish(epilogue, g.input_pixels(), g.channels);
+    let correlation = Correlation::new(g, Direction::Backward);
+    correlation.run(isa(), dy, kernel, dx, epilogue, elements_of(workspace));
 }
 
 /// dkernel (KH, KW, C/groups, O) from x (B, H, W, C) and dy (B, OH, OW, O).
-pub fn backward_filter<T: Real>(
+pub fn backward_filter<T: Vectorized>(
     g: &Geometry,
     x: &[T],
     dy: &[T],
@@ -51,19 +57,17 @@ pub fn backward_filter<T: Real>(
 }
 
 /// Bytes of workspace that [`forward`] needs.
-pub fn forward_workspace<T: Real>(g: &Geometry) -> usize {
-    let _ = g;
-    0
+pub fn forward_workspace<T: Vectorized>(g: &Geometry) -> usize {
+    Correlation::new(g, Direction::Forward).workspace::<T>()
 }
 
 /// Bytes of workspace that [`backward_input`] needs.
-pub fn backward_input_workspace<T: Real>(g: &Geometry) -> usize {
-    let _ = g;
-    0
+pub fn backward_input_workspace<T: Vectorized>(g: &Geometry) -> usize {
+    Correlation::new(g, Direction::Backward).workspace::<T>()
 }
 
 /// Bytes of workspace that [`backward_filter`] needs.
-pub fn backward_filter_workspace<T: Real>(g: &Geometry) -> usize {
+pub fn backward_filter_workspace<T: Vectorized>(g: &Geometry) -> usize {
     let _ = g;
     0
 }
@@ -73,3 +77,6 @@ fn finish(epilogue: Option<Epilogue<'_>>, rows: usize, columns: usize) {
         epilogue(0..rows, 0..columns);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+//! Convolution forward, and backward by input, as one matrix product whose left rows are read where they lie.
+//!
+//! Both are correlations: a destination pixel is the sum over taps of a source pixel times the tap's matrix (source
+//! channels × destination channels). Pixels that have the same taps ([`Run`]) are gathered into tiles of up to
+//! [`Vector::ROWS`] pixels × 2 vectors of channels, whose sums stay in registers over all taps and source channels; the
+//! kernel is packed into panels as wide as a tile. Nothing is copied out of the source, and taps that fall into
+//! the padding cost nothing.
+
+use std::ops::Range;
+
+use super::runs::{Axis, Run};
+use super::tile::{self, MAX_ROWS, Terms, VECTORS, with_rows};
+use super::{Geometry, Parts};
+use crate::graph::Epilogue;
+use crate::kernels::simd::{self, Isa, Kernel, Vector, Vectorized};
+use crate::threads::{DisjointMut, for_each_part};
+
+/// Packed panels that are worked on together stay below this, half of a small L2 cache.
+const PANEL_BYTES: usize = 256 << 10;
+
+/// The two directions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// source x, destination y.
+    Forward,
+    /// source dy, destination dx.
+    Backward,
+}
+
+/// One correlation, of sources (B, SH, SW, groups · S) to destinations (B, DH, DW, groups · D).
+#[derive(Debug, Clone, Copy)]
+pub struct Correlation {
+    geometry: Geometry,
+    direction: Direction,
+    axes: [Axis; 2],
+    source: [usize; 2],
+    destination: [usize; 2],
+    /// S and D: channels in one group.
+    source_channels: usize,
+    destination_channels: usize,
+}
+
+impl Correlation {
+    pub fn new(g: &Geometry, direction: Direction) -> Self {
+        let (channels, filters) = (g.channels_per_group(), g.filters_per_group());
+        let axis = |axis: usize| match direction {
+            Direction::Forward => Axis::forward(&g.window, axis, g.input[axis]),
+            Direction::Backward => Axis::backward(&g.window, axis, g.output[axis]),
+        };
+        let (source, destination, source_channels, destination_channels) = match direction {
+            Direction::Forward => (g.input, g.output, channels, filters),
+            Direction::Backward => (g.output, g.input, filters, channels),
+        };
+        Self {
+            geometry: *g,
+            direction,
+            axes: [axis(0), axis(1)],
+            source,
+            destination,
+            source_channels,
+            destination_channels,
+        }
+    }
+
+    /// Rows of a packed panel: the taps times S.
+    fn depth(&self) -> usize {
+        self.geometry.taps() * self.source_channels
+    }
+
+    /// Elements of the packed kernel where a vector has `lanes`.
+    fn packed_len(&self, lanes: usize) -> usize {
+        let panels = self.destination_channels.div_ceil(VECTORS * lanes);
+        self.geometry.groups * panels * self.depth() * VECTORS * lanes
+    }
+
+    /// Bytes of workspace: the packed kernel, for whichever instruction set turns out to be there.
+    pub fn workspace<T: Vectorized>(&self) -> usize {
+        let lanes = 64 / size_of::<T>();
+        [lanes, lanes / 2, lanes / 4].map(|lanes| self.packed_len(lanes)).into_iter().max().unwrap_or(0)
+            * size_of::<T>()
+    }
+
+    /// destination from source and kernel (KH, KW, C/groups, O).
+    pub fn run<T: Vectorized>(
+        &self,
+        isa: Isa,
+        source: &[T],
+        kernel: &[T],
+        destination: &mut [T],
+        epilogue: Option<Epilogue<'_>>,
+        packed: &mut [T],
+    ) {
+        simd::run(isa, Pack { correlation: self, kernel, packed });
+        let g = &self.geometry;
+        let width = self.destination[1] * g.groups * self.destination_channels;
+        let parts = Parts::new(g.batch, self.destination[0], g.flops());
+        let destination = DisjointMut::new(destination);
+        for_each_part(parts.count(), g.flops() / 50, &|part| {
+            let (images, lines) = parts.part(part);
+            let first_line = images.start * self.destination[0] + lines.start;
+            let last_line = (images.end - 1) * self.destination[0] + lines.end;
+            // SAFETY: parts have lines of their own.
+            let destination = unsafe { destination.slice(first_line * width..last_line * width) };
+            simd::run(isa, Correlate { correlation: self, source, packed, destination, images, lines });
+            if let Some(epilogue) = epilogue {
+                let pixels = first_line * self.destination[1]..last_line * self.destination[1];
+                epilogue(pixels, 0..g.groups * self.destination_channels);
+            }
+        });
+    }
+}
+
+/// Copies the kernel into panels (group, panel, depth, 2 vectors), the missing columns of a last panel as zeros.
+struct Pack<'a, T> {
+    correlation: &'a Correlation,
+    kernel: &'a [T],
+    packed: &'a mut [T],
+}
+
+impl<T: Vectorized> Kernel for Pack<'_, T> {
+    type Element = T;
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) {
+        let (c, g) = (self.correlation, &self.correlation.geometry);
+        let width = VECTORS * V::LANES;
+        let (channels, filters) = (g.channels_per_group(), g.filters_per_group());
+        let panels = c.destination_channels.div_ceil(width);
+        for (row, packed) in self.packed[..c.packed_len(V::LANES)].chunks_exact_mut(width).enumerate() {
+            let (panel, depth) = (row / c.depth(), row % c.depth());
+            let (group, first) = (panel / panels, panel % panels * width);
+            let (tap, s) = (depth / c.source_channels, depth % c.source_channels);
+            let columns = width.min(c.destination_channels - first);
+            match c.direction {
+                Direction::Forward => {
+                    let start = (tap * channels + s) * g.filters + group * filters + first;
+                    packed[..columns].copy_from_slice(&self.kernel[start..start + columns]);
+                }
+                Direction::Backward => {
+                    // Taps from the far end; S are the filters, D the channels.
+                    let start = (g.taps() - 1 - tap) * channels * g.filters + group * filters + s;
+                    for (column, packed) in packed[..columns].iter_mut().enumerate() {
+                        *packed = self.kernel[start + (first + column) * g.filters];
+                    }
+                }
+            }
+            packed[columns..].fill(T::ZERO);
+        }
+    }
+}
+
+/// One part: whole images, or some lines of one.
+struct Correlate<'a, T> {
+    correlation: &'a Correlation,
+    source: &'a [T],
+    packed: &'a [T],
+    /// The lines of this part only.
+    destination: &'a mut [T],
+    images: Range<usize>,
+    lines: Range<usize>,
+}
+
+impl<T: Vectorized> Kernel for Correlate<'_, T> {
+    type Element = T;
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(mut self) {
+        let c = self.correlation;
+        let width = VECTORS * V::LANES;
+        let panels = c.destination_channels.div_ceil(width);
+        let panel_len = c.depth() * width;
+        let together = (PANEL_BYTES / (panel_len * size_of::<T>()).max(1)).clamp(1, panels.max(1));
+        for group in 0..c.geometry.groups {
+            for first in (0..panels).step_by(together) {
+                let last = panels.min(first + together);
+                for vertical in c.axes[0].runs(self.lines.clone()) {
+                    for horizontal in c.axes[1].runs(0..c.destination[1]) {
+                        // SAFETY: the processor has the vectors of `V`.
+                        unsafe {
+                            self.correlate_runs::<V>(group, first..last, &vertical, &horizontal);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T: Vectorized> Correlate<'_, T> {
+    /// The pixels that two runs cross at, in all images of the part.
+    #[inline(always)]
+    unsafe fn correlate_runs<V: Vector<Element = T>>(
+        &mut self,
+        group: usize,
+        panels: Range<usize>,
+        vertical: &Run,
+        horizontal: &Run,
+    ) {
+        let c = self.correlation;
+        let groups = c.geometry.groups;
+        let (source_row, destination_row) = (groups * c.source_channels, groups * c.destination_channels);
+        let terms = self.terms(vertical, horizontal);
+        // The destination slice starts at the part's first line.
+        let first_line = self.images.start * c.destination[0] + self.lines.start;
+        let panel_len = c.depth() * VECTORS * V::LANES;
+        let panel_offset = (vertical.tap * c.geometry.window.size[1] + horizontal.tap)
+            * c.source_channels
+            * VECTORS
+            * V::LANES;
+        let panels_per_group = c.destination_channels.div_ceil(VECTORS * V::LANES);
+
+        let pixels = self.images.len() * vertical.count * horizontal.count;
+        let tiles = pixels.div_ceil(V::ROWS);
+        let (mut image, mut i, mut j) = (self.images.start, 0, 0);
+        for tile in 0..tiles {
+            // As equal as they can be.
+            let rows = pixels / tiles + usize::from(tile < pixels % tiles);
+            let mut sources = [std::ptr::null(); MAX_ROWS];
+            let mut destinations = [std::ptr::null_mut(); MAX_ROWS];
+            for row in 0..rows {
+                let source_line = image * c.source[0] + vertical.source + i * vertical.source_step;
+                let source_pixel = source_line * c.source[1] + horizontal.source + j * horizontal.source_step;
+                let line = image * c.destination[0] + vertical.start + i * vertical.step - first_line;
+                let pixel = line * c.destination[1] + horizontal.start + j * horizontal.step;
+                sources[row] =
+                    self.source.as_ptr().wrapping_add(source_pixel * source_row + group * c.source_channels);
+                destinations[row] = self
+                    .destination
+                    .as_mut_ptr()
+                    .wrapping_add(pixel * destination_row + group * c.destination_channels);
+                j += 1;
+                if j == horizontal.count {
+                    (i, j) = (i + 1, 0);
+                    if i == vertical.count {
+                        (image, i) = (image + 1, 0);
+                    }
+                }
+            }
+            for panel in panels.clone() {
+                let column = panel * VECTORS * V::LANES;
+                let columns = (VECTORS * V::LANES).min(c.destination_channels - column);
+                let start = (group * panels_per_group + panel) * panel_len + panel_offset;
+                let packed = self.packed[start..].as_ptr();
+                // SAFETY: the runs keep every term inside the source image and every pixel inside the part;
+                // `packed` starts at the runs' first tap in a panel of all taps.
+                unsafe {
+                    with_rows!(V, rows, ROWS => if columns <= V::LANES {
+                        tile::multiply::<V, ROWS, 1>(&sources, packed, &terms, &destinations, column, columns);
+                    } else {
+                        tile::multiply::<V, ROWS, 2>(&sources, packed, &terms, &destinations, column, columns);
+                    });
+                }
+            }
+        }
+    }
+
+    /// What a pixel of the two runs sums over; taps that are neighbours in memory are joined into one stretch.
+    fn terms(&self, vertical: &Run, horizontal: &Run) -> Terms {
+        let c = self.correlation;
+        let row = c.geometry.groups * c.source_channels;
+        let terms = Terms {
+            outer: vertical.taps,
+            outer_source: vertical.source_tap_step * c.source[1] * row,
+            outer_panel: vertical.tap_step * c.geometry.window.size[1] * c.source_channels,
+            inner: horizontal.taps,
+            inner_source: horizontal.source_tap_step * row,
+            inner_panel: horizontal.tap_step * c.source_channels,
+            length: c.source_channels,
+        };
+        if terms.inner_source == terms.length && terms.inner_panel == terms.length {
+            return Terms { inner: terms.inner.min(1), length: terms.inner * terms.length, ..terms };
+        }
+        terms
+    }
+}

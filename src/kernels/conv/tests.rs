@@ -1,0 +1,104 @@
+//! The fast kernels against the plain ones, on small whole numbers, whose sums are exact in any order.
+
+use proptest::prelude::*;
+
+use super::correlate::{Correlation, Direction};
+use super::*;
+use crate::kernels::simd::Isa;
+
+fn whole_numbers<T: Vectorized>(len: usize, seed: usize) -> Vec<T> {
+    (0..len).map(|i| T::from_f64(((i * 7 + seed * 5 + i / 3) % 9) as f64 - 4.0)).collect()
+}
+
+/// Every fast kernel gives exactly what its plain version gives, and calls the epilogue once for each element.
+fn check<T: Vectorized>(g: &Geometry) {
+    let x_len = g.input_pixels() * g.channels;
+    let y_len = g.output_pixels() * g.filters;
+    let (x, kernel) = (whole_numbers::<T>(x_len, 1), whole_numbers::<T>(g.kernel_len(), 2));
+    let dy = whole_numbers::<T>(y_len, 3);
+
+    let mut expected = vec![T::ZERO; y_len];
+    reference::forward(g, &x, &kernel, &mut expected);
+    for isa in Isa::available() {
+        correlate::<T>(g, Direction::Forward, isa, &x, &kernel, &expected);
+    }
+    let mut expected = vec![T::ZERO; x_len];
+    reference::backward_input(g, &dy, &kernel, &mut expected);
+    for isa in Isa::available() {
+        correlate::<T>(g, Direction::Backward, isa, &dy, &kernel, &expected);
+    }
+}
+
+fn correlate<T: Vectorized>(
+    g: &Geometry,
+    direction: Direction,
+    isa: Isa,
+    source: &[T],
+    kernel: &[T],
+    expected: &[T],
+) {
+    let correlation = Correlation::new(g, direction);
+    let mut result = vec![T::from_f64(f64::NAN); expected.len()];
+    let mut workspace = vec![T::from_f64(f64::NAN); correlation.workspace::<T>() / size_of::<T>()];
+    let finished = std::sync::Mutex::new(Vec::new());
+    let epilogue = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| {
+        let columns = &columns;
+        finished
+            .lock()
+            .unwrap()
+            .extend(rows.flat_map(|row| columns.clone().map(move |column| (row, column))));
+    };
+    correlation.run(isa, source, kernel, &mut result, Some(&epilogue), &mut workspace);
+    assert_eq!(result, expected, "{direction:?} on {}", isa.name());
+    let mut finished = finished.into_inner().unwrap();
+    finished.sort_unstable();
+    let columns = if direction == Direction::Forward { g.filters } else { g.channels };
+    assert!(finished.into_iter().eq((0..expected.len()).map(|i| (i / columns, i % columns))));
+}
+
+prop_compose! {
+    /// Any convolution with an output: strides, dilation, groups, uneven padding.
+    fn geometries()(
+        batch in 0..4usize,
+        input in [1..9usize, 1..9usize],
+        size in [1..5usize, 1..5usize],
+        strides in [1..4usize, 1..4usize],
+        dilation in [1..4usize, 1..4usize],
+        before in [0..4usize, 0..4usize],
+        after in [0..4usize, 0..4usize],
+        groups in 1..4usize,
+        channels in prop_oneof![1..6usize, 15..18usize],
+        filters in prop_oneof![1..6usize, 15..18usize, 30..36usize],
+    ) -> Option<Geometry> {
+        let window = Window { size, strides, before, after, dilation };
+        let output = [window.positions(0, input[0]), window.positions(1, input[1])];
+        let (channels, filters) = (channels * groups, filters * groups);
+        (!output.contains(&0))
+            .then_some(Geometry { batch, input, channels, output, filters, groups, window })
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn fast_kernels_equal_their_plain_versions(geometry in geometries()) {
+        prop_assume!(geometry.is_some());
+        check::<f32>(&geometry.unwrap());
+        check::<f64>(&geometry.unwrap());
+    }
+}
+
+#[test]
+fn work_split_within_an_image_is_exact() {
+    let window = Window { size: [3, 3], strides: [1, 1], before: [1, 1], after: [1, 1], dilation: [1, 1] };
+    check::<f32>(&Geometry {
+        batch: 1,
+        input: [33, 20],
+        channels: 20,
+        output: [33, 20],
+        filters: 40,
+        groups: 1,
+        window,
+    });
+}
