@@ -6,9 +6,12 @@
 //! number of rows are combined pairwise, so that the rounding error of a sum grows with the logarithm of its length,
 //! and large reductions are cut into shards: all of it depends on shapes only.
 
+use std::ops::Range;
+
 use super::copy::{Strided, row_major_strides};
 use super::number::Number;
 use super::parallel::{Disjoint, items_per_part};
+use super::simd::per_isa;
 use crate::threads::for_each_part;
 
 /// A way to fold many numbers into one.
@@ -118,7 +121,7 @@ impl Plan {
 
     /// Rows that are folded side by side.
     fn side_by_side(&self) -> usize {
-        (LANES / self.columns.max(1)).max(1)
+        (LANES / self.columns.max(1)).min(self.rows).max(1)
     }
 
     fn leaf_rows(&self) -> usize {
@@ -175,34 +178,52 @@ fn fold_short_rows<T: Number, F: Fold<T>>(output: &mut [T], input: &[T], columns
     });
 }
 
-/// `output` (up to [`LANES`] columns) = the rows `rows` of the columns that start at `base`, folded.
+per_isa! {
+    /// `output` (up to [`LANES`] columns) = the rows `rows` of the columns that start at `base`, folded.
+    fn fold_item[T: Number, F: Fold<T>][T, F](
+        output: &mut [T],
+        input: &[T],
+        plan: &Plan,
+        base: usize,
+        rows: Range<usize>,
+    ) {
+        let width = output.len();
+        let side_by_side = if width == plan.columns { plan.side_by_side() } else { 1 };
+        let mut lanes = if rows.len() <= plan.leaf_rows() {
+            fold_leaf::<T, F>(input, plan, base, rows, side_by_side, width)
+        } else {
+            fold_leaves::<T, F>(input, plan, base, rows, side_by_side, width)
+        };
+        // The rows that were folded side by side, by halves.
+        let mut groups = side_by_side;
+        while groups > 1 {
+            let half = groups / 2;
+            let upper = (groups - half) * width;
+            for lane in 0..half * width {
+                lanes[lane] = F::combine(lanes[lane], lanes[upper + lane]);
+            }
+            groups -= half;
+        }
+        output.copy_from_slice(&lanes[..width]);
+    }
+}
+
+/// The leaves of `rows`, combined pairwise.
 #[inline(always)]
-fn fold_item<T: Number, F: Fold<T>>(
-    output: &mut [T],
+fn fold_leaves<T: Number, F: Fold<T>>(
     input: &[T],
     plan: &Plan,
     base: usize,
-    rows: std::ops::Range<usize>,
-) {
-    let width = output.len();
-    let side_by_side = if width == plan.columns { plan.side_by_side() } else { 1 };
-    let leaf_rows = plan.leaf_rows();
-    // Partial folds of 2^level leaves, as the digits of a binary counter.
-    let mut stack = [[F::IDENTITY; LANES]; 32];
+    rows: Range<usize>,
+    side_by_side: usize,
+    width: usize,
+) -> [T; LANES] {
+    // Folds of 2^level leaves, as the digits of a binary counter.
+    let mut stack = [[F::IDENTITY; LANES]; usize::BITS as usize];
     let mut depth = 0;
-    let leaves = rows.len().div_ceil(leaf_rows);
-    for leaf in 0..leaves {
-        let start = rows.start + leaf * leaf_rows;
-        let mut lanes = [F::IDENTITY; LANES];
-        fold_leaf::<T, F>(
-            &mut lanes,
-            input,
-            plan,
-            base,
-            start..rows.end.min(start + leaf_rows),
-            side_by_side,
-            width,
-        );
+    for (leaf, start) in rows.clone().step_by(plan.leaf_rows()).enumerate() {
+        let rows = start..rows.end.min(start + plan.leaf_rows());
+        let mut lanes = fold_leaf::<T, F>(input, plan, base, rows, side_by_side, width);
         for _ in 0..leaf.trailing_ones() {
             depth -= 1;
             lanes = combine_lanes::<T, F>(&stack[depth], &lanes);
@@ -210,21 +231,11 @@ fn fold_item<T: Number, F: Fold<T>>(
         stack[depth] = lanes;
         depth += 1;
     }
-    let mut lanes = [F::IDENTITY; LANES];
-    for partial in stack[..depth].iter().rev() {
+    let mut lanes = stack[depth - 1];
+    for partial in stack[..depth - 1].iter().rev() {
         lanes = combine_lanes::<T, F>(partial, &lanes);
     }
-    // The rows that were folded side by side, by halves.
-    let mut groups = side_by_side;
-    while groups > 1 {
-        let half = groups / 2;
-        let upper = (groups - half) * width;
-        for lane in 0..half * width {
-            lanes[lane] = F::combine(lanes[lane], lanes[upper + lane]);
-        }
-        groups -= half;
-    }
-    output.copy_from_slice(&lanes[..width]);
+    lanes
 }
 
 #[inline(always)]
@@ -232,17 +243,17 @@ fn combine_lanes<T: Number, F: Fold<T>>(a: &[T; LANES], b: &[T; LANES]) -> [T; L
     std::array::from_fn(|lane| F::combine(a[lane], b[lane]))
 }
 
-/// Folds `rows` into `lanes`, block by block.
+/// `rows`, folded block by block.
 #[inline(always)]
 fn fold_leaf<T: Number, F: Fold<T>>(
-    lanes: &mut [T; LANES],
     input: &[T],
     plan: &Plan,
     base: usize,
-    rows: std::ops::Range<usize>,
+    rows: Range<usize>,
     side_by_side: usize,
     width: usize,
-) {
+) -> [T; LANES] {
+    let mut lanes = [F::IDENTITY; LANES];
     let mut row = rows.start;
     while row < rows.end {
         let (block, within) = (row / plan.rows, row % plan.rows);
@@ -250,13 +261,14 @@ fn fold_leaf<T: Number, F: Fold<T>>(
         let start = base + plan.reduced.offset(block) as usize + within * plan.columns;
         let wide = count / side_by_side;
         let wide_stride = side_by_side * plan.columns;
-        fold_rows::<T, F>(lanes, &input[start..], wide, wide_stride, side_by_side * width);
+        fold_rows::<T, F>(&mut lanes, &input[start..], wide, wide_stride, side_by_side * width);
         if wide * side_by_side < count {
             let rest = &input[start + wide * wide_stride..];
-            fold_rows::<T, F>(lanes, rest, count - wide * side_by_side, plan.columns, width);
+            fold_rows::<T, F>(&mut lanes, rest, count - wide * side_by_side, plan.columns, width);
         }
         row += count;
     }
+    lanes
 }
 
 /// `lanes[..width]` folded with the first `width` elements of each of `rows` rows that are `stride` apart.

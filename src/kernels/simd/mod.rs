@@ -1,7 +1,9 @@
 //! Which vector instructions the machine has. Kernels are compiled for each of them and chosen at run time.
 
+mod per_isa;
 mod vector;
 
+pub(crate) use per_isa::per_isa;
 pub use vector::{Kernel, Vector, Vectorized, run};
 
 use std::sync::OnceLock;

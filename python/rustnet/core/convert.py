@@ -1,0 +1,85 @@
+"""How the arguments of an op become tensors of the trace that records it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rustnet.core import structure
+from rustnet.core.dtypes import dtype_of, floatx, is_float, result_dtype, standardize_dtype
+from rustnet.core.tensors import KerasTensor, Tensor, TracedTensor
+from rustnet.core.trace import current_trace, record
+from rustnet.core.variable import Variable
+
+
+def is_tensor(value: Any) -> bool:
+    """True for every kind of tensor and for variables."""
+    return isinstance(value, (Tensor, TracedTensor, KerasTensor, Variable))
+
+
+def tensor(value: Any, dtype: str | None = None) -> TracedTensor:
+    """`value` (tensor, variable, array-like, scalar, list of tensors) in the active trace, cast to `dtype` if given."""
+    trace = current_trace()
+    assert trace is not None, "ops convert their arguments inside a trace"
+    if isinstance(value, TracedTensor):
+        return cast(value, dtype)
+    if isinstance(value, Variable):
+        return cast(trace.read(value), dtype)
+    if isinstance(value, Tensor):
+        return cast(trace.constant(value.array, value.dtype), dtype)
+    if isinstance(value, (bool, int, float)):
+        return trace.constant(value, dtype or dtype_of(value))
+    if isinstance(value, (list, tuple)) and any(map(is_tensor, structure.flatten(value))):
+        from rustnet import ops
+
+        return cast(ops.stack(list(value)), dtype)
+    return trace.constant(value, dtype)
+
+
+def cast(value: TracedTensor, dtype: str | None) -> TracedTensor:
+    """The tensor itself where it has that dtype already."""
+    if dtype is None or value.dtype == dtype:
+        return value
+    return record("cast", [value], dtype=dtype)
+
+
+def promoted(*values: Any) -> list[TracedTensor]:
+    """The operands in the one dtype in which they meet."""
+    dtype = result_dtype(*values)
+    return [tensor(value, dtype) for value in values]
+
+
+def as_float(value: Any) -> TracedTensor:
+    """The operand as floats: integers and bools in `floatx()`."""
+    dtype = dtype_of(value)
+    return tensor(value, dtype if is_float(dtype) else floatx())
+
+
+def promoted_floats(*values: Any) -> list[TracedTensor]:
+    """The operands in the one float dtype in which they meet."""
+    dtype = result_dtype(*values)
+    return [tensor(value, dtype if is_float(dtype) else floatx()) for value in values]
+
+
+def axis_of(axis: int, rank: int, name: str = "axis") -> int:
+    """An axis counted from the front. Raises `ValueError` where it is out of range."""
+    if isinstance(axis, bool) or not hasattr(axis, "__index__"):
+        raise ValueError(f"expected {name} to be an int. Received: {name}={axis!r}")
+    if not -rank <= axis < rank:
+        raise ValueError(
+            f"expected {name} in [{-rank}, {rank}) for a tensor of rank {rank}. Received: {name}={axis}"
+        )
+    return axis.__index__() % rank if rank else 0
+
+
+def axes_of(axis: Any, rank: int) -> list[int]:
+    """The axes of a reduction, in order; `None` means all."""
+    if axis is None:
+        return list(range(rank))
+    axes = [axis_of(one, rank) for one in (axis if isinstance(axis, (list, tuple)) else [axis])]
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"expected each axis once. Received: axis={axis}")
+    return sorted(axes)
+
+
+def dtype_or_none(dtype: Any) -> str | None:
+    return None if dtype is None else standardize_dtype(dtype)

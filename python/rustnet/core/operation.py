@@ -1,0 +1,124 @@
+"""Public ops: one function, three ways to run (symbolic, traced, eager); and the nodes of functional models."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from rustnet.core import naming, structure
+from rustnet.core.tensors import KerasTensor, TracedTensor
+from rustnet.core.trace import Trace, current_trace
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# A symbolic call is traced with every None replaced by the first of these, then by the second; output sizes
+# that differ are None. Nothing is run, so large primes cost nothing and are met nowhere else.
+_STAND_INS = (10007, 10009)
+
+
+class FunctionOperation:
+    """An op applied in a functional model: what a `Node` calls, with a name of its own."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.name = naming.auto_name(naming.to_snake_case(function.__name__.strip("_")))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+
+class Node:
+    """One call of a layer or op on symbolic tensors: an edge set of the functional graph."""
+
+    def __init__(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
+        self.operation = operation
+        self.args = args
+        self.kwargs = kwargs
+        self.outputs = outputs
+        self.input_tensors: list[KerasTensor] = keras_tensors((args, kwargs))
+        self.output_tensors: list[KerasTensor] = keras_tensors(outputs)
+        for position, tensor in enumerate(self.output_tensors):
+            tensor.node = self
+            tensor.position = position
+
+    @property
+    def inputs(self) -> Any:
+        """The first argument as it was passed, or all tensors where several arguments hold some."""
+        first = self.args[0] if self.args else next(iter(self.kwargs.values()), None)
+        return first if len(keras_tensors(first)) == len(self.input_tensors) else self.input_tensors
+
+
+def keras_tensors(arguments: Any) -> list[KerasTensor]:
+    return [leaf for leaf in structure.flatten(arguments) if isinstance(leaf, KerasTensor)]
+
+
+def any_symbolic(arguments: Any) -> bool:
+    """True where a symbolic tensor is anywhere in nested arguments."""
+    if isinstance(arguments, KerasTensor):
+        return True
+    if isinstance(arguments, (list, tuple)):
+        return any(map(any_symbolic, arguments))
+    return isinstance(arguments, dict) and any(map(any_symbolic, arguments.values()))
+
+
+def operation(function: Function) -> Function:
+    """Declares a public op. Its body only ever runs inside a trace; callers may be anywhere.
+
+    On a `KerasTensor` the call becomes a node of the functional model; inside a trace the body records; otherwise
+    it is recorded, compiled and run at once, and returns concrete tensors.
+    """
+
+    @functools.wraps(function)
+    def dispatch(*args: Any, **kwargs: Any) -> Any:
+        if any_symbolic(args) or (kwargs and any_symbolic(kwargs)):
+            call = FunctionOperation(dispatch)
+            return symbolic_call(call, dispatch, args, kwargs)
+        if current_trace() is not None:
+            return function(*args, **kwargs)
+        with Trace(binds_arrays=True) as trace:
+            outputs = function(*args, **kwargs)
+        return trace.run_once(outputs)
+
+    return dispatch  # type: ignore[return-value]
+
+
+def symbolic_call(operation: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Records a node of the functional graph and returns its symbolic outputs."""
+    outputs = symbolic_outputs(function, args, kwargs)
+    Node(operation, args, kwargs, outputs)
+    return outputs
+
+
+def symbolic_outputs(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """The symbolic outputs of a call: its shapes, found by recording it without running anything."""
+    unknown = any(None in tensor.shape for tensor in keras_tensors((args, kwargs)))
+    outputs = [_record_with(size, function, args, kwargs) for size in _STAND_INS[: 2 if unknown else 1]]
+    leaves = [structure.flatten(output) for output in outputs]
+    return structure.pack(outputs[0], map(_merge, leaves[0], leaves[-1]))
+
+
+def _record_with(size: int, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    with Trace(unknown_size=size) as trace:
+
+        def stand_in(leaf: Any) -> Any:
+            if not isinstance(leaf, KerasTensor):
+                return leaf
+            return trace.input(leaf.dtype, [size if known is None else known for known in leaf.shape])
+
+        args, kwargs = structure.map_structure(stand_in, (args, kwargs))
+        try:
+            return function(*args, **kwargs)
+        except ValueError as error:
+            if str(size) not in str(error):
+                raise
+            raise type(error)(str(error).replace(str(size), "None")) from None
+
+
+def _merge(first: Any, second: Any) -> Any:
+    if isinstance(first, TracedTensor):
+        shape = [
+            size if size == other else None for size, other in zip(first.shape, second.shape, strict=True)
+        ]
+        return KerasTensor(shape, first.dtype)
+    return first if isinstance(first, (str, bytes)) or first == second else None

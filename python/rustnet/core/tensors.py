@@ -1,0 +1,296 @@
+"""The three kinds of tensors: concrete (has values), traced (being recorded), symbolic (a functional model)."""
+
+from __future__ import annotations
+
+import functools
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rustnet.core import naming
+from rustnet.core.arrays import as_array
+from rustnet.core.dtypes import standardize_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rustnet.core.operation import Node
+    from rustnet.core.trace import Trace
+
+Shape = tuple[int, ...]
+
+
+@functools.cache
+def _ops() -> ModuleType:
+    from rustnet import ops
+
+    return ops
+
+
+class TensorOperators:
+    """Python's operators, each the op of the same meaning."""
+
+    # NumPy's operators give way to ours: array + tensor is a tensor.
+    __array_priority__ = 1000.0
+    __hash__ = object.__hash__
+
+    def __add__(self, other: Any) -> Any:
+        return _ops().add(self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return _ops().add(other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return _ops().subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _ops().subtract(other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return _ops().multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return _ops().multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _ops().divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _ops().divide(other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return _ops().floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return _ops().floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return _ops().mod(self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return _ops().mod(other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return _ops().power(self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return _ops().power(other, self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return _ops().matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return _ops().matmul(other, self)
+
+    def __neg__(self) -> Any:
+        return _ops().negative(self)
+
+    def __abs__(self) -> Any:
+        return _ops().abs(self)
+
+    def __eq__(self, other: object) -> Any:
+        return _ops().equal(self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return _ops().not_equal(self, other)
+
+    def __lt__(self, other: Any) -> Any:
+        return _ops().less(self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return _ops().less_equal(self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return _ops().greater(self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return _ops().greater_equal(self, other)
+
+    def __and__(self, other: Any) -> Any:
+        return _ops().logical_and(self, other)
+
+    def __rand__(self, other: Any) -> Any:
+        return _ops().logical_and(other, self)
+
+    def __or__(self, other: Any) -> Any:
+        return _ops().logical_or(self, other)
+
+    def __ror__(self, other: Any) -> Any:
+        return _ops().logical_or(other, self)
+
+    def __xor__(self, other: Any) -> Any:
+        return _ops().logical_xor(self, other)
+
+    def __rxor__(self, other: Any) -> Any:
+        return _ops().logical_xor(other, self)
+
+    def __invert__(self) -> Any:
+        return _ops().logical_not(self)
+
+    def __getitem__(self, key: Any) -> Any:
+        return _ops().getitem(self, key)
+
+
+class Tensor(TensorOperators):
+    """A tensor with values: what an op returns outside a model. Reads like a NumPy array."""
+
+    __slots__ = ("_keras_mask", "array")
+
+    def __init__(self, array: Any) -> None:
+        self._keras_mask: Tensor | None = None
+        self.array: np.ndarray[Any, Any] = array if isinstance(array, np.ndarray) else as_array(array)
+
+    @property
+    def shape(self) -> Shape:
+        return self.array.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    @property
+    def size(self) -> int:
+        return self.array.size
+
+    @property
+    def dtype(self) -> str:
+        return self.array.dtype.name
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The values as a NumPy array (no copy)."""
+        return self.array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.array(self.array, dtype=dtype) if copy else np.asarray(self.array, dtype=dtype)
+
+    def item(self) -> Any:
+        return self.array.item()
+
+    def tolist(self) -> Any:
+        return self.array.tolist()
+
+    def __float__(self) -> float:
+        return float(self.array.item())
+
+    def __int__(self) -> int:
+        return int(self.array.item())
+
+    def __index__(self) -> int:
+        return self.array.__index__()
+
+    def __bool__(self) -> bool:
+        return bool(self.array)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (Tensor(np.asarray(row)) for row in self.array)
+
+    def __repr__(self) -> str:
+        return f"Tensor({self.array!r})"
+
+
+class TracedTensor(TensorOperators):
+    """A value of the graph that a trace records: a static shape and a dtype, no content yet."""
+
+    __slots__ = ("_keras_mask", "_logits", "dtype", "shape", "trace", "value")
+
+    def __init__(self, trace: Trace, value: int, dtype: str, shape: Shape) -> None:
+        self.trace = trace
+        self.value = value
+        self.dtype = dtype
+        self.shape = shape
+        self._keras_mask: TracedTensor | None = None
+        # The logits whose softmax or sigmoid this is: a cross-entropy is computed from them, stably.
+        self._logits: TracedTensor | None = None
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("expected a tensor of rank 1 or more. Received: a scalar")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[row] for row in range(len(self)))
+
+    def _no_value(self, wanted: str) -> TypeError:
+        return TypeError(
+            f"expected a concrete tensor, because {wanted} needs its values; inside a layer, loss or metric use "
+            f"rustnet.ops (ops.where for a choice). Received: {self!r}"
+        )
+
+    def __bool__(self) -> bool:
+        raise self._no_value("a Python condition")
+
+    def __float__(self) -> float:
+        raise self._no_value("float()")
+
+    def __int__(self) -> int:
+        raise self._no_value("int()")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        raise self._no_value("NumPy")
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        raise self._no_value("numpy()")
+
+    def __repr__(self) -> str:
+        return f"TracedTensor(shape={self.shape}, dtype={self.dtype})"
+
+
+class KerasTensor(TensorOperators):
+    """A symbolic tensor of a functional model; `None` in its shape is a size not known yet.
+
+    Arguments: `shape` with the batch dimension first, `dtype`, `name`.
+    Source: https://keras.io/api/layers/core_layers/input
+    """
+
+    def __init__(self, shape: Any, dtype: str = "float32", name: str | None = None) -> None:
+        self.shape: tuple[int | None, ...] = tuple(None if size is None else int(size) for size in shape)
+        self.dtype = standardize_dtype(dtype)
+        self.name = name or naming.auto_name("keras_tensor")
+        # The call that produced this tensor, and which of its outputs this is.
+        self.node: Node | None = None
+        self.position = 0
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        if not self.shape or self.shape[0] is None:
+            raise TypeError(f"expected a known first size. Received: {self!r}")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[row] for row in range(len(self)))
+
+    def _no_value(self, wanted: str) -> TypeError:
+        return TypeError(
+            f"expected a tensor with values for {wanted}; a symbolic tensor describes a functional model: "
+            f"use layers and rustnet.ops on it. Received: {self!r}"
+        )
+
+    def __bool__(self) -> bool:
+        raise self._no_value("a Python condition")
+
+    def __float__(self) -> float:
+        raise self._no_value("float()")
+
+    def __int__(self) -> int:
+        raise self._no_value("int()")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        raise self._no_value("NumPy")
+
+    def __repr__(self) -> str:
+        return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"

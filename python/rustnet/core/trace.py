@@ -1,0 +1,200 @@
+"""The graph being recorded: what ops append to, and what variables are read from and updated in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rustnet import _core
+from rustnet.core import structure
+from rustnet.core.arrays import as_array
+from rustnet.core.tensors import Shape, Tensor, TracedTensor
+
+if TYPE_CHECKING:
+    from rustnet.core.variable import Variable
+
+
+class _Stack(threading.local):
+    def __init__(self) -> None:
+        self.traces: list[Trace | None] = []
+
+
+_stack = _Stack()
+
+
+def current_trace() -> Trace | None:
+    """The trace that ops of this thread record into, if any."""
+    return _stack.traces[-1] if _stack.traces else None
+
+
+@contextmanager
+def escape() -> Iterator[None]:
+    """Suspends recording, so that ops inside run at once: how variables are created while tracing."""
+    _stack.traces.append(None)
+    try:
+        yield
+    finally:
+        _stack.traces.pop()
+
+
+class Trace:
+    """One graph in the making. `with trace:` makes it the one that ops record into.
+
+    With `binds_arrays=True` (for a graph that runs once) the arrays met become inputs instead of constants, so
+    that they are neither copied into the graph nor folded; `run_once` then runs it.
+    """
+
+    def __init__(self, binds_arrays: bool = False, unknown_size: int | None = None) -> None:
+        self.graph = _core.Graph()
+        self.binds_arrays = binds_arrays
+        # The stand-in for None where a symbolic call is traced for its output shapes only.
+        self.unknown_size = unknown_size
+        # The `training` argument of the outermost layer call that stated one.
+        self.training: bool | None = None
+        self.inputs: list[TracedTensor] = []
+        self.arrays: list[np.ndarray[Any, Any]] = []
+        self._scopes: list[str] = []
+        self._layer_depth = 0
+        self._scalars: dict[tuple[str, Any], TracedTensor] = {}
+        self._arrays_by_id: dict[int, tuple[Any, TracedTensor]] = {}
+        self._reads: dict[int, TracedTensor] = {}
+        self._updates: dict[int, tuple[Variable, TracedTensor]] = {}
+
+    def __enter__(self) -> Trace:
+        _stack.traces.append(self)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _stack.traces.pop()
+
+    def input(self, dtype: str, shape: Sequence[int]) -> TracedTensor:
+        """The next argument of the program."""
+        tensor = self._tensor(self.graph.input(len(self.inputs), dtype, tuple(shape)), dtype, tuple(shape))
+        self.inputs.append(tensor)
+        return tensor
+
+    def constant(self, value: Any, dtype: str | None = None) -> TracedTensor:
+        """A Python scalar, array or array-like as a tensor of this graph."""
+        if isinstance(value, (bool, int, float)) and dtype is not None:
+            key = (dtype, repr(value))
+            if key not in self._scalars:
+                array = np.asarray(value, dtype)
+                self._scalars[key] = self._tensor(self.graph.constant(array), dtype, ())
+            return self._scalars[key]
+        array = as_array(value, dtype)
+        if id(array) in self._arrays_by_id:
+            return self._arrays_by_id[id(array)][1]
+        if self.binds_arrays:
+            tensor = self.input(array.dtype.name, array.shape)
+            self.arrays.append(array)
+        else:
+            tensor = self._tensor(self.graph.constant(array), array.dtype.name, array.shape)
+        self._arrays_by_id[id(array)] = (array, tensor)
+        return tensor
+
+    def read(self, variable: Variable) -> TracedTensor:
+        """The variable's content at this point of the trace."""
+        if id(variable) in self._updates:
+            return self._updates[id(variable)][1]
+        if id(variable) not in self._reads:
+            value = self.graph.variable(variable.storage)
+            self._reads[id(variable)] = self._tensor(value, variable.dtype, variable.shape)
+        return self._reads[id(variable)]
+
+    def update(self, variable: Variable, tensor: TracedTensor) -> None:
+        """Gives the variable a new content at the end of the step; later reads of this trace see it."""
+        self._updates[id(variable)] = (variable, tensor)
+
+    def record(
+        self, name: str, inputs: Sequence[TracedTensor], attributes: dict[str, Any]
+    ) -> list[TracedTensor]:
+        """Appends one op of the engine."""
+        for tensor in inputs:
+            if tensor.trace is not self:
+                raise ValueError(
+                    "expected a tensor of the call being recorded; one kept from an earlier call has no value "
+                    f"any more. Received: {tensor!r}"
+                )
+        values = self.graph.apply(name, [tensor.value for tensor in inputs], attributes)
+        return [self._tensor(value, *self.graph.type_of(value)) for value in values]
+
+    def gradients(
+        self, loss: TracedTensor, sources: Sequence[Variable | TracedTensor]
+    ) -> list[TracedTensor | None]:
+        """d loss / d source for each source, `None` where the loss does not depend on it."""
+        values = [
+            source.value if isinstance(source, TracedTensor) else self.graph.variable(source.storage)
+            for source in sources
+        ]
+        gradients = self.graph.gradients(loss.value, values)
+        return [
+            None if gradient is None else self._tensor(gradient, *self.graph.type_of(gradient))
+            for gradient in gradients
+        ]
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        """Names the layer, loss or metric that the ops inside belong to; errors show it."""
+        self._scopes.append(name)
+        self.graph.set_scope(self.scope_name)
+        try:
+            yield
+        finally:
+            self._scopes.pop()
+            self.graph.set_scope(self.scope_name)
+
+    @contextmanager
+    def layer_scope(self, name: str) -> Iterator[None]:
+        """`scope` for the call of a layer."""
+        self._layer_depth += 1
+        try:
+            with self.scope(name):
+                yield
+        finally:
+            self._layer_depth -= 1
+
+    @property
+    def in_layer(self) -> bool:
+        """True while a layer's call is being recorded."""
+        return self._layer_depth > 0
+
+    @property
+    def scope_name(self) -> str:
+        return "/".join(self._scopes)
+
+    def compile(self, outputs: Sequence[TracedTensor]) -> _core.Program:
+        """The program from the inputs to the outputs, which also updates the assigned variables."""
+        return self.graph.compile(
+            [tensor.value for tensor in self.inputs],
+            [tensor.value for tensor in outputs],
+            [(variable.storage, tensor.value) for variable, tensor in self._updates.values()],
+        )
+
+    def run_once(self, outputs: Any) -> Any:
+        """Runs a trace that binds its arrays; traced leaves of `outputs` become concrete tensors."""
+        leaves = structure.flatten(outputs)
+        traced = [leaf for leaf in leaves if isinstance(leaf, TracedTensor)]
+        results = iter(self.compile(traced).run(self.arrays)) if traced or self._updates else iter(())
+        return structure.pack(
+            outputs, [Tensor(next(results)) if isinstance(leaf, TracedTensor) else leaf for leaf in leaves]
+        )
+
+    def _tensor(self, value: int, dtype: str, shape: Shape) -> TracedTensor:
+        return TracedTensor(self, value, dtype, tuple(shape))
+
+
+def record(name: str, inputs: Sequence[TracedTensor], **attributes: Any) -> TracedTensor:
+    """One op of the engine with one output. Every op of the front comes through here or `record_several`."""
+    return record_several(name, inputs, **attributes)[0]
+
+
+def record_several(name: str, inputs: Sequence[TracedTensor], **attributes: Any) -> list[TracedTensor]:
+    """One op of the engine with all its outputs."""
+    trace = current_trace()
+    if trace is None:
+        raise RuntimeError(f"expected an active trace for {name}; public ops are declared with @operation")
+    return trace.record(name, inputs, attributes)

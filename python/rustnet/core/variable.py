@@ -1,0 +1,141 @@
+"""Variables: the state that lives in Rust and is updated in place at the end of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rustnet import _core
+from rustnet.core import naming
+from rustnet.core.arrays import as_array
+from rustnet.core.dtypes import array_dtype, standardize_dtype
+from rustnet.core.tensors import Shape, Tensor, TensorOperators, TracedTensor
+from rustnet.core.trace import current_trace, escape
+
+
+class Variable(TensorOperators):
+    """A tensor that can be assigned, such as a layer's kernel.
+
+    Arguments: `initializer`, an array-like, or with `shape` a callable `(shape, dtype) -> tensor` or an
+    initializer's name; `dtype`, by default that of the value or `floatx()`; `trainable`; `name`.
+    Inside a layer's `call`, `assign` takes effect at the end of the step.
+
+    >>> v = rustnet.Variable([1.0, 2.0]); v.assign_add([1.0, 1.0]); v.numpy()
+    array([2., 3.], dtype=float32)
+
+    Source: https://keras.io/api/backend_utils
+    """
+
+    def __init__(
+        self,
+        initializer: Any,
+        shape: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        aggregation: str = "none",
+        synchronization: str = "auto",
+        name: str | None = None,
+    ) -> None:
+        del autocast, aggregation, synchronization  # accepted as Keras does; one device, one precision
+        self.name = name or naming.auto_name("variable")
+        self.path = self.name
+        self.trainable = bool(trainable)
+        self.regularizer: Any = None
+        self.constraint: Any = None
+        self.storage = _core.Variable(_initial_value(initializer, shape, dtype, self.name))
+        self.shape: Shape = tuple(self.storage.shape)
+        self.dtype: str = self.storage.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def value(self) -> Tensor | TracedTensor:
+        """The content: traced inside a trace, concrete outside."""
+        trace = current_trace()
+        return Tensor(self.storage.numpy()) if trace is None else trace.read(self)
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A copy of the content."""
+        return self.storage.numpy()
+
+    def assign(self, value: Any) -> Any:
+        """Replaces the content by a value of the same shape; returns it. Raises `ValueError` otherwise."""
+        from rustnet import ops
+
+        if callable(value) and not hasattr(value, "shape"):
+            value = value(self.shape, self.dtype)
+        if current_trace() is None:
+            array = as_array(value, self.dtype, self.path)
+            self._check(array.shape)
+            self.storage.assign(array)
+            return Tensor(array)
+        tensor = ops.convert_to_tensor(value, self.dtype)
+        self._check(tensor.shape)
+        tensor.trace.update(self, tensor)
+        return tensor
+
+    def assign_add(self, value: Any) -> Any:
+        return self.assign(self + value)
+
+    def assign_sub(self, value: Any) -> Any:
+        return self.assign(self - value)
+
+    def _check(self, shape: Shape) -> None:
+        if shape != self.shape:
+            raise ValueError(
+                f"expected shape {self.shape} for variable '{self.path}'. Received: shape={shape}"
+            )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.asarray(self.storage.numpy(), dtype=dtype)
+
+    def __float__(self) -> float:
+        return float(self.storage.numpy().item())
+
+    def __int__(self) -> int:
+        return int(self.storage.numpy().item())
+
+    def __len__(self) -> int:
+        return len(self.storage.numpy())
+
+    def __bool__(self) -> bool:
+        return bool(self.storage.numpy())
+
+    def __repr__(self) -> str:
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
+
+
+def _initial_value(initializer: Any, shape: Any, dtype: Any, name: str) -> np.ndarray[Any, Any]:
+    if shape is None and not callable(initializer) and not isinstance(initializer, str):
+        if dtype is None:
+            dtype = getattr(initializer, "dtype", None) or array_dtype(np.asarray(initializer).dtype)
+            dtype = array_dtype(dtype) if isinstance(dtype, np.dtype) else dtype
+        return as_array(initializer, dtype, name)
+    if shape is None:
+        raise ValueError(
+            f"expected a shape beside an initializer that is a function. Received: {name}.shape=None"
+        )
+    if isinstance(initializer, str):
+        from rustnet import initializers
+
+        initializer = initializers.get(initializer)
+    shape, dtype = tuple(int(size) for size in shape), standardize_dtype(dtype)
+    if not callable(initializer):
+        return np.broadcast_to(as_array(initializer, dtype, name), shape).copy()
+    function: Callable[..., Any] = initializer
+    with escape():
+        value = as_array(function(shape, dtype=dtype), dtype, name)
+    if value.shape != shape:
+        raise ValueError(
+            f"expected the initializer of '{name}' to return shape {shape}. Received: shape={value.shape}"
+        )
+    return value

@@ -1,0 +1,86 @@
+"""Where a functional model begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rustnet.core.dtypes import floatx
+from rustnet.core.operation import Node
+from rustnet.core.tensors import KerasTensor
+from rustnet.layers.layer import Layer
+
+
+class InputLayer(Layer):
+    """The layer behind `Input`: its output is the symbolic tensor of the model's input.
+
+    Arguments: `shape` without the batch, or `batch_shape` with it; `batch_size`; `dtype`; `name`.
+    """
+
+    def __init__(
+        self,
+        shape: Any = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        sparse: bool | None = None,
+        batch_shape: Any = None,
+        name: str | None = None,
+        optional: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if sparse:
+            raise ValueError(f"expected a dense input. Received: sparse={sparse}")
+        super().__init__(name=name, dtype=dtype or floatx(), **kwargs)
+        if batch_shape is None:
+            batch_shape = self._batch_input_shape
+        if batch_shape is None:
+            if shape is None:
+                raise ValueError(f"expected a shape for Input '{self.name}'. Received: shape=None")
+            batch_shape = (batch_size, *_sizes(shape, self.name))
+        self.batch_shape = _sizes(batch_shape, self.name)
+        self.optional = optional
+        self.built = True
+        self._nodes.append(Node(self, (), {}, KerasTensor(self.batch_shape, self.dtype, self.name)))
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        raise ValueError(f"expected no call of the input layer '{self.name}': its output is `Input(...)`")
+
+    def get_config(self) -> dict[str, Any]:
+        return {"batch_shape": self.batch_shape, "dtype": self.dtype, "name": self.name}
+
+
+def _sizes(shape: Any, name: str) -> tuple[int | None, ...]:
+    sizes = tuple(shape) if hasattr(shape, "__len__") else (shape,)
+    for size in sizes:
+        if size is not None and (isinstance(size, bool) or not hasattr(size, "__index__") or size < 0):
+            raise ValueError(
+                f"expected sizes of 0 or more, or None, for Input '{name}'. Received: shape={shape!r}"
+            )
+    return sizes
+
+
+def Input(
+    shape: Any = None,
+    batch_size: int | None = None,
+    dtype: Any = None,
+    sparse: bool | None = None,
+    batch_shape: Any = None,
+    name: str | None = None,
+    tensor: Any = None,
+    optional: bool = False,
+) -> Any:
+    """The symbolic input of a functional model.
+
+    Arguments: `shape` without the batch, `None` for sizes left open; `batch_size`; `dtype`, by default `floatx()`;
+    `batch_shape`, the shape with the batch; `name`. Raises `ValueError` for a negative or non-integer size.
+
+    >>> x = rustnet.Input(shape=(784,)); x.shape
+    (None, 784)
+
+    Source: https://keras.io/api/layers/core_layers/input
+    """
+    if tensor is not None:
+        if not isinstance(tensor, KerasTensor):
+            raise ValueError(f"expected a symbolic tensor. Received: tensor={tensor!r}")
+        shape, batch_shape, dtype = None, tensor.shape, tensor.dtype
+    layer = InputLayer(shape, batch_size, dtype, sparse, batch_shape, name, optional)
+    return layer.output

@@ -1,0 +1,505 @@
+"""The base of all layers: state made on the first call, a `call` written with ops."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rustnet.core import naming, structure
+from rustnet.core.convert import cast, is_tensor, tensor
+from rustnet.core.dtypes import is_float, standardize_dtype
+from rustnet.core.operation import Node, any_symbolic, symbolic_outputs
+from rustnet.core.tensors import KerasTensor, Tensor, TracedTensor
+from rustnet.core.trace import Trace, current_trace, escape
+from rustnet.core.variable import Variable
+from rustnet.layers.input_spec import check_inputs
+from rustnet.layers.state import StateOwner
+
+# Grows with every change of a public attribute of a layer, so that programs compiled before it are not used.
+_version = 0
+
+
+def structure_version() -> int:
+    """A number that differs after any layer's configuration (`trainable`, `rate`, …) was changed."""
+    return _version
+
+
+@functools.cache
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    parameters = dict(inspect.signature(function).parameters)
+    parameters.pop("self", None)
+    return parameters
+
+
+def _builder(build: Callable[..., None]) -> Callable[..., None]:
+    """Wraps a class's `build`: its ops run at once, and the layer counts as built."""
+
+    @functools.wraps(build)
+    def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
+        with escape():
+            build(self, *args, **kwargs)
+        self.built = True
+        if args or kwargs:
+            self._build_shapes = (args, kwargs)
+
+    return wrapper
+
+
+class Layer(StateOwner):
+    """A function of tensors with state. Subclass it with `build` (make the weights) and `call` (use `ops`).
+
+    Arguments: `activity_regularizer` on the outputs; `trainable`; `dtype` of weights and computation, by default
+    `floatx()`; `name`. In a Sequential model's first layer also `input_shape` (without the batch), `input_dim`,
+    `batch_input_shape`. Raises `ValueError` for any other keyword.
+
+    >>> class Scale(rustnet.Layer):
+    ...     def build(self, input_shape):
+    ...         self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones")
+    ...     def call(self, x):
+    ...         return x * self.scale
+
+    Source: https://keras.io/api/layers/base_layer
+    """
+
+    _init_arguments: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in cls.__dict__:
+            cls.build = _builder(cls.__dict__["build"])  # type: ignore[method-assign]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        layer = super().__new__(cls)
+        object.__setattr__(layer, "_init_arguments", (args, kwargs))
+        return layer
+
+    def __init__(
+        self,
+        *,
+        activity_regularizer: Any = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        autocast: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise ValueError(f"expected name to be a string. Received: name={name!r}")
+        self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
+        self._dtype = standardize_dtype(dtype)
+        self._autocast = autocast
+        self._trainable = bool(trainable)
+        self._path = self.name
+        self._losses: list[Any] = []
+        self._nodes: list[Node] = []
+        self._build_shapes: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        self.built = False
+        self.supports_masking = False
+        self.input_spec: Any = None
+        self._batch_input_shape = _batch_input_shape(kwargs)
+        if kwargs:
+            raise ValueError(
+                f"expected keyword arguments that {type(self).__name__} knows. "
+                f"Received: {', '.join(f'{key}={value!r}' for key, value in kwargs.items())}"
+            )
+        self.activity_regularizer = None
+        if activity_regularizer is not None:
+            from rustnet import regularizers
+
+            self.activity_regularizer = regularizers.get(activity_regularizer)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        global _version
+        if not name.startswith("_") and current_trace() is None:
+            _version += 1
+        object.__setattr__(self, name, value)
+
+    # --- what a subclass writes -----------------------------------------------------------------------------
+
+    def build(self, *shapes: Any, **named_shapes: Any) -> None:
+        """Makes the weights, given the shape(s) of the input(s); called once, before the first `call`."""
+        self.built = True
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """Computes the outputs with `rustnet.ops`."""
+        raise NotImplementedError(f"expected {type(self).__name__} to define call()")
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the outputs; by default that of the inputs."""
+        return previous_mask
+
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """The shape(s) of the output(s) for the shape(s) of the input(s), `None` for a size left open."""
+
+        def symbolic(shape: Any) -> Any:
+            if _is_shape(shape):
+                return KerasTensor(shape, self._dtype)
+            if isinstance(shape, dict):
+                return {key: symbolic(one) for key, one in shape.items()}
+            return [symbolic(one) for one in shape]
+
+        names = {key.removesuffix("_shape"): symbolic(shape) for key, shape in kwargs.items()}
+        if "input" in names:
+            args, names = (*args, kwargs["input_shape"]), {k: v for k, v in names.items() if k != "input"}
+        outputs = symbolic_outputs(self, tuple(map(symbolic, args)), names)
+        return structure.map_structure(lambda output: output.shape, outputs)
+
+    def add_weight(
+        self,
+        shape: Any = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        aggregation: str = "none",
+        name: str | None = None,
+    ) -> Variable:
+        """A new variable of this layer; floats start as `"glorot_uniform"`, others as zeros, unless told."""
+        del autocast, aggregation
+        if isinstance(shape, str):
+            raise ValueError(f"expected add_weight(shape, ..., name=...). Received: shape={shape!r}")
+        dtype = self._dtype if dtype is None else standardize_dtype(dtype)
+        sizes = () if shape is None else tuple(shape) if hasattr(shape, "__len__") else (shape,)
+        if any(size is None or int(size) < 0 for size in sizes):
+            raise ValueError(
+                f"layer '{self.name}' expected known sizes of 0 or more for weight {name!r}. Received: shape={shape}"
+            )
+        if initializer is None:
+            initializer = "glorot_uniform" if is_float(dtype) else "zeros"
+        if isinstance(initializer, (str, dict)):
+            from rustnet import initializers
+
+            initializer = initializers.get(initializer)
+        variable = Variable(initializer, sizes, dtype, trainable, name=name)
+        variable.path = f"{self._path}/{variable.name}"
+        if regularizer is not None:
+            from rustnet import regularizers
+
+            variable.regularizer = regularizers.get(regularizer)
+        if constraint is not None:
+            from rustnet import constraints
+
+            variable.constraint = constraints.get(constraint)
+        # An attribute that the subclass sets usually names it too; the list keeps those that it does not.
+        self.__dict__.setdefault("_added_weights", []).append(variable)
+        return variable
+
+    def add_loss(self, loss: Any, inputs: Any = None) -> None:
+        """Adds a scalar (or a list of them) to what training minimises; called inside `call`."""
+        del inputs
+        self._losses.extend(loss if isinstance(loss, (list, tuple)) else [loss])
+
+    # --- what a layer answers -------------------------------------------------------------------------------
+
+    @property
+    def losses(self) -> list[Any]:
+        """The losses added during the last call, and the penalties of the trainable weights' regularizers."""
+        added = [loss for layer in self._flatten_layers() for loss in layer._losses]
+        return added + [
+            weight.regularizer(weight) for weight in self.trainable_weights if weight.regularizer is not None
+        ]
+
+    def _clear_losses(self) -> None:
+        for layer in self._flatten_layers():
+            layer._losses = []
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights; setting it also sets it in all layers inside."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self._flatten_layers():
+            object.__setattr__(layer, "_trainable", bool(value))
+
+    @property
+    def dtype(self) -> str:
+        return self._dtype
+
+    compute_dtype = variable_dtype = dtype
+
+    @property
+    def path(self) -> str:
+        """The names of the layers around this one and its own, as in the names of its weights."""
+        return self._path
+
+    @property
+    def metrics(self) -> list[Any]:
+        from rustnet.metrics import Metric
+
+        return [metric for layer in self._flatten_layers() for metric in layer._owned(Metric)]
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input of the layer's first call in a functional model."""
+        return self._first_node("input").inputs
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output of the layer's first call in a functional model."""
+        return self._first_node("output").outputs
+
+    def _first_node(self, what: str) -> Node:
+        if not self._nodes:
+            raise AttributeError(
+                f"layer '{self.name}' has no {what} yet: expected a call on a symbolic tensor (rustnet.Input) first"
+            )
+        return self._nodes[0]
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this layer again. A subclass with own arguments extends it."""
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        if type(self).get_config is Layer.get_config and type(self).__init__ is not Layer.__init__:
+            args, kwargs = self._init_arguments
+            bound = inspect.signature(type(self).__init__).bind(self, *args, **kwargs).arguments
+            bound.pop("self", None)
+            accepts_base = any(
+                parameter.kind is parameter.VAR_KEYWORD
+                for parameter in _parameters(type(self).__init__).values()
+            )
+            for name, parameter in _parameters(type(self).__init__).items():
+                if parameter.kind is parameter.VAR_KEYWORD:
+                    bound.update(bound.pop(name, {}))
+            config = {**(config if accepts_base else {}), **bound}
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The layer that `get_config` described."""
+        return cls(**config)
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """The shapes that the layer was built with."""
+        if self._build_shapes is None:
+            return None
+        args, kwargs = self._build_shapes
+        return {"shapes_dict": kwargs} if kwargs else {"input_shape": args[0]}
+
+    def build_from_config(self, config: dict[str, Any] | None) -> None:
+        """Builds the layer with the shapes that `get_build_config` wrote."""
+        if config and not self.built:
+            self.build(**config["shapes_dict"]) if "shapes_dict" in config else self.build(
+                config["input_shape"]
+            )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+    # --- the call -------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if any_symbolic((args, kwargs)):
+            return self._call_symbolically(args, kwargs)
+        if current_trace() is None:
+            return self._call_eagerly(args, kwargs)
+        return self._call_traced(*args, **kwargs)
+
+    def _call_symbolically(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        arguments = self._bind(args, kwargs)
+        first = next(iter(arguments.values()))
+        if self.input_spec is not None:
+            check_inputs(self.input_spec, first, self.name)
+        if not self.built:
+            self._build_for(arguments, unknown_size=None)
+        outputs = symbolic_outputs(self._call_traced, args, kwargs)
+        self._clear_losses()
+        self._nodes.append(Node(self, args, kwargs, outputs))
+        return outputs
+
+    def _call_eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with Trace(binds_arrays=True) as trace:
+            outputs = self._call_traced(*args, **kwargs)
+            masks = [getattr(leaf, "_keras_mask", None) for leaf in structure.flatten(outputs)]
+            losses = [(layer, layer._losses) for layer in self._flatten_layers() if layer._losses]
+        outputs, masks, losses = trace.run_once((outputs, masks, losses))
+        for layer, values in losses:
+            layer._losses = values
+        for leaf, mask in zip(structure.flatten(outputs), masks, strict=True):
+            if mask is not None:
+                leaf._keras_mask = mask
+        return outputs
+
+    def _call_traced(self, *args: Any, **kwargs: Any) -> Any:
+        trace = current_trace()
+        assert trace is not None
+        if not trace.in_layer:
+            self._clear_losses()
+        outer_training = trace.training
+        with trace.layer_scope(self.name):
+            try:
+                arguments = self._bind(args, kwargs)
+                return self._run_call(trace, arguments)
+            except ValueError as error:
+                raise _located(error, trace.scope_name) from error.__cause__
+            finally:
+                trace.training = outer_training
+
+    def _run_call(self, trace: Trace, arguments: dict[str, Any]) -> Any:
+        parameters = _parameters(type(self).call)
+        training = arguments.pop("training", None)
+        if training is None:
+            training = trace.training
+        if training is None and "training" in parameters:
+            default = parameters["training"].default
+            training = None if default is inspect.Parameter.empty else default
+        trace.training = bool(training) if training is not None else None
+        arguments = {name: self._converted(value) for name, value in arguments.items()}
+        first_name, first = next(iter(arguments.items()), ("", None))
+        if self.input_spec is not None:
+            check_inputs(self.input_spec, first, self.name)
+        if not self.built:
+            self._path = trace.scope_name
+            self._build_for(arguments, trace.unknown_size)
+        masks = structure.map_structure(lambda leaf: getattr(leaf, "_keras_mask", None), first)
+        for name, value in list(arguments.items()):
+            mask_name = "mask" if name == first_name else f"{name}_mask"
+            if mask_name in parameters and arguments.get(mask_name) is None:
+                found = structure.map_structure(lambda leaf: getattr(leaf, "_keras_mask", None), value)
+                if any(mask is not None for mask in structure.flatten(found)):
+                    arguments[mask_name] = found
+        if "training" in parameters:
+            arguments["training"] = bool(trace.training)
+        outputs = self._call_with(arguments)
+        if self.activity_regularizer is not None:
+            for output in structure.flatten(outputs):
+                self.add_loss(self.activity_regularizer(output))
+        if self.supports_masking or any(mask is not None for mask in structure.flatten(masks)):
+            self._propagate_masks(first, arguments.get("mask", masks), outputs)
+        return outputs
+
+    def _call_with(self, arguments: dict[str, Any]) -> Any:
+        positional: list[Any] = []
+        keywords = dict(arguments)
+        for name, parameter in _parameters(type(self).call).items():
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                positional += keywords.pop(name, ())
+            elif parameter.kind is parameter.VAR_KEYWORD:
+                keywords.update(keywords.pop(name, {}))
+            elif parameter.kind is not parameter.KEYWORD_ONLY and name in keywords:
+                if len(positional) == list(_parameters(type(self).call)).index(name):
+                    positional.append(keywords.pop(name))
+        return self.call(*positional, **keywords)
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments by name. `training` is accepted by every layer."""
+        parameters = _parameters(type(self).call)
+        accepts_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+        extra = {}
+        if "training" in kwargs and "training" not in parameters and not accepts_all:
+            kwargs = dict(kwargs)
+            extra["training"] = kwargs.pop("training")
+        try:
+            bound = inspect.Signature(list(parameters.values())).bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"layer '{self.name}' expected the arguments of its call(): {error}") from None
+        arguments = {**bound.arguments, **extra}
+        if arguments and not any(_holds_data(value) for value in arguments.values()):
+            raise ValueError(
+                f"layer '{self.name}' expected tensors or arrays. "
+                f"Received: {', '.join(f'{key}={value!r}' for key, value in arguments.items())}"
+            )
+        return arguments
+
+    def _converted(self, value: Any) -> Any:
+        """Arrays as tensors of the trace, floats in the layer's dtype."""
+        if isinstance(value, (list, tuple)) and value and _is_numeric(value):
+            value = np.asarray(value)
+
+        def convert(leaf: Any) -> Any:
+            if isinstance(leaf, (np.ndarray, Tensor)) or hasattr(leaf, "__array_interface__"):
+                leaf = tensor(leaf)
+            if isinstance(leaf, TracedTensor) and self._autocast and is_float(leaf.dtype):
+                mask, leaf = leaf._keras_mask, cast(leaf, self._dtype)
+                leaf._keras_mask = mask
+            return leaf
+
+        return structure.map_structure(convert, value)
+
+    def _build_for(self, arguments: dict[str, Any], unknown_size: int | None) -> None:
+        def shape_of(leaf: Any) -> Any:
+            if not hasattr(leaf, "shape"):
+                return None
+            return tuple(None if size == unknown_size else size for size in leaf.shape)
+
+        if type(self).build is Layer.build:
+            self.built = True
+            return
+        shapes = {
+            name: _map_tensors(shape_of, value) for name, value in arguments.items() if _holds_data(value)
+        }
+        parameters = _parameters(type(self).build)
+        named = {f"{name}_shape": shape for name, shape in shapes.items()}
+        wanted = [name for name, one in parameters.items() if one.default is one.empty or name in named]
+        if len(parameters) == 1 or len(wanted) == 1:
+            self.build(next(iter(shapes.values())))
+        else:
+            self.build(**{name: named[name] for name in parameters if name in named})
+        if not self.built:
+            self.built = True
+
+    def _propagate_masks(self, inputs: Any, masks: Any, outputs: Any) -> None:
+        tensors = structure.flatten(outputs)
+        if all(getattr(leaf, "_keras_mask", None) is not None for leaf in tensors):
+            return
+        if not self.supports_masking:
+            return
+        computed = self.compute_mask(inputs, masks)
+        if computed is None:
+            return
+        for leaf, mask in zip(tensors, structure.flatten(computed), strict=False):
+            if isinstance(leaf, TracedTensor) and leaf._keras_mask is None:
+                leaf._keras_mask = mask
+
+
+def _map_tensors(function: Callable[[Any], Any], value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _map_tensors(function, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_map_tensors(function, item) for item in value]
+    return function(value)
+
+
+def _holds_data(value: Any) -> bool:
+    return any(is_tensor(leaf) or hasattr(leaf, "__array__") for leaf in structure.flatten(value)) or (
+        isinstance(value, (list, tuple)) and bool(value) and _is_numeric(value)
+    )
+
+
+def _is_numeric(value: Any) -> bool:
+    """True for (nested) lists of plain numbers."""
+    return all(isinstance(leaf, (bool, int, float)) for leaf in structure.flatten(value))
+
+
+def _is_shape(shape: Any) -> bool:
+    return isinstance(shape, (list, tuple)) and all(size is None or isinstance(size, int) for size in shape)
+
+
+def _batch_input_shape(kwargs: dict[str, Any]) -> tuple[int | None, ...] | None:
+    """Takes the arguments that tell a Sequential model its input's shape out of `kwargs`."""
+    batch_shape = kwargs.pop("batch_input_shape", None)
+    batch_size = kwargs.pop("batch_size", None)
+    length = kwargs.pop("input_dim", None)
+    shape = kwargs.pop("input_shape", None) if length is None else (length,)
+    if batch_shape is not None:
+        return tuple(batch_shape)
+    if shape is None:
+        return None
+    return (batch_size, *(shape if hasattr(shape, "__len__") else (shape,)))
+
+
+class _LocatedError(ValueError):
+    """A `ValueError` whose message already names the layer."""
+
+
+def _located(error: ValueError, scope: str) -> ValueError:
+    """The error with the layer's path before its message, once."""
+    if type(error) is not ValueError or str(error).startswith("layer '"):
+        return error
+    return _LocatedError(f"{scope}: {error}")

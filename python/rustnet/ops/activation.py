@@ -1,0 +1,189 @@
+"""Activation functions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rustnet.core.convert import as_float, axis_of
+from rustnet.core.operation import operation
+from rustnet.core.trace import record
+from rustnet.ops.elementwise import abs as absolute
+from rustnet.ops.elementwise import clip, erf, exp, expm1, log1p, maximum, minimum, where
+from rustnet.ops.shaping import split
+
+
+@operation
+def relu(x: Any) -> Any:
+    """`max(x, 0)`."""
+    return record("relu", [as_float(x)])
+
+
+@operation
+def relu6(x: Any) -> Any:
+    """`min(max(x, 0), 6)`."""
+    return minimum(relu(x), 6.0)
+
+
+@operation
+def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
+    """`x` where positive, else `negative_slope · x`."""
+    x = as_float(x)
+    return where(x > 0, x, x * negative_slope)
+
+
+@operation
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """`x` where positive, else `alpha · (eˣ - 1)`."""
+    x = as_float(x)
+    # The branch not taken must stay finite, or its zero gradient would become NaN.
+    return where(x > 0, x, alpha * expm1(minimum(x, 0.0)))
+
+
+@operation
+def selu(x: Any) -> Any:
+    """`1.0507 · elu(x, 1.6733)`, which keeps mean 0 and variance 1 (Klambauer et al., 2017)."""
+    return 1.0507009873554805 * elu(x, 1.6732632423543772)
+
+
+@operation
+def celu(x: Any, alpha: float = 1.0) -> Any:
+    """`max(x, 0) + min(0, alpha · (e^(x/alpha) - 1))`."""
+    x = as_float(x)
+    return maximum(x, 0.0) + alpha * expm1(minimum(x, 0.0) / alpha)
+
+
+@operation
+def gelu(x: Any, approximate: bool = True) -> Any:
+    """`x · Φ(x)`, by default with Φ approximated through tanh (Hendrycks and Gimpel, 2016)."""
+    x = as_float(x)
+    if approximate:
+        return 0.5 * x * (1.0 + tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)))
+    return 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
+
+
+@operation
+def silu(x: Any) -> Any:
+    """`x · sigmoid(x)`, also called swish."""
+    x = as_float(x)
+    return x * record("sigmoid", [x])
+
+
+swish = silu
+
+
+@operation
+def softplus(x: Any) -> Any:
+    """`log(1 + eˣ)`."""
+    x = as_float(x)
+    return maximum(x, 0.0) + log1p(exp(-absolute(x)))
+
+
+@operation
+def softsign(x: Any) -> Any:
+    """`x / (1 + |x|)`."""
+    x = as_float(x)
+    return x / (1.0 + absolute(x))
+
+
+@operation
+def tanh(x: Any) -> Any:
+    """The hyperbolic tangent."""
+    return record("tanh", [as_float(x)])
+
+
+@operation
+def sigmoid(x: Any) -> Any:
+    """`1 / (1 + e⁻ˣ)`."""
+    x = as_float(x)
+    result = record("sigmoid", [x])
+    result._logits = x
+    return result
+
+
+@operation
+def log_sigmoid(x: Any) -> Any:
+    """`log(sigmoid(x))`."""
+    return -softplus(-as_float(x))
+
+
+@operation
+def hard_sigmoid(x: Any) -> Any:
+    """`min(max(x + 3, 0), 6) / 6`."""
+    return clip(as_float(x) / 6.0 + 0.5, 0.0, 1.0)
+
+
+@operation
+def hard_silu(x: Any) -> Any:
+    """`x · hard_sigmoid(x)`."""
+    x = as_float(x)
+    return x * hard_sigmoid(x)
+
+
+hard_swish = hard_silu
+
+
+@operation
+def hard_tanh(x: Any) -> Any:
+    """`x` limited to [-1, 1]."""
+    return clip(as_float(x), -1.0, 1.0)
+
+
+@operation
+def mish(x: Any) -> Any:
+    """`x · tanh(softplus(x))`."""
+    x = as_float(x)
+    return x * tanh(softplus(x))
+
+
+@operation
+def tanh_shrink(x: Any) -> Any:
+    """`x - tanh(x)`."""
+    x = as_float(x)
+    return x - tanh(x)
+
+
+@operation
+def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
+    """`x` moved by `threshold` towards 0."""
+    x = as_float(x)
+    return maximum(x - threshold, 0.0) + minimum(x + threshold, 0.0)
+
+
+@operation
+def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
+    """`x` where `|x| > threshold`, else 0."""
+    x = as_float(x)
+    return where(absolute(x) > threshold, x, 0.0)
+
+
+@operation
+def threshold(x: Any, threshold: float, default_value: float) -> Any:
+    """`x` where above `threshold`, else `default_value`."""
+    x = as_float(x)
+    return where(x > threshold, x, default_value)
+
+
+@operation
+def glu(x: Any, axis: int = -1) -> Any:
+    """`a · sigmoid(b)` for the two halves of an axis."""
+    first, second = split(as_float(x), 2, axis)
+    return first * record("sigmoid", [second])
+
+
+@operation
+def softmax(x: Any, axis: int = -1) -> Any:
+    """`eˣ / Σ eˣ` along an axis."""
+    x = as_float(x)
+    axis = axis_of(axis, x.ndim)
+    result = record("softmax", [x], axis=axis)
+    if axis == x.ndim - 1:
+        result._logits = x
+    return result
+
+
+@operation
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """`x - log Σ eˣ` along an axis."""
+    x = as_float(x)
+    return record("log_softmax", [x], axis=axis_of(axis, x.ndim))

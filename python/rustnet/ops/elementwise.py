@@ -1,0 +1,341 @@
+"""Elementwise arithmetic, comparison and logic. Operands broadcast as in NumPy and meet in one dtype."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rustnet.core.convert import as_float, promoted, promoted_floats, tensor
+from rustnet.core.convert import cast as cast_tensor
+from rustnet.core.dtypes import dtype_of, is_float, result_dtype, standardize_dtype
+from rustnet.core.operation import operation
+from rustnet.core.trace import record
+
+
+@operation
+def add(x1: Any, x2: Any) -> Any:
+    """`x1 + x2`."""
+    return record("add", promoted(x1, x2))
+
+
+@operation
+def subtract(x1: Any, x2: Any) -> Any:
+    """`x1 - x2`."""
+    return record("subtract", promoted(x1, x2))
+
+
+@operation
+def multiply(x1: Any, x2: Any) -> Any:
+    """`x1 · x2`."""
+    return record("multiply", promoted(x1, x2))
+
+
+@operation
+def divide(x1: Any, x2: Any) -> Any:
+    """`x1 / x2`; integers are divided as floats."""
+    return record("divide", promoted_floats(x1, x2))
+
+
+true_divide = divide
+
+
+@operation
+def divide_no_nan(x1: Any, x2: Any) -> Any:
+    """`x1 / x2`, and 0 where `x2` is 0; the gradient there is 0 too."""
+    x1, x2 = promoted_floats(x1, x2)
+    is_zero = record("equal", [x2, tensor(0.0, x2.dtype)])
+    safe = record("select", [is_zero, tensor(1.0, x2.dtype), x2])
+    return record("select", [is_zero, tensor(0.0, x2.dtype), record("divide", [x1, safe])])
+
+
+@operation
+def floor_divide(x1: Any, x2: Any) -> Any:
+    """`⌊x1 / x2⌋`."""
+    return record("floor_divide", promoted(x1, x2))
+
+
+@operation
+def mod(x1: Any, x2: Any) -> Any:
+    """The remainder of `⌊x1 / x2⌋`, with the sign of `x2`."""
+    return record("mod", promoted(x1, x2))
+
+
+@operation
+def power(x1: Any, x2: Any) -> Any:
+    """`x1 ** x2`."""
+    return record("power", promoted(x1, x2))
+
+
+@operation
+def maximum(x1: Any, x2: Any) -> Any:
+    """The larger of each pair."""
+    return record("maximum", promoted(x1, x2))
+
+
+@operation
+def minimum(x1: Any, x2: Any) -> Any:
+    """The smaller of each pair."""
+    return record("minimum", promoted(x1, x2))
+
+
+@operation
+def negative(x: Any) -> Any:
+    """`-x`."""
+    return record("negative", [tensor(x)])
+
+
+@operation
+def abs(x: Any) -> Any:
+    """`|x|`."""
+    return record("abs", [tensor(x)])
+
+
+absolute = abs
+
+
+@operation
+def sign(x: Any) -> Any:
+    """-1, 0 or 1."""
+    return record("sign", [tensor(x)])
+
+
+@operation
+def square(x: Any) -> Any:
+    """`x²`."""
+    return record("square", [tensor(x)])
+
+
+@operation
+def sqrt(x: Any) -> Any:
+    """`√x`."""
+    return record("sqrt", [as_float(x)])
+
+
+@operation
+def rsqrt(x: Any) -> Any:
+    """`1 / √x`."""
+    return record("rsqrt", [as_float(x)])
+
+
+@operation
+def reciprocal(x: Any) -> Any:
+    """`1 / x`."""
+    return record("reciprocal", [as_float(x)])
+
+
+@operation
+def exp(x: Any) -> Any:
+    """`eˣ`."""
+    return record("exp", [as_float(x)])
+
+
+@operation
+def expm1(x: Any) -> Any:
+    """`eˣ - 1`, exact near 0."""
+    return record("expm1", [as_float(x)])
+
+
+@operation
+def log(x: Any) -> Any:
+    """The natural logarithm."""
+    return record("log", [as_float(x)])
+
+
+@operation
+def log1p(x: Any) -> Any:
+    """`log(1 + x)`, exact near 0."""
+    return record("log1p", [as_float(x)])
+
+
+@operation
+def log2(x: Any) -> Any:
+    """The logarithm to base 2."""
+    return log(x) / math.log(2.0)
+
+
+@operation
+def log10(x: Any) -> Any:
+    """The logarithm to base 10."""
+    return log(x) / math.log(10.0)
+
+
+@operation
+def logaddexp(x1: Any, x2: Any) -> Any:
+    """`log(e^x1 + e^x2)`, without overflow."""
+    x1, x2 = promoted_floats(x1, x2)
+    return maximum(x1, x2) + log1p(exp(-abs(x1 - x2)))
+
+
+@operation
+def sin(x: Any) -> Any:
+    """The sine of radians."""
+    return record("sin", [as_float(x)])
+
+
+@operation
+def cos(x: Any) -> Any:
+    """The cosine of radians."""
+    return record("cos", [as_float(x)])
+
+
+@operation
+def tan(x: Any) -> Any:
+    """The tangent of radians."""
+    x = as_float(x)
+    return sin(x) / cos(x)
+
+
+@operation
+def erf(x: Any) -> Any:
+    """The error function `2/√π ∫₀ˣ e^(-t²) dt`."""
+    return record("erf", [as_float(x)])
+
+
+@operation
+def floor(x: Any) -> Any:
+    """The largest integer not above `x`, as a float."""
+    return record("floor", [as_float(x)])
+
+
+@operation
+def ceil(x: Any) -> Any:
+    """The smallest integer not below `x`, as a float."""
+    return record("ceil", [as_float(x)])
+
+
+@operation
+def round(x: Any, decimals: int = 0) -> Any:
+    """The nearest number of `decimals` decimals; halves go to the even one."""
+    x = tensor(x)
+    if not is_float(x.dtype):
+        return x
+    if decimals == 0:
+        return record("round", [x])
+    scale = 10.0**decimals
+    return record("round", [x * scale]) / scale
+
+
+@operation
+def clip(x: Any, x_min: Any, x_max: Any) -> Any:
+    """`x` limited to `[x_min, x_max]`."""
+    dtype = result_dtype(x, x_min, x_max)
+    return minimum(maximum(tensor(x, dtype), tensor(x_min, dtype)), tensor(x_max, dtype))
+
+
+@operation
+def isnan(x: Any) -> Any:
+    """True where `x` is not a number."""
+    return record("isnan", [as_float(x)])
+
+
+@operation
+def isfinite(x: Any) -> Any:
+    """True where `x` is neither infinite nor NaN."""
+    return record("isfinite", [as_float(x)])
+
+
+@operation
+def isinf(x: Any) -> Any:
+    """True where `x` is infinite."""
+    return equal(abs(as_float(x)), float("inf"))
+
+
+@operation
+def equal(x1: Any, x2: Any) -> Any:
+    """`x1 == x2`."""
+    return record("equal", promoted(x1, x2))
+
+
+@operation
+def not_equal(x1: Any, x2: Any) -> Any:
+    """`x1 != x2`."""
+    return record("not_equal", promoted(x1, x2))
+
+
+@operation
+def less(x1: Any, x2: Any) -> Any:
+    """`x1 < x2`."""
+    return record("less", promoted(x1, x2))
+
+
+@operation
+def less_equal(x1: Any, x2: Any) -> Any:
+    """`x1 <= x2`."""
+    return record("less_equal", promoted(x1, x2))
+
+
+@operation
+def greater(x1: Any, x2: Any) -> Any:
+    """`x1 > x2`."""
+    return record("greater", promoted(x1, x2))
+
+
+@operation
+def greater_equal(x1: Any, x2: Any) -> Any:
+    """`x1 >= x2`."""
+    return record("greater_equal", promoted(x1, x2))
+
+
+@operation
+def logical_and(x1: Any, x2: Any) -> Any:
+    """True where both are non-zero."""
+    return record("logical_and", [tensor(x1, "bool"), tensor(x2, "bool")])
+
+
+@operation
+def logical_or(x1: Any, x2: Any) -> Any:
+    """True where either is non-zero."""
+    return record("logical_or", [tensor(x1, "bool"), tensor(x2, "bool")])
+
+
+@operation
+def logical_xor(x1: Any, x2: Any) -> Any:
+    """True where exactly one is non-zero."""
+    return record("not_equal", [tensor(x1, "bool"), tensor(x2, "bool")])
+
+
+@operation
+def logical_not(x: Any) -> Any:
+    """True where `x` is zero."""
+    return record("logical_not", [tensor(x, "bool")])
+
+
+@operation
+def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    """`|x1 - x2| <= atol + rtol · |x2|`."""
+    x1, x2 = promoted_floats(x1, x2)
+    close = logical_or(abs(x1 - x2) <= atol + rtol * abs(x2), equal(x1, x2))
+    return logical_or(close, logical_and(isnan(x1), isnan(x2))) if equal_nan else close
+
+
+@operation
+def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
+    """`x1` where the condition holds, else `x2`."""
+    if x1 is None or x2 is None:
+        raise ValueError(
+            f"expected both x1 and x2: shapes must not depend on values. Received: x1={x1}, x2={x2}"
+        )
+    return record("select", [tensor(condition, "bool"), *promoted(x1, x2)])
+
+
+@operation
+def cast(x: Any, dtype: Any) -> Any:
+    """`x` in another dtype; floats are truncated to integers."""
+    return cast_tensor(tensor(x), standardize_dtype(dtype))
+
+
+@operation
+def convert_to_tensor(x: Any, dtype: Any = None) -> Any:
+    """A tensor of anything array-like, in `dtype` if given."""
+    return tensor(x, None if dtype is None else standardize_dtype(dtype))
+
+
+@operation
+def stop_gradient(variable: Any) -> Any:
+    """The same values, through which no gradient flows."""
+    return record("stop_gradient", [tensor(variable)])
+
+
+def dtype(x: Any) -> str:
+    """The dtype of a tensor, variable, array or scalar, by name."""
+    return dtype_of(x)

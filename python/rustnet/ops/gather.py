@@ -1,0 +1,74 @@
+"""Selecting and adding by index. An index out of range is an error, named by position."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rustnet.core.convert import axis_of, promoted, tensor
+from rustnet.core.operation import operation
+from rustnet.core.trace import record
+from rustnet.ops.elementwise import where
+from rustnet.ops.shaping import broadcast_to, ravel, reshape
+
+
+@operation
+def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """The slices `x[..., indices, ...]` along an axis (of the flattened tensor by default).
+
+    A negative index counts from the end; one out of range raises `ValueError` when it is met.
+    """
+    x, indices = tensor(x), tensor(indices, "int32")
+    if axis is None:
+        x, axis = ravel(x), 0
+    axis = axis_of(axis, x.ndim)
+    return record("gather", [x, _from_front(indices, x.shape[axis])], axis=axis)
+
+
+@operation
+def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
+    """`x[..., indices[..., i, ...], ...]`: one index for each element of the result."""
+    x, indices = tensor(x), tensor(indices, "int32")
+    if axis is None:
+        x, indices, axis = ravel(x), ravel(indices), 0
+    axis = axis_of(axis, x.ndim)
+    sizes = [max(a, b) for a, b in zip(x.shape, indices.shape, strict=True)]
+    x = broadcast_to(x, [*sizes[:axis], x.shape[axis], *sizes[axis + 1 :]])
+    indices = broadcast_to(indices, [*sizes[:axis], indices.shape[axis], *sizes[axis + 1 :]])
+    return record("take_along_axis", [x, _from_front(indices, x.shape[axis])], axis=axis)
+
+
+def _from_front(indices: Any, size: int) -> Any:
+    return where(indices < 0, indices + size, indices)
+
+
+@operation
+def scatter(indices: Any, values: Any, shape: Any) -> Any:
+    """Zeros of `shape` with `values` added at `indices` (N, rank of the indexed leading axes)."""
+    indices, values = tensor(indices, "int32"), tensor(values)
+    sizes = [int(one) for one in shape]
+    indexed = sizes[: indices.shape[-1]]
+    rest = sizes[len(indexed) :]
+    flat = indices[..., 0]
+    for axis, size in enumerate(indexed[1:], start=1):
+        flat = flat * size + indices[..., axis]
+    total = 1
+    for size in indexed:
+        total *= size
+    updates = reshape(values, (-1, *rest))
+    return reshape(record("scatter_add", [reshape(flat, (-1,)), updates], size=total, axis=0), sizes)
+
+
+@operation
+def segment_sum(data: Any, segment_ids: Any, num_segments: int, sorted: bool = False) -> Any:
+    """The sum of the rows of each segment: `out[s] = Σ data[i], segment_ids[i] = s`."""
+    del sorted
+    return record("scatter_add", [tensor(segment_ids, "int32"), tensor(data)], size=num_segments, axis=0)
+
+
+@operation
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """The first choice whose condition holds, else `default`."""
+    *choices, result = promoted(*choicelist, default)
+    for condition, choice in reversed(list(zip(condlist, choices, strict=True))):
+        result = where(condition, choice, result)
+    return result

@@ -1,0 +1,90 @@
+"""Normalisation, encodings and other building blocks of networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rustnet import config
+from rustnet.core.convert import as_float, axes_of, axis_of, tensor
+from rustnet.core.dtypes import standardize_dtype
+from rustnet.core.operation import operation
+from rustnet.core.trace import record
+from rustnet.ops.elementwise import maximum, rsqrt, sqrt, square
+from rustnet.ops.reduction import mean, norm
+from rustnet.ops.reduction import sum as reduce_sum
+from rustnet.ops.shaping import moveaxis, reshape, squeeze
+
+
+@operation
+def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
+    """A new axis with 1 at index `x` and 0 elsewhere; only 0 where `x` is out of range."""
+    if sparse:
+        raise ValueError("expected a dense encoding. Received: sparse=True")
+    x = tensor(x, "int32")
+    encoded = record("one_hot", [x], depth=int(num_classes), dtype=standardize_dtype(dtype))
+    return encoded if axis == -1 else moveaxis(encoded, -1, axis)
+
+
+@operation
+def multi_hot(inputs: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
+    """1 at every index that occurs along the last axis of `inputs`."""
+    encoded = one_hot(inputs, num_classes, -1, dtype, sparse)
+    from rustnet.ops.reduction import max as reduce_max
+
+    if encoded.ndim < 2:
+        return encoded
+    merged = reduce_max(encoded, -2)
+    return merged if axis == -1 else moveaxis(merged, -1, axis)
+
+
+@operation
+def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> Any:
+    """The mean and the biased variance over `axes`."""
+    del synchronized
+    x = as_float(x)
+    center = mean(x, axes, keepdims=True)
+    variance = mean(square(x - center), axes, keepdims=True)
+    if keepdims:
+        return center, variance
+    return squeeze(center, axes_of(axes, x.ndim)), squeeze(variance, axes_of(axes, x.ndim))
+
+
+@operation
+def normalize(x: Any, axis: Any = -1, order: Any = 2, epsilon: float | None = None) -> Any:
+    """`x / max(‖x‖, epsilon)` along an axis."""
+    x = as_float(x)
+    epsilon = config.epsilon() if epsilon is None else epsilon
+    if order == 2:
+        return x * rsqrt(maximum(reduce_sum(square(x), axis, keepdims=True), epsilon**2))
+    return x / maximum(norm(x, order, axis, keepdims=True), epsilon)
+
+
+@operation
+def batch_normalization(
+    x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3
+) -> Any:
+    """`(x - mean) / √(variance + epsilon) · scale + offset`, the statistics lying along `axis`."""
+    x = as_float(x)
+    sizes = [1] * x.ndim
+    sizes[axis_of(axis, x.ndim)] = -1
+    factor = rsqrt(tensor(variance, x.dtype) + epsilon)
+    if scale is not None:
+        factor = factor * tensor(scale, x.dtype)
+    shift = -tensor(mean, x.dtype) * factor
+    if offset is not None:
+        shift = shift + tensor(offset, x.dtype)
+    return x * reshape(factor, sizes) + reshape(shift, sizes)
+
+
+@operation
+def layer_normalization(
+    x: Any, gamma: Any = None, beta: Any = None, axis: Any = -1, epsilon: float | None = None
+) -> Any:
+    """`(x - mean) / √(variance + epsilon) · gamma + beta` over `axis`."""
+    x = as_float(x)
+    center, variance = moments(x, axis, keepdims=True)
+    result = (x - center) / sqrt(variance + (1e-3 if epsilon is None else epsilon))
+    sizes = [size if place in axes_of(axis, x.ndim) else 1 for place, size in enumerate(x.shape)]
+    if gamma is not None:
+        result = result * reshape(tensor(gamma, x.dtype), sizes)
+    return result if beta is None else result + reshape(tensor(beta, x.dtype), sizes)
