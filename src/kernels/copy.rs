@@ -1,8 +1,8 @@
 //! Copies of strided views: transposes, slices and broadcasts are all one copy with their own strides.
 
-use super::parallel::{Disjoint, for_each_chunk, items_per_part};
+use super::parallel::{for_each_chunk, items_per_part};
 use crate::tensor::Element;
-use crate::threads::for_each_part;
+use crate::threads::{DisjointMut, for_each_part};
 
 /// The most axes that a strided copy walks over.
 pub const MAX_RANK: usize = 32;
@@ -134,7 +134,7 @@ fn copy_transposed<T: Element>(output: &mut [T], input: &[T], view: &Strided, ax
     let items = from.size() * bands;
     let per_part = items_per_part(items, TILE * columns, PART);
     let work = output.len() as u64;
-    let output = Disjoint::new(output);
+    let output = DisjointMut::new(output);
     for_each_part(items.div_ceil(per_part), work, &|part| {
         for item in part * per_part..items.min((part + 1) * per_part) {
             let (other, band) = (item / bands, item % bands * TILE);
@@ -144,7 +144,7 @@ fn copy_transposed<T: Element>(output: &mut [T], input: &[T], view: &Strided, ax
                 for row in band..rows.min(band + TILE) {
                     let start = target + row * row_stride + tile;
                     // SAFETY: every item has rows of its own.
-                    let elements = unsafe { output.range(start..start + width) };
+                    let elements = unsafe { output.slice(start..start + width) };
                     let mut index = source + row as isize + tile as isize * column_stride;
                     for element in elements {
                         *element = input[index as usize];
@@ -166,7 +166,7 @@ pub fn copy_into_strided<T: Element>(output: &mut [T], input: &[T], view: &Strid
     let (columns, stride) = (view.shape[innermost], view.strides[innermost]);
     let rows = input.len() / columns;
     let per_part = items_per_part(rows, columns, PART);
-    let output = Disjoint::new(output);
+    let output = DisjointMut::new(output);
     for_each_part(rows.div_ceil(per_part), input.len() as u64 / 2, &|part| {
         for row in part * per_part..rows.min((part + 1) * per_part) {
             let source = &input[row * columns..][..columns];
@@ -174,7 +174,7 @@ pub fn copy_into_strided<T: Element>(output: &mut [T], input: &[T], view: &Strid
             let last = first + (columns as isize - 1) * stride;
             let start = first.min(last) as usize;
             // SAFETY: rows of the view do not interleave.
-            let target = unsafe { output.range(start..first.max(last) as usize + 1) };
+            let target = unsafe { output.slice(start..first.max(last) as usize + 1) };
             match stride {
                 1 => target.copy_from_slice(source),
                 _ => {

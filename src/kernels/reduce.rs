@@ -10,9 +10,9 @@ use std::ops::Range;
 
 use super::copy::{Strided, row_major_strides};
 use super::number::Number;
-use super::parallel::{Disjoint, items_per_part};
+use super::parallel::items_per_part;
 use super::simd::per_isa;
-use crate::threads::for_each_part;
+use crate::threads::{DisjointMut, for_each_part};
 
 /// A way to fold many numbers into one.
 pub trait Fold<T> {
@@ -142,7 +142,7 @@ pub fn fold<T: Number, F: Fold<T>>(output: &mut [T], input: &[T], plan: &Plan, w
     let size = output.len();
     let shard_rows = plan.total_rows().div_ceil(plan.leaf_rows()).div_ceil(plan.shards) * plan.leaf_rows();
     let partial =
-        Disjoint::new(if plan.shards == 1 { &mut *output } else { &mut workspace[..plan.workspace()] });
+        DisjointMut::new(if plan.shards == 1 { &mut *output } else { &mut workspace[..plan.workspace()] });
     let items_per_part = items_per_part(plan.items, plan.total_rows() * plan.columns.min(LANES), SHARD);
     let parts_per_shard = plan.items.div_ceil(items_per_part);
     for_each_part(plan.shards * parts_per_shard, work, &|part| {
@@ -153,7 +153,7 @@ pub fn fold<T: Number, F: Fold<T>>(output: &mut [T], input: &[T], plan: &Plan, w
             let width = LANES.min(plan.columns - column);
             let start = shard * size + outer * plan.columns + column;
             // SAFETY: every shard and item has columns of its own.
-            let target = unsafe { partial.range(start..start + width) };
+            let target = unsafe { partial.slice(start..start + width) };
             fold_item::<T, F>(target, input, plan, plan.outer.offset(outer) as usize + column, rows.clone());
         }
     });

@@ -2,6 +2,7 @@
 
 pub mod check;
 mod conv;
+pub mod cumulative;
 pub mod elementwise;
 pub mod matmul;
 mod pool;

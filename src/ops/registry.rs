@@ -13,6 +13,7 @@ pub struct Entry {
 #[rustfmt::skip]
 const FAMILIES: &[&[Entry]] = &[
     super::conv::OPS,
+    super::cumulative::OPS,
     super::elementwise::UNARY,
     super::elementwise::BINARY,
     super::elementwise::COMPARE,
