@@ -23,6 +23,7 @@ class FunctionOperation:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.name = naming.auto_name(naming.to_snake_case(function.__name__.strip("_")))
+        self.node: Node | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
@@ -72,8 +73,7 @@ def operation(function: Function) -> Function:
     @functools.wraps(function)
     def dispatch(*args: Any, **kwargs: Any) -> Any:
         if any_symbolic(args) or (kwargs and any_symbolic(kwargs)):
-            call = FunctionOperation(dispatch)
-            return symbolic_call(call, dispatch, args, kwargs)
+            return symbolic_call(FunctionOperation(dispatch), args, kwargs)
         if current_trace() is not None:
             return function(*args, **kwargs)
         with Trace(binds_arrays=True) as trace:
@@ -83,10 +83,10 @@ def operation(function: Function) -> Function:
     return dispatch  # type: ignore[return-value]
 
 
-def symbolic_call(operation: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+def symbolic_call(operation: FunctionOperation, args: Any, kwargs: Any) -> Any:
     """Records a node of the functional graph and returns its symbolic outputs."""
-    outputs = symbolic_outputs(function, args, kwargs)
-    Node(operation, args, kwargs, outputs)
+    outputs = symbolic_outputs(operation.function, args, kwargs)
+    operation.node = Node(operation, args, kwargs, outputs)
     return outputs
 
 

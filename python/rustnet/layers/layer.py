@@ -124,6 +124,8 @@ class Layer(StateOwner):
         """Makes the weights, given the shape(s) of the input(s); called once, before the first `call`."""
         self.built = True
 
+    build._is_default = True  # type: ignore[attr-defined]
+
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Computes the outputs with `rustnet.ops`."""
         raise NotImplementedError(f"expected {type(self).__name__} to define call()")
@@ -136,7 +138,7 @@ class Layer(StateOwner):
         """The shape(s) of the output(s) for the shape(s) of the input(s), `None` for a size left open."""
 
         def symbolic(shape: Any) -> Any:
-            if _is_shape(shape):
+            if is_shape(shape):
                 return KerasTensor(shape, self._dtype)
             if isinstance(shape, dict):
                 return {key: symbolic(one) for key, one in shape.items()}
@@ -428,7 +430,7 @@ class Layer(StateOwner):
                 return None
             return tuple(None if size == unknown_size else size for size in leaf.shape)
 
-        if type(self).build is Layer.build:
+        if getattr(type(self).build, "_is_default", False):
             self.built = True
             return
         shapes = {
@@ -477,7 +479,8 @@ def _is_numeric(value: Any) -> bool:
     return all(isinstance(leaf, (bool, int, float)) for leaf in structure.flatten(value))
 
 
-def _is_shape(shape: Any) -> bool:
+def is_shape(shape: Any) -> bool:
+    """True for one shape, False for a structure of several."""
     return isinstance(shape, (list, tuple)) and all(size is None or isinstance(size, int) for size in shape)
 
 
@@ -500,6 +503,6 @@ class _LocatedError(ValueError):
 
 def _located(error: ValueError, scope: str) -> ValueError:
     """The error with the layer's path before its message, once."""
-    if type(error) is not ValueError or str(error).startswith("layer '"):
+    if type(error) is not ValueError or str(error).startswith(("layer '", "model '")):
         return error
     return _LocatedError(f"{scope}: {error}")

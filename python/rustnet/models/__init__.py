@@ -1,0 +1,9 @@
+"""Models: layers put together. `Sequential` for a chain, `Model(inputs, outputs)` for any graph, or a subclass."""
+
+from rustnet.layers.input_layer import Input
+from rustnet.models.cloning import clone_model
+from rustnet.models.functional import Functional
+from rustnet.models.model import Model
+from rustnet.models.sequential import Sequential
+
+__all__ = ["Functional", "Input", "Model", "Sequential", "clone_model"]

@@ -1,0 +1,184 @@
+"""Models made of symbolic tensors: any directed acyclic graph of layers and ops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rustnet.core import structure
+from rustnet.core.convert import cast
+from rustnet.core.operation import Node, keras_tensors
+from rustnet.core.tensors import KerasTensor, TracedTensor
+from rustnet.layers.input_layer import InputLayer
+from rustnet.layers.layer import Layer
+from rustnet.models.model import Model
+
+
+class Functional(Model):
+    """A model from symbolic inputs to symbolic outputs; see `Model`."""
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        for what, value in (("inputs", inputs), ("outputs", outputs)):
+            for leaf in structure.flatten(value):
+                if not isinstance(leaf, KerasTensor):
+                    raise ValueError(
+                        f"model '{self.name}' expected symbolic tensors (rustnet.Input and what layers make of it) "
+                        f"as {what}. Received: {what}={value!r}"
+                    )
+        self._inputs = inputs
+        self._outputs = outputs
+        self._graph = _nodes_between(self.inputs, self.outputs, self.name)
+        input_nodes = [node for node in _input_nodes(self.inputs) if node not in self._graph]
+        operations = [node.operation for node in _by_depth([*input_nodes, *self._graph], self.inputs)]
+        self._operations = list({id(operation): operation for operation in operations}.values())
+        self._layers = [operation for operation in self._operations if isinstance(operation, Layer)]
+        _check_names(self._layers, self.name)
+        self.built = True
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        return keras_tensors(self._inputs)
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        return keras_tensors(self._outputs)
+
+    @property
+    def input(self) -> Any:
+        return self._inputs
+
+    @property
+    def output(self) -> Any:
+        return self._outputs
+
+    @property
+    def input_shape(self) -> Any:
+        return structure.map_structure(lambda tensor: tensor.shape, self._inputs)
+
+    @property
+    def output_shape(self) -> Any:
+        return structure.map_structure(lambda tensor: tensor.shape, self._outputs)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The name of the layer behind each output."""
+        return [tensor.node.operation.name if tensor.node else tensor.name for tensor in self.outputs]
+
+    @property
+    def layers(self) -> list[Layer]:
+        return list(self._layers)
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        tensors = match_inputs(inputs, self._inputs, self.name)
+        if mask is not None:
+            for tensor, one in zip(tensors, structure.flatten(mask), strict=True):
+                tensor._keras_mask = one
+        return self.replay(dict(zip(map(id, self.inputs), tensors, strict=True)))
+
+    def replay(self, values: dict[int, Any], operation_of: Any = lambda operation: operation) -> Any:
+        """The outputs for given `values` of the inputs (by id), every operation replaced by `operation_of` it."""
+
+        def value_of(leaf: Any) -> Any:
+            return values.get(id(leaf), leaf) if isinstance(leaf, KerasTensor) else leaf
+
+        for node in self._graph:
+            args, kwargs = structure.map_structure(value_of, (node.args, node.kwargs))
+            outputs = operation_of(node.operation)(*args, **kwargs)
+            results = [leaf for leaf in structure.flatten(outputs) if isinstance(leaf, (TracedTensor, KerasTensor))]
+            values.update(zip(map(id, node.output_tensors), results, strict=True))
+        return structure.map_structure(value_of, self._outputs)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        # The layers inside have put their masks on the outputs already.
+        return None
+
+
+def match_inputs(inputs: Any, expected: Any, name: str) -> list[TracedTensor]:
+    """The inputs in the order of the model's, in their dtype, a missing or extra last axis of size 1 put right.
+
+    Dicts are matched by the inputs' names (extra keys are allowed). Raises `ValueError` where number or shape differ.
+    """
+    symbols = keras_tensors(expected)
+    if isinstance(inputs, dict):
+        names = list(expected) if isinstance(expected, dict) else [symbol.name for symbol in symbols]
+        missing = [one for one in names if one not in inputs]
+        if missing:
+            raise ValueError(
+                f"model '{name}' expected inputs named {', '.join(map(repr, names))}. "
+                f"Received: {', '.join(map(repr, inputs))}"
+            )
+        ordered = sorted(names) if isinstance(expected, dict) else names
+        inputs = [inputs[one] for one in ordered]
+    tensors = structure.flatten(inputs)
+    if len(tensors) != len(symbols):
+        raise ValueError(f"model '{name}' expected {len(symbols)} input(s). Received: {len(tensors)}")
+    return [_fitted(tensor, symbol, name) for tensor, symbol in zip(tensors, symbols, strict=True)]
+
+
+def _fitted(tensor: TracedTensor, symbol: KerasTensor, name: str) -> TracedTensor:
+    from rustnet import ops
+
+    mask, received = tensor._keras_mask, tensor.shape
+    if tensor.ndim == symbol.ndim + 1 and tensor.shape[-1] == 1:
+        tensor = ops.squeeze(tensor, -1)
+    elif tensor.ndim == symbol.ndim - 1 and symbol.shape[-1] == 1:
+        tensor = ops.expand_dims(tensor, -1)
+    fits = tensor.ndim == symbol.ndim and all(
+        size is None or size == other for size, other in zip(symbol.shape[1:], tensor.shape[1:], strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"model '{name}' expected input '{symbol.name}' of shape {symbol.shape}. Received: shape {received}"
+        )
+    tensor = cast(tensor, symbol.dtype)
+    tensor._keras_mask = mask
+    return tensor
+
+
+def _input_nodes(inputs: list[KerasTensor]) -> list[Node]:
+    return [tensor.node for tensor in inputs if tensor.node and isinstance(tensor.node.operation, InputLayer)]
+
+
+def _nodes_between(inputs: list[KerasTensor], outputs: list[KerasTensor], name: str) -> list[Node]:
+    """The nodes that lead from the inputs to the outputs, each after those it needs."""
+    known = {id(tensor) for tensor in inputs}
+    ordered: dict[int, Node] = {}
+    # Depth first without recursion: a node is opened, its inputs are seen to, then it is closed (appended).
+    pending: list[tuple[KerasTensor, bool]] = [(tensor, False) for tensor in reversed(outputs)]
+    while pending:
+        tensor, opened = pending.pop()
+        node = tensor.node
+        if id(tensor) in known or (node is not None and id(node) in ordered):
+            continue
+        if node is None or not node.input_tensors:
+            layer = tensor.name if node is None else node.operation.name
+            raise ValueError(
+                f"model '{name}' expected outputs that depend on its inputs alone. "
+                f"Received: an output that needs '{layer}', which is not among the inputs"
+            )
+        if opened:
+            ordered[id(node)] = node
+        else:
+            pending.append((tensor, True))
+            pending.extend((needed, False) for needed in reversed(node.input_tensors))
+    return _by_depth(list(ordered.values()), inputs)
+
+
+def _by_depth(nodes: list[Node], inputs: list[KerasTensor]) -> list[Node]:
+    """Nodes farthest from the outputs first, otherwise in the order given (each after those it needs)."""
+    starts = {id(tensor) for tensor in inputs}
+    depths = {id(node): 0 for node in nodes}
+    for node in reversed(nodes):
+        for tensor in node.input_tensors:
+            is_inner = id(tensor) not in starts or not tensor.node or not tensor.node.input_tensors
+            if tensor.node is not None and id(tensor.node) in depths and is_inner:
+                depths[id(tensor.node)] = max(depths[id(tensor.node)], depths[id(node)] + 1)
+    return sorted(nodes, key=lambda node: -depths[id(node)])
+
+
+def _check_names(layers: list[Layer], name: str) -> None:
+    seen: set[str] = set()
+    for layer in layers:
+        if layer.name in seen:
+            raise ValueError(f"model '{name}' expected layers of different names. Received: two named '{layer.name}'")
+        seen.add(layer.name)

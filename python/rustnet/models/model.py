@@ -1,0 +1,206 @@
+"""The base of all models: a layer that is called on data, compiled once for each set of input shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rustnet import _core
+from rustnet.core import structure
+from rustnet.core.arrays import as_array
+from rustnet.core.operation import any_symbolic, symbolic_outputs
+from rustnet.core.tensors import KerasTensor, Tensor, TracedTensor
+from rustnet.core.trace import Trace, current_trace
+from rustnet.core.variable import Variable
+from rustnet.layers.layer import Layer, is_shape, structure_version
+
+# A model called with ever new shapes (texts of any length) keeps this many programs, the latest.
+_MOST_PROGRAMS = 64
+
+
+class _Compiled(NamedTuple):
+    program: _core.Program
+    outputs: Any  # the structure, traced tensors where the program fills in values
+    losses: list[tuple[Layer, int]]  # which layers added how many losses, at the end of the program's outputs
+
+
+class Model(Layer):
+    """A model: `Model(inputs, outputs)` from symbolic tensors, or a subclass that defines `call`.
+
+    Arguments: `inputs`, `outputs`, a symbolic tensor or a list or dict of them; `name`; `trainable`.
+    Raises `ValueError` where the outputs do not depend on the inputs alone.
+
+    >>> x = rustnet.Input((784,))
+    >>> model = rustnet.Model(x, rustnet.layers.Dense(10, activation="softmax")(x))
+
+    Source: https://keras.io/api/models/model
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is Model and _is_functional(args, kwargs):
+            from rustnet.models.functional import Functional
+
+            cls = Functional
+        return super().__new__(cls, *args, **kwargs)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if _is_functional(args, kwargs):
+            # A subclass that calls super().__init__(inputs, outputs) becomes a functional model of its class.
+            from rustnet.models.functional import Functional
+
+            if not isinstance(self, Functional):
+                cls = type(self)
+                self.__class__ = type(cls.__name__, (cls, Functional), {"__module__": cls.__module__})
+                Functional.__init__(self, *args, **kwargs)
+                return
+        elif args:
+            raise ValueError(
+                f"expected Model(inputs, outputs) of symbolic tensors (rustnet.Input). Received: {args!r}"
+            )
+        super().__init__(**kwargs)
+        self._programs: dict[Any, _Compiled] = {}
+        self._programs_version = -1
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights of all layers for inputs of the given shape(s), the batch first."""
+        self.built = True
+
+        def symbolic(shape: Any) -> Any:
+            if is_shape(shape):
+                return KerasTensor(shape, self.dtype)
+            if isinstance(shape, dict):
+                return {name: symbolic(one) for name, one in shape.items()}
+            return [symbolic(one) for one in shape]
+
+        symbolic_outputs(self._call_traced, (symbolic(input_shape),), {})
+        self._clear_losses()
+
+    build._is_default = True  # type: ignore[attr-defined]
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers directly inside."""
+        return [layer for layer in self._sublayers() if isinstance(layer, Layer)]
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of a name or index. Raises `ValueError` where there is none."""
+        if (name is None) == (index is None):
+            raise ValueError(f"expected either a name or an index. Received: name={name!r}, index={index!r}")
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"expected an index below {len(layers)}, the number of layers. Received: {index=}")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        names = ", ".join(layer.name for layer in layers)
+        raise ValueError(f"expected the name of a layer ({names}). Received: name={name!r}")
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: list[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: tuple[str, str] | None = None,
+    ) -> None:
+        """Prints a table of the layers, their output shapes and numbers of parameters.
+
+        Arguments: `line_length` in characters; `positions`, the columns' ends as fractions of it; `print_fn`, called
+        with each line instead of printing; `expand_nested`, also list the layers of models inside; `show_trainable`;
+        `layer_range`, the names (or regular expressions) of the first and last layer shown.
+        """
+        from rustnet.utils.summary import print_summary
+
+        print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+
+    # --- calling on data ------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if current_trace() is not None or any_symbolic(args) or any_symbolic(kwargs):
+            return super().__call__(*args, **kwargs)
+        if self._programs_version != structure_version():
+            self._programs.clear()
+        # One array, called before with this shape: nothing but a look-up and the run.
+        if len(args) == 1 and not kwargs and type(args[0]) is np.ndarray:
+            x = args[0]
+            compiled = self._programs.get((x.shape, x.dtype))
+            if compiled is not None:
+                return _results(compiled, [x])
+        return self._call_compiled(args, kwargs)
+
+    def _call_compiled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        single = len(args) == 1 and not kwargs and type(args[0]) is np.ndarray
+        values, kwargs = structure.map_structure(_data, (tuple(map(_plain_lists, args)), kwargs))
+        leaves = structure.flatten((values, kwargs))
+        arrays = [leaf for leaf in leaves if isinstance(leaf, np.ndarray)]
+        names = (tuple(kwargs), structure.map_structure(lambda leaf: None, (values, kwargs)))
+        key: Any = (repr(names), *(_key(leaf) for leaf in leaves))
+        if single:
+            key = (args[0].shape, args[0].dtype)
+        if key not in self._programs:
+            compiled = self._compile(values, kwargs)
+            # Building on the first call changes the structure, so the version is taken after it.
+            if self._programs_version != structure_version():
+                self._programs.clear()
+                self._programs_version = structure_version()
+            while len(self._programs) >= _MOST_PROGRAMS:
+                del self._programs[next(iter(self._programs))]
+            self._programs[key] = compiled
+        return _results(self._programs[key], arrays)
+
+    def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Compiled:
+        with Trace() as trace:
+
+            def bind(leaf: Any) -> Any:
+                return trace.input(leaf.dtype.name, leaf.shape) if isinstance(leaf, np.ndarray) else leaf
+
+            args, kwargs = structure.map_structure(bind, (args, kwargs))
+            outputs = self._call_traced(*args, **kwargs)
+        losses = [(layer, layer._losses) for layer in self._flatten_layers() if layer._losses]
+        wanted = [leaf for leaf in structure.flatten(outputs) if isinstance(leaf, TracedTensor)]
+        added = [loss for _, values in losses for loss in values]
+        program = trace.compile([*wanted, *added])
+        return _Compiled(program, outputs, [(layer, len(values)) for layer, values in losses])
+
+
+def _results(compiled: _Compiled, arrays: list[Any]) -> Any:
+    results = compiled.program.run(arrays)
+    if compiled.losses:
+        position = len(results)
+        for layer, count in reversed(compiled.losses):
+            layer._losses = [Tensor(value) for value in results[position - count : position]]
+            position -= count
+    if type(compiled.outputs) is TracedTensor:
+        return Tensor(results[0])
+    values = iter(results)
+    return structure.map_structure(
+        lambda leaf: Tensor(next(values)) if isinstance(leaf, TracedTensor) else leaf, compiled.outputs
+    )
+
+
+def _is_functional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return (len(args) >= 2 or "outputs" in kwargs) and any_symbolic((args, kwargs))
+
+
+def _plain_lists(value: Any) -> Any:
+    """Nested lists of numbers as one array."""
+    if isinstance(value, (list, tuple)) and value:
+        if all(isinstance(leaf, (bool, int, float)) for leaf in structure.flatten(value)):
+            return np.asarray(as_array(value))
+    return value
+
+
+def _data(leaf: Any) -> Any:
+    """Arrays and tensors as arrays of an engine dtype, other arguments as they are."""
+    if isinstance(leaf, (Tensor, Variable)):
+        return leaf.numpy()
+    return as_array(leaf) if hasattr(leaf, "__array__") else leaf
+
+
+def _key(leaf: Any) -> Any:
+    return (leaf.shape, leaf.dtype) if isinstance(leaf, np.ndarray) else repr(leaf)
