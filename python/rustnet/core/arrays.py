@@ -14,8 +14,8 @@ _INT32 = np.iinfo(np.int32)
 def as_array(value: Any, dtype: str | None = None, name: str = "x") -> np.ndarray[Any, Any]:
     """A C-contiguous, native-endian array of an engine dtype.
 
-    `dtype` defaults to the nearest engine dtype of the content. Raises `ValueError` for ragged lists, objects,
-    strings, complex numbers, masked entries, and integers beyond int32.
+    `dtype` defaults to the nearest engine dtype of the content. Raises `ValueError` for ragged lists,
+    objects, strings, complex numbers, masked entries, and integers beyond int32.
     """
     try:
         array = np.asarray(value)

@@ -17,7 +17,7 @@ def is_tensor(value: Any) -> bool:
 
 
 def tensor(value: Any, dtype: str | None = None) -> TracedTensor:
-    """`value` (tensor, variable, array-like, scalar, list of tensors) in the active trace, cast to `dtype` if given."""
+    """`value` (tensor, variable, array-like, scalar, list of tensors) in the active trace."""
     trace = current_trace()
     assert trace is not None, "ops convert their arguments inside a trace"
     if isinstance(value, TracedTensor):

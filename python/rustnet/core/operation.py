@@ -1,4 +1,4 @@
-"""Public ops: one function, three ways to run (symbolic, traced, eager); and the nodes of functional models."""
+"""Public ops: one function, three ways to run (symbolic, traced, eager); the nodes of functional models."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def any_symbolic(arguments: Any) -> bool:
 def operation(function: Function) -> Function:
     """Declares a public op. Its body only ever runs inside a trace; callers may be anywhere.
 
-    On a `KerasTensor` the call becomes a node of the functional model; inside a trace the body records; otherwise
-    it is recorded, compiled and run at once, and returns concrete tensors.
+    On a `KerasTensor` the call becomes a node of the functional model; inside a trace the body records;
+    otherwise it is recorded, compiled and run at once, and returns concrete tensors.
     """
 
     @functools.wraps(function)

@@ -1,4 +1,4 @@
-"""The three kinds of tensors: concrete (has values), traced (being recorded), symbolic (a functional model)."""
+"""Three kinds of tensors: concrete (with values), traced (in a graph), symbolic (in a functional model)."""
 
 from __future__ import annotations
 
@@ -224,8 +224,8 @@ class TracedTensor(TensorOperators):
 
     def _no_value(self, wanted: str) -> TypeError:
         return TypeError(
-            f"expected a concrete tensor, because {wanted} needs its values; inside a layer, loss or metric use "
-            f"rustnet.ops (ops.where for a choice). Received: {self!r}"
+            f"expected a concrete tensor, because {wanted} needs its values; inside a layer, loss or metric "
+            f"use rustnet.ops (ops.where for a choice). Received: {self!r}"
         )
 
     def __bool__(self) -> bool:

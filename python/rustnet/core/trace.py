@@ -12,7 +12,7 @@ import numpy as np
 from rustnet import _core
 from rustnet.core import structure
 from rustnet.core.arrays import as_array
-from rustnet.core.tensors import Shape, Tensor, TracedTensor
+from rustnet.core.tensors import Tensor, TracedTensor
 
 if TYPE_CHECKING:
     from rustnet.core.variable import Variable
@@ -44,8 +44,8 @@ def escape() -> Iterator[None]:
 class Trace:
     """One graph in the making. `with trace:` makes it the one that ops record into.
 
-    With `binds_arrays=True` (for a graph that runs once) the arrays met become inputs instead of constants, so
-    that they are neither copied into the graph nor folded; `run_once` then runs it.
+    With `binds_arrays=True` (for a graph that runs once) the arrays met become inputs instead of constants,
+    so that they are neither copied into the graph nor folded; `run_once` then runs it.
     """
 
     def __init__(self, binds_arrays: bool = False, unknown_size: int | None = None) -> None:
@@ -73,7 +73,7 @@ class Trace:
 
     def input(self, dtype: str, shape: Sequence[int]) -> TracedTensor:
         """The next argument of the program."""
-        tensor = self._tensor(self.graph.input(len(self.inputs), dtype, tuple(shape)), dtype, tuple(shape))
+        tensor = self._tensor(self.graph.input(dtype, shape), dtype, tuple(shape))
         self.inputs.append(tensor)
         return tensor
 
@@ -116,8 +116,8 @@ class Trace:
         for tensor in inputs:
             if tensor.trace is not self:
                 raise ValueError(
-                    "expected a tensor of the call being recorded; one kept from an earlier call has no value "
-                    f"any more. Received: {tensor!r}"
+                    "expected a tensor of the call being recorded; one kept from an earlier call has no "
+                    f"value any more. Received: {tensor!r}"
                 )
         values = self.graph.apply(name, [tensor.value for tensor in inputs], attributes)
         return [self._tensor(value, *self.graph.type_of(value)) for value in values]
@@ -169,7 +169,6 @@ class Trace:
     def compile(self, outputs: Sequence[TracedTensor]) -> _core.Program:
         """The program from the inputs to the outputs, which also updates the assigned variables."""
         return self.graph.compile(
-            [tensor.value for tensor in self.inputs],
             [tensor.value for tensor in outputs],
             [(variable.storage, tensor.value) for variable, tensor in self._updates.values()],
         )
@@ -183,7 +182,7 @@ class Trace:
             outputs, [Tensor(next(results)) if isinstance(leaf, TracedTensor) else leaf for leaf in leaves]
         )
 
-    def _tensor(self, value: int, dtype: str, shape: Shape) -> TracedTensor:
+    def _tensor(self, value: int, dtype: str, shape: Sequence[int]) -> TracedTensor:
         return TracedTensor(self, value, dtype, tuple(shape))
 
 

@@ -70,8 +70,9 @@ def Input(
 ) -> Any:
     """The symbolic input of a functional model.
 
-    Arguments: `shape` without the batch, `None` for sizes left open; `batch_size`; `dtype`, by default `floatx()`;
-    `batch_shape`, the shape with the batch; `name`. Raises `ValueError` for a negative or non-integer size.
+    Arguments: `shape` without the batch, `None` for sizes left open; `batch_size`; `dtype`, by default
+    `floatx()`; `batch_shape`, the shape with the batch; `name`. Raises `ValueError` for a negative or
+    non-integer size.
 
     >>> x = rustnet.Input(shape=(784,)); x.shape
     (None, 784)

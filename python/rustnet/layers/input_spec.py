@@ -11,7 +11,7 @@ from rustnet.core.dtypes import standardize_dtype
 class InputSpec:
     """The rank, sizes and dtype that a layer expects of one input.
 
-    Arguments: `dtype`; `shape` (None: any size); `ndim`, `min_ndim`, `max_ndim`; `axes`, a dict from axis to size.
+    Arguments: `dtype`; `shape` (None: any size); `ndim`, `min_ndim`, `max_ndim`; `axes`, a dict axis: size.
 
     >>> layer.input_spec = InputSpec(min_ndim=2, axes={-1: 784})
 

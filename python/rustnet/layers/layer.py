@@ -52,9 +52,9 @@ def _builder(build: Callable[..., None]) -> Callable[..., None]:
 class Layer(StateOwner):
     """A function of tensors with state. Subclass it with `build` (make the weights) and `call` (use `ops`).
 
-    Arguments: `activity_regularizer` on the outputs; `trainable`; `dtype` of weights and computation, by default
-    `floatx()`; `name`. In a Sequential model's first layer also `input_shape` (without the batch), `input_dim`,
-    `batch_input_shape`. Raises `ValueError` for any other keyword.
+    Arguments: `activity_regularizer` on the outputs; `trainable`; `dtype` of weights and computation, by
+    default `floatx()`; `name`. In a Sequential model's first layer also `input_shape` (without the batch),
+    `input_dim`, `batch_input_shape`. Raises `ValueError` for any other keyword.
 
     >>> class Scale(rustnet.Layer):
     ...     def build(self, input_shape):
@@ -170,7 +170,8 @@ class Layer(StateOwner):
         sizes = () if shape is None else tuple(shape) if hasattr(shape, "__len__") else (shape,)
         if any(size is None or int(size) < 0 for size in sizes):
             raise ValueError(
-                f"layer '{self.name}' expected known sizes of 0 or more for weight {name!r}. Received: shape={shape}"
+                f"layer '{self.name}' expected known sizes of 0 or more for weight {name!r}. "
+                f"Received: shape={shape}"
             )
         if initializer is None:
             initializer = "glorot_uniform" if is_float(dtype) else "zeros"
@@ -251,7 +252,8 @@ class Layer(StateOwner):
     def _first_node(self, what: str) -> Node:
         if not self._nodes:
             raise AttributeError(
-                f"layer '{self.name}' has no {what} yet: expected a call on a symbolic tensor (rustnet.Input) first"
+                f"layer '{self.name}' has no {what} yet: "
+                "expected a call on a symbolic tensor (rustnet.Input) first"
             )
         return self._nodes[0]
 

@@ -1,4 +1,4 @@
-"""The state that a layer owns, found by looking: variables and sublayers in its attributes, lists and dicts."""
+"""The state that a layer owns, found by looking: variables and sublayers in attributes, lists and dicts."""
 
 from __future__ import annotations
 

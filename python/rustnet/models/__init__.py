@@ -1,4 +1,4 @@
-"""Models: layers put together. `Sequential` for a chain, `Model(inputs, outputs)` for any graph, or a subclass."""
+"""Models: `Sequential` for a chain of layers, `Model(inputs, outputs)` for any graph, and subclasses."""
 
 from rustnet.layers.input_layer import Input
 from rustnet.models.cloning import clone_model

@@ -46,7 +46,8 @@ def clone_model(
     if not isinstance(model, Functional):
         raise ValueError(f"expected a Sequential or functional model. Received: {model!r}")
     inputs: dict[int, KerasTensor] = {
-        id(tensor): Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name) for tensor in model.inputs
+        id(tensor): Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
+        for tensor in model.inputs
     }
     from rustnet.core import structure
 

@@ -22,8 +22,8 @@ class Functional(Model):
             for leaf in structure.flatten(value):
                 if not isinstance(leaf, KerasTensor):
                     raise ValueError(
-                        f"model '{self.name}' expected symbolic tensors (rustnet.Input and what layers make of it) "
-                        f"as {what}. Received: {what}={value!r}"
+                        f"model '{self.name}' expected symbolic tensors (rustnet.Input and what layers make "
+                        f"of it) as {what}. Received: {what}={value!r}"
                     )
         self._inputs = inputs
         self._outputs = outputs
@@ -76,7 +76,7 @@ class Functional(Model):
         return self.replay(dict(zip(map(id, self.inputs), tensors, strict=True)))
 
     def replay(self, values: dict[int, Any], operation_of: Any = lambda operation: operation) -> Any:
-        """The outputs for given `values` of the inputs (by id), every operation replaced by `operation_of` it."""
+        """The outputs for `values` of the inputs (by id), each operation replaced by `operation_of` it."""
 
         def value_of(leaf: Any) -> Any:
             return values.get(id(leaf), leaf) if isinstance(leaf, KerasTensor) else leaf
@@ -84,7 +84,9 @@ class Functional(Model):
         for node in self._graph:
             args, kwargs = structure.map_structure(value_of, (node.args, node.kwargs))
             outputs = operation_of(node.operation)(*args, **kwargs)
-            results = [leaf for leaf in structure.flatten(outputs) if isinstance(leaf, (TracedTensor, KerasTensor))]
+            results = [
+                leaf for leaf in structure.flatten(outputs) if isinstance(leaf, (TracedTensor, KerasTensor))
+            ]
             values.update(zip(map(id, node.output_tensors), results, strict=True))
         return structure.map_structure(value_of, self._outputs)
 
@@ -94,9 +96,10 @@ class Functional(Model):
 
 
 def match_inputs(inputs: Any, expected: Any, name: str) -> list[TracedTensor]:
-    """The inputs in the order of the model's, in their dtype, a missing or extra last axis of size 1 put right.
+    """The inputs in the model's order and dtype, a missing or extra last axis of size 1 put right.
 
-    Dicts are matched by the inputs' names (extra keys are allowed). Raises `ValueError` where number or shape differ.
+    Dicts are matched by the inputs' names (extra keys are allowed). Raises `ValueError` where number or
+    shape differ.
     """
     symbols = keras_tensors(expected)
     if isinstance(inputs, dict):
@@ -128,7 +131,8 @@ def _fitted(tensor: TracedTensor, symbol: KerasTensor, name: str) -> TracedTenso
     )
     if not fits:
         raise ValueError(
-            f"model '{name}' expected input '{symbol.name}' of shape {symbol.shape}. Received: shape {received}"
+            f"model '{name}' expected input '{symbol.name}' of shape {symbol.shape}. "
+            f"Received: shape {received}"
         )
     tensor = cast(tensor, symbol.dtype)
     tensor._keras_mask = mask
@@ -180,5 +184,7 @@ def _check_names(layers: list[Layer], name: str) -> None:
     seen: set[str] = set()
     for layer in layers:
         if layer.name in seen:
-            raise ValueError(f"model '{name}' expected layers of different names. Received: two named '{layer.name}'")
+            raise ValueError(
+                f"model '{name}' expected layers of different names. Received: two named '{layer.name}'"
+            )
         seen.add(layer.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class Model(Layer):
             if not isinstance(self, Functional):
                 cls = type(self)
                 self.__class__ = type(cls.__name__, (cls, Functional), {"__module__": cls.__module__})
-                Functional.__init__(self, *args, **kwargs)
+                Functional.__init__(cast(Functional, self), *args, **kwargs)
                 return
         elif args:
             raise ValueError(
@@ -91,7 +91,9 @@ class Model(Layer):
         layers = self.layers
         if index is not None:
             if not -len(layers) <= index < len(layers):
-                raise ValueError(f"expected an index below {len(layers)}, the number of layers. Received: {index=}")
+                raise ValueError(
+                    f"expected an index below {len(layers)}, the number of layers. Received: {index=}"
+                )
             return layers[index]
         for layer in layers:
             if layer.name == name:
@@ -110,9 +112,9 @@ class Model(Layer):
     ) -> None:
         """Prints a table of the layers, their output shapes and numbers of parameters.
 
-        Arguments: `line_length` in characters; `positions`, the columns' ends as fractions of it; `print_fn`, called
-        with each line instead of printing; `expand_nested`, also list the layers of models inside; `show_trainable`;
-        `layer_range`, the names (or regular expressions) of the first and last layer shown.
+        Arguments: `line_length` in characters; `positions`, the columns' ends as fractions; `print_fn`,
+        called with the text instead of printing; `expand_nested`, also list the layers of models inside;
+        `show_trainable`; `layer_range`, the names (or regular expressions) of the first and last layer shown.
         """
         from rustnet.utils.summary import print_summary
 

@@ -26,7 +26,7 @@ class Sequential(Model):
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(trainable=trainable, name=name)
         self._layers: list[Layer] = []
-        # What the first layers (the InputLayer included) return symbolically; all of them once the model is built.
+        # What the first layers (the InputLayer included) return symbolically; all of them once built.
         self._tensors: list[Any] = []
         for layer in layers or []:
             self.add(layer)
@@ -40,7 +40,9 @@ class Sequential(Model):
                 f"model '{self.name}' expected a layer. Received: {layer!r} of type {type(layer).__name__}"
             )
         if isinstance(layer, Model) and any(one is self for one in layer._flatten_layers()):
-            raise ValueError(f"model '{self.name}' expected a layer that does not contain it. Received: {layer!r}")
+            raise ValueError(
+                f"model '{self.name}' expected a layer that does not contain it. Received: {layer!r}"
+            )
         if any(layer.name == other.name for other in self._layers):
             raise ValueError(
                 f"model '{self.name}' expected layers of different names. Received: a second '{layer.name}'"
@@ -108,7 +110,9 @@ class Sequential(Model):
 
     def _symbolic(self, position: int, what: str) -> Any:
         if not self._tensors:
-            raise AttributeError(f"model '{self.name}' has no {what} yet: expected an Input, build() or data first")
+            raise AttributeError(
+                f"model '{self.name}' has no {what} yet: expected an Input, build() or data first"
+            )
         return self._tensors[position]
 
     @property

@@ -1,7 +1,7 @@
 """`rustnet.ops`: Keras's operations, written once for three uses.
 
-On arrays an op runs at once; inside a layer, loss or metric it is recorded into the graph of the step; on symbolic
-tensors it becomes a node of the functional model. Source: https://keras.io/api/ops
+On arrays an op runs at once; inside a layer, loss or metric it is recorded into the graph of the step; on
+symbolic tensors it becomes a node of the functional model. Source: https://keras.io/api/ops
 """
 
 from rustnet.ops.activation import (

@@ -103,14 +103,14 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
 def tril(x: Any, k: int = 0) -> Any:
     """The lower triangle of the last two axes, zeros elsewhere."""
     x = tensor(x)
-    return x * tensor(np.tri(*x.shape[-2:], k), x.dtype)
+    return x * tensor(np.tri(x.shape[-2], x.shape[-1], k), x.dtype)
 
 
 @operation
 def triu(x: Any, k: int = 0) -> Any:
     """The upper triangle of the last two axes, zeros elsewhere."""
     x = tensor(x)
-    return x * tensor(1.0 - np.tri(*x.shape[-2:], k - 1), x.dtype)
+    return x * tensor(1.0 - np.tri(x.shape[-2], x.shape[-1], k - 1), x.dtype)
 
 
 def convert_to_numpy(x: Any) -> np.ndarray[Any, Any]:

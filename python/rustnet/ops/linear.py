@@ -33,7 +33,8 @@ def matmul(x1: Any, x2: Any) -> Any:
     inner = x2.shape[-2] if x2.ndim > 1 else x2.shape[0]
     if x1.shape[-1] != inner:
         raise ValueError(
-            f"expected the last size of x1 to be the second-last of x2. Received: shapes {x1.shape} and {x2.shape}"
+            f"expected the last size of x1 to be the second-last of x2. "
+            f"Received: shapes {x1.shape} and {x2.shape}"
         )
     if x1.ndim == 1 or x2.ndim == 1:
         row = reshape(x1, (1, *x1.shape)) if x1.ndim == 1 else x1
@@ -73,7 +74,8 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     second = [axis_of(axis, x2.ndim, "axes") for axis in second]
     if [x1.shape[axis] for axis in first] != [x2.shape[axis] for axis in second]:
         raise ValueError(
-            f"expected equal sizes along the summed axes. Received: shapes {x1.shape} and {x2.shape}, axes={axes}"
+            f"expected equal sizes along the summed axes. "
+            f"Received: shapes {x1.shape} and {x2.shape}, axes={axes}"
         )
     kept1 = [axis for axis in range(x1.ndim) if axis not in first]
     kept2 = [axis for axis in range(x2.ndim) if axis not in second]
@@ -102,7 +104,7 @@ def outer(x1: Any, x2: Any) -> Any:
 
 @operation
 def einsum(subscripts: str, *operands: Any) -> Any:
-    """The Einstein sum, e.g. `einsum("bij,bjk->bik", x, y)`. A letter twice in one operand is not supported."""
+    """The Einstein sum, e.g. `einsum("bij,bjk->bik", x, y)`. No letter may occur twice in one operand."""
     inputs, output = _parse(subscripts, [tensor(one).ndim for one in operands])
     tensors = promoted(*operands)
     sizes: dict[str, int] = {}

@@ -27,8 +27,8 @@ def ndim(x: Any) -> int:
 
 def size(x: Any) -> int | None:
     """The number of elements, `None` where a size is open."""
-    sizes = shape(x)
-    return None if None in sizes else math.prod(sizes)  # type: ignore[type-var]
+    sizes = [one for one in shape(x) if one is not None]
+    return math.prod(sizes) if len(sizes) == ndim(x) else None
 
 
 @operation
@@ -44,7 +44,8 @@ def reshape(x: Any, newshape: Any) -> Any:
         wanted[wanted.index(-1)] = x.size // known
     if -1 in wanted or math.prod(wanted) != x.size or any(one < 0 for one in wanted):
         raise ValueError(
-            f"expected a shape of {x.size} elements for a tensor of shape {x.shape}. Received: newshape={newshape}"
+            f"expected a shape of {x.size} elements for a tensor of shape {x.shape}. "
+            f"Received: newshape={newshape}"
         )
     return x if tuple(wanted) == x.shape else record("reshape", [x], shape=wanted)
 

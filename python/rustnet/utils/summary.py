@@ -182,9 +182,12 @@ def _in_range(layers: list[Any], layer_range: tuple[str, str] | None) -> list[An
     if layer_range is None:
         return layers
     if len(layer_range) != 2:
-        raise ValueError(f"expected the names of the first and last layer. Received: layer_range={layer_range}")
+        raise ValueError(
+            f"expected the names of the first and last layer. Received: layer_range={layer_range}"
+        )
     matches = [
-        [index for index, layer in enumerate(layers) if re.match(pattern, layer.name)] for pattern in layer_range
+        [index for index, layer in enumerate(layers) if re.match(pattern, layer.name)]
+        for pattern in layer_range
     ]
     if not all(matches):
         raise ValueError(f"expected names of layers of the model. Received: layer_range={layer_range}")
