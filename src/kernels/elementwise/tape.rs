@@ -1,8 +1,8 @@
 //! A tape: a chain of elementwise instructions that runs as one loop over tiles that stay in the L1 cache.
 
-use std::ops::Range;
-
-use super::Instruction;
+use super::{CompiledTape, Instruction};
+use crate::error::Result;
+use crate::kernels::simd;
 use crate::tensor::DType;
 
 /// Which element of an operand belongs to flat element `i` of the output.
@@ -25,7 +25,7 @@ pub struct Operand {
     pub access: Access,
 }
 
-/// A tile in scratch memory. Registers `0..operands.len()` hold the operands.
+/// A value of a tape. Registers `0..operands.len()` hold the operands.
 pub type Register = u16;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,7 @@ pub struct Step {
     pub dtype: DType,
 }
 
+/// What to compute. [`Tape::compile`] turns it into something that runs.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Tape {
     pub operands: Vec<Operand>,
@@ -48,14 +49,11 @@ pub struct Tape {
 }
 
 impl Tape {
-    /// Computes the elements `range` of every output.
+    /// Checks the tape and chooses its kernels, tiles and scratch memory, once for all runs.
     ///
-    /// # Safety
-    /// `inputs` and `outputs` point to memory of the operands' and outputs' dtypes that is large enough for `range`; an
-    /// output may be the same memory as a `Full` operand, else outputs overlap nothing; no other thread writes the
-    /// elements read or touches the elements written.
-    pub unsafe fn run(&self, inputs: &[*const u8], outputs: &[*mut u8], range: Range<usize>) {
-        let _ = (inputs, outputs, range);
-        unimplemented!()
+    /// Fails where a step has no kernel for the dtypes of its inputs, where a register is read before it is written,
+    /// or where hundreds of registers are live at once: all defects of the caller.
+    pub fn compile(&self) -> Result<CompiledTape> {
+        CompiledTape::new(self, simd::isa())
     }
 }

@@ -180,7 +180,9 @@ mod tests {
             };
             let dx = op("power").gradient(&node, &mut graph).unwrap()[0];
             let dx = match dx {
-                Some(dx) => elements(&crate::ops::testing::evaluate(&graph, &[x.clone()], &[dx]).unwrap()[0]),
+                Some(dx) => elements(
+                    &crate::ops::testing::evaluate(&graph, std::slice::from_ref(&x), &[dx]).unwrap()[0],
+                ),
                 None => vec![0.0; 5],
             };
             for (x, dx) in elements(&x).into_iter().zip(dx) {
@@ -284,7 +286,7 @@ mod tests {
             assert_eq!(elements(&output), expected, "{name}");
         }
         let special = tensor(&[3], |i| [f64::NAN, f64::INFINITY, 1.0][i]);
-        assert_eq!(elements(&run(&op("isnan"), &[special.clone()]).unwrap()[0]), [1.0, 0.0, 0.0]);
+        assert_eq!(elements(&run(&op("isnan"), std::slice::from_ref(&special)).unwrap()[0]), [1.0, 0.0, 0.0]);
         assert_eq!(elements(&run(&op("isfinite"), &[special]).unwrap()[0]), [0.0, 0.0, 1.0]);
     }
 
@@ -297,7 +299,7 @@ mod tests {
             ("int32", [-1.0, 0.0, 0.0, 3.0]),
             ("bool", [1.0, 0.0, 1.0, 1.0]),
         ] {
-            let y = run(&cast_to(dtype), &[x.clone()]).unwrap().remove(0);
+            let y = run(&cast_to(dtype), std::slice::from_ref(&x)).unwrap().remove(0);
             assert_eq!(y.dtype().name(), dtype);
             assert_eq!(elements(&y), expected);
         }

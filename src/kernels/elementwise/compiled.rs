@@ -1,0 +1,467 @@
+//! A tape made ready to run: kernels chosen, registers assigned to scratch memory.
+//!
+//! The elements are run over in tiles. A tile of an operand is read where it lies, or, if it is broadcast, is spread
+//! out in scratch memory; intermediate results stay in scratch memory; an output is computed where it belongs. Kernels
+//! work on whole chunks of [`LANES`] elements, so the last few elements of a range make a tile of their own, for which
+//! operands and outputs are copied to and from scratch memory. What follows from scalars alone is computed once a run.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use super::kernel::{self, Kernel, LANES, Lane};
+use super::{Access, Operand, Register, Tape};
+use crate::error::{Error, Result};
+use crate::kernels::simd::Isa;
+use crate::tensor::DType;
+
+/// Elements of a tile at most. Larger ones were not faster.
+const MAX_TILE: usize = 1024;
+/// Scratch memory that tiles should fit in: half of a common L1 cache, the rest is for operands and outputs.
+const TILES_BYTES: usize = 16 << 10;
+/// Scratch memory in all.
+const SCRATCH_BYTES: usize = 32 << 10;
+/// Bytes of a chunk of the largest elements.
+const CHUNK_BYTES: usize = LANES * 8;
+
+#[repr(align(64))]
+struct Scratch {
+    _bytes: [u8; SCRATCH_BYTES],
+}
+
+/// A tape that runs.
+#[derive(Debug, Clone)]
+pub struct CompiledTape {
+    /// The home of every value in scratch memory. Operands come first.
+    homes: Vec<Home>,
+    operands: Vec<Operand>,
+    /// The operands that are the same for all elements.
+    scalars: Vec<usize>,
+    /// The operands whose lanes change from tile to tile.
+    tiled: Vec<usize>,
+    /// Steps on scalars: run once, on one chunk.
+    once: Vec<CompiledStep>,
+    steps: Vec<CompiledStep>,
+    outputs: Vec<Output>,
+    /// Elements of a tile, a multiple of [`LANES`].
+    tile: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Home {
+    offset: usize,
+    advance: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct CompiledStep {
+    kernel: Kernel,
+    /// Values; those that the kernel does not use repeat the first.
+    inputs: [u16; 3],
+    output: u16,
+}
+
+#[derive(Debug, Clone)]
+struct Output {
+    value: u16,
+    size: usize,
+    /// The operands that are read where they lie after this output is computed: if one of them has the memory of the
+    /// output, a tile of the output waits in scratch memory until the tile is done.
+    read_later: Vec<usize>,
+}
+
+/// A value while a tape is compiled.
+struct Value {
+    dtype: DType,
+    /// The same for all elements.
+    uniform: bool,
+}
+
+/// A step while a tape is compiled.
+struct Draft {
+    kernel: Kernel,
+    inputs: Vec<usize>,
+    output: usize,
+}
+
+impl CompiledTape {
+    pub(super) fn new(tape: &Tape, isa: Isa) -> Result<Self> {
+        let (values, once, steps, outputs) = draft(tape, isa)?;
+
+        // Scratch memory: the table of lanes, one chunk for every value that needs no more, then the tiles.
+        let operands = tape.operands.len();
+        let is_spread = |value: usize| {
+            value < operands
+                && matches!(tape.operands[value].access, Access::Row { .. } | Access::Column { .. })
+        };
+        let (slots, slot_count) = assign_slots(&values, &steps, &outputs, is_spread);
+        let table = (values.len() * size_of::<Lane>()).next_multiple_of(CHUNK_BYTES);
+        let single = slots.iter().filter(|slot| slot.is_none()).count();
+        let tiles = table + single * CHUNK_BYTES;
+        let size = values.iter().map(|value| value.dtype.size()).max().unwrap_or(1);
+        let tile_bytes = size * slot_count.max(1);
+        // A spread-out tile may be overrun by a chunk.
+        let room = |bytes: usize| (bytes / slot_count.max(1)).saturating_sub(CHUNK_BYTES) / size;
+        let tile = room(TILES_BYTES).clamp(LANES, MAX_TILE) / LANES * LANES;
+        if values.len() > usize::from(u16::MAX)
+            || tiles + tile * tile_bytes + slot_count * CHUNK_BYTES > SCRATCH_BYTES
+        {
+            return Err(Error::Internal(format!(
+                "a tape of {} steps and {operands} operands does not fit in scratch memory",
+                tape.steps.len()
+            )));
+        }
+        let tile = whole_periods(tile, &tape.operands);
+
+        let mut next_single = table;
+        let homes = values
+            .iter()
+            .zip(&slots)
+            .map(|(value, slot)| {
+                let offset = match slot {
+                    Some(slot) => tiles + slot * (tile * size + CHUNK_BYTES),
+                    None => {
+                        next_single += CHUNK_BYTES;
+                        next_single - CHUNK_BYTES
+                    }
+                };
+                Home { offset, advance: if value.uniform { 0 } else { value.dtype.size() * LANES } }
+            })
+            .collect();
+
+        let outputs = outputs
+            .iter()
+            .map(|&value| {
+                let computed =
+                    steps.iter().position(|step| step.output == value).expect("a step computes it");
+                let mut read_later: Vec<usize> = steps[computed + 1..]
+                    .iter()
+                    .flat_map(|step| step.inputs.iter().copied())
+                    .filter(|&input| input < operands && tape.operands[input].access == Access::Full)
+                    .collect();
+                read_later.sort_unstable();
+                read_later.dedup();
+                Output { value: value as u16, size: values[value].dtype.size(), read_later }
+            })
+            .collect();
+        let is_scalar = |operand: &usize| tape.operands[*operand].access == Access::Scalar;
+        Ok(Self {
+            homes,
+            operands: tape.operands.clone(),
+            scalars: (0..operands).filter(is_scalar).collect(),
+            tiled: (0..operands).filter(|operand| !is_scalar(operand)).collect(),
+            once: once.iter().map(compiled).collect(),
+            steps: steps.iter().map(compiled).collect(),
+            outputs,
+            tile,
+        })
+    }
+
+    /// Computes the elements `range` of every output. Allocates nothing.
+    ///
+    /// # Safety
+    /// `inputs` and `outputs` point to memory of the operands' and outputs' dtypes that is large enough for `range`; an
+    /// output may be the same memory as a `Full` operand with elements of its size, else outputs overlap nothing; no
+    /// other thread writes the elements read or touches the elements written.
+    pub unsafe fn run(&self, inputs: &[*const u8], outputs: &[*mut u8], range: Range<usize>) {
+        assert!(inputs.len() == self.operands.len() && outputs.len() == self.outputs.len());
+        if range.is_empty() {
+            return;
+        }
+        let mut scratch = MaybeUninit::<Scratch>::uninit();
+        let scratch = scratch.as_mut_ptr().cast::<u8>();
+        let lanes = scratch.cast::<Lane>();
+        // SAFETY: `new` laid the table of lanes and the homes of all values out within the scratch memory: a chunk for
+        // each value that is uniform or read where it lies, a tile and a chunk for every other one. Values are numbered
+        // by `new`, so the table holds them. The kernels were chosen for the instruction set of this machine and the
+        // dtypes of their lanes. Tiles hold whole chunks within `range`, or less than one chunk, in which case all
+        // lanes lie in scratch memory.
+        unsafe {
+            for (value, home) in self.homes.iter().enumerate() {
+                lanes.add(value).write(Lane { data: scratch.add(home.offset), advance: home.advance });
+            }
+            for &operand in &self.scalars {
+                let home = scratch.add(self.homes[operand].offset);
+                splat(inputs[operand], 0, home, self.operands[operand].dtype.size(), 1);
+            }
+            for step in &self.once {
+                step.run(lanes, 1);
+            }
+            let mut start = range.start;
+            while start < range.end {
+                let left = range.end - start;
+                let whole = left >= LANES;
+                let count = if whole { left.min(self.tile) / LANES * LANES } else { left };
+                let first = start == range.start;
+                for &operand in &self.tiled {
+                    let home = scratch.add(self.homes[operand].offset);
+                    let lane = self.operand_lane(operand, inputs[operand], home, start, count, first);
+                    lanes.add(operand).write(lane);
+                }
+                for (output, &memory) in self.outputs.iter().zip(outputs) {
+                    let is_direct = whole && output.is_direct(inputs, memory);
+                    let home = scratch.add(self.homes[usize::from(output.value)].offset);
+                    let data = if is_direct { memory.add(start * output.size) } else { home };
+                    (*lanes.add(usize::from(output.value))).data = data;
+                }
+                for step in &self.steps {
+                    step.run(lanes, count.div_ceil(LANES));
+                }
+                for (output, &memory) in self.outputs.iter().zip(outputs) {
+                    if !(whole && output.is_direct(inputs, memory)) {
+                        let home = scratch.add(self.homes[usize::from(output.value)].offset);
+                        let memory = memory.add(start * output.size);
+                        home.copy_to_nonoverlapping(memory, count * output.size);
+                    }
+                }
+                start += count;
+            }
+        }
+    }
+
+    /// Where the elements `start..start + count` of an operand are read: in `memory`, or spread out at `home`.
+    ///
+    /// # Safety
+    /// As in [`CompiledTape::run`].
+    #[inline(always)]
+    unsafe fn operand_lane(
+        &self,
+        operand: usize,
+        memory: *const u8,
+        home: *mut u8,
+        start: usize,
+        count: usize,
+        first: bool,
+    ) -> Lane {
+        let size = self.operands[operand].dtype.size();
+        let whole = count >= LANES;
+        let spread = Lane { data: home, advance: size * LANES };
+        // SAFETY: the elements that belong to the range are readable, and `home` has room for a tile and a chunk.
+        unsafe {
+            match self.operands[operand].access {
+                Access::Scalar => Lane { data: home, advance: 0 },
+                Access::Full if whole => Lane { data: memory.add(start * size), advance: size * LANES },
+                Access::Full => {
+                    home.write_bytes(0, CHUNK_BYTES);
+                    home.copy_from_nonoverlapping(memory.add(start * size), count * size);
+                    spread
+                }
+                Access::Row { period } => {
+                    let phase = start % period;
+                    if whole && phase + count <= period {
+                        return Lane { data: memory.add(phase * size), advance: size * LANES };
+                    }
+                    // Where tiles are whole periods, the first tile's pattern serves all.
+                    if first || !whole || !self.tile.is_multiple_of(period) {
+                        repeat(memory, period * size, phase * size, home, count.max(LANES) * size);
+                    }
+                    spread
+                }
+                Access::Column { repeat } => {
+                    let (row, used) = (start / repeat, start % repeat);
+                    if used + count <= repeat {
+                        splat(memory, row, home, size, 1);
+                        return Lane { data: home, advance: 0 };
+                    }
+                    if !whole {
+                        home.write_bytes(0, CHUNK_BYTES);
+                    }
+                    let (mut row, mut done, mut length) = (row, 0, repeat - used);
+                    while done < count {
+                        length = length.min(count - done);
+                        splat(memory, row, home.add(done * size), size, length.div_ceil(LANES));
+                        done += length;
+                        row += 1;
+                        length = repeat;
+                    }
+                    spread
+                }
+            }
+        }
+    }
+}
+
+impl CompiledStep {
+    /// # Safety
+    /// As for a [`Kernel`]; `lanes` holds the lanes of the step's values.
+    #[inline(always)]
+    unsafe fn run(&self, lanes: *const Lane, chunks: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let inputs = self.inputs.map(|input| *lanes.add(usize::from(input)));
+            (self.kernel)(&inputs, (*lanes.add(usize::from(self.output))).data.cast_mut(), chunks);
+        }
+    }
+}
+
+impl Output {
+    /// True where a tile may be computed straight into `memory`.
+    #[inline(always)]
+    fn is_direct(&self, inputs: &[*const u8], memory: *mut u8) -> bool {
+        self.read_later.iter().all(|&operand| inputs[operand] != memory.cast_const())
+    }
+}
+
+/// Fills `chunks` chunks with element `index` of `from`.
+///
+/// # Safety
+/// The element is readable and the chunks are writable.
+#[inline(always)]
+unsafe fn splat(from: *const u8, index: usize, to: *mut u8, size: usize, chunks: usize) {
+    /// # Safety
+    /// As [`splat`].
+    #[inline(always)]
+    unsafe fn typed<T: Copy>(from: *const u8, index: usize, to: *mut u8, chunks: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let values = [from.cast::<T>().add(index).read_unaligned(); LANES];
+            for chunk in 0..chunks {
+                to.cast::<[T; LANES]>().add(chunk).write_unaligned(values);
+            }
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        match size {
+            8 => typed::<u64>(from, index, to, chunks),
+            4 => typed::<u32>(from, index, to, chunks),
+            _ => typed::<u8>(from, index, to, chunks),
+        }
+    }
+}
+
+/// Fills `count` bytes with a pattern of `period` bytes, from its byte `phase` on.
+///
+/// # Safety
+/// The pattern is readable and the bytes are writable.
+unsafe fn repeat(from: *const u8, period: usize, phase: usize, to: *mut u8, count: usize) {
+    // SAFETY: the first two copies read within the pattern, the others whole periods that are written already.
+    unsafe {
+        let first = count.min(period - phase);
+        to.copy_from_nonoverlapping(from.add(phase), first);
+        let second = (count - first).min(phase);
+        to.add(first).copy_from_nonoverlapping(from, second);
+        let mut done = first + second;
+        while done < count {
+            let length = (count - done).min(done);
+            to.add(done).copy_from_nonoverlapping(to, length);
+            done += length;
+        }
+    }
+}
+
+fn compiled(draft: &Draft) -> CompiledStep {
+    let input = |index: usize| *draft.inputs.get(index).unwrap_or(&draft.inputs[0]) as u16;
+    CompiledStep { kernel: draft.kernel, inputs: [input(0), input(1), input(2)], output: draft.output as u16 }
+}
+
+/// Numbers the values of a tape, operands first, and finds the kernels: (values, steps on scalars, other steps,
+/// values of the outputs). Each output gets a step of its own that computes it for every element.
+fn draft(tape: &Tape, isa: Isa) -> Result<(Vec<Value>, Vec<Draft>, Vec<Draft>, Vec<usize>)> {
+    let defect = |what: String| Error::Internal(format!("a tape is malformed: {what}"));
+    let mut values: Vec<Value> = tape
+        .operands
+        .iter()
+        .map(|operand| Value { dtype: operand.dtype, uniform: operand.access == Access::Scalar })
+        .collect();
+    let mut held: Vec<Option<usize>> = (0..values.len()).map(Some).collect();
+    let read = |held: &[Option<usize>], register: Register| {
+        let value = held.get(usize::from(register)).copied().flatten();
+        value.ok_or_else(|| defect(format!("register {register} is read before it is written")))
+    };
+    let (mut once, mut steps) = (Vec::new(), Vec::new());
+    for step in &tape.steps {
+        let inputs = step.inputs.iter().map(|&input| read(&held, input)).collect::<Result<Vec<_>>>()?;
+        let dtypes: Vec<DType> = inputs.iter().map(|&input| values[input].dtype).collect();
+        let kernel = match kernel::kernel(isa, step.instruction, &dtypes) {
+            Some((kernel, dtype)) if dtype == step.dtype => kernel,
+            _ => return Err(defect(format!("{step:?} on inputs of {dtypes:?}"))),
+        };
+        let uniform = inputs.iter().all(|&input| values[input].uniform);
+        let output = values.len();
+        values.push(Value { dtype: step.dtype, uniform });
+        let register = usize::from(step.output);
+        held.resize(held.len().max(register + 1), None);
+        held[register] = Some(output);
+        (if uniform { &mut once } else { &mut steps }).push(Draft { kernel, inputs, output });
+    }
+    let mut outputs: Vec<usize> = Vec::new();
+    for &register in &tape.outputs {
+        let value = read(&held, register)?;
+        if values[value].uniform || value < tape.operands.len() || outputs.contains(&value) {
+            let dtype = values[value].dtype;
+            outputs.push(values.len());
+            steps.push(Draft { kernel: kernel::copy(isa, dtype), inputs: vec![value], output: values.len() });
+            values.push(Value { dtype, uniform: false });
+        } else {
+            outputs.push(value);
+        }
+    }
+    Ok((values, once, steps, outputs))
+}
+
+/// Gives every value that needs a tile of scratch memory a slot that no other value needs at the same time:
+/// (the slot of each value, the number of slots).
+fn assign_slots(
+    values: &[Value],
+    steps: &[Draft],
+    outputs: &[usize],
+    is_spread: impl Fn(usize) -> bool,
+) -> (Vec<Option<usize>>, usize) {
+    let mut last_read = vec![None; values.len()];
+    for (time, step) in steps.iter().enumerate() {
+        for &input in &step.inputs {
+            last_read[input] = Some(time);
+        }
+    }
+    let mut slots: Vec<Option<usize>> = vec![None; values.len()];
+    let mut count = 0;
+    // Spread-out operands keep theirs for the whole run.
+    for value in (0..values.len()).filter(|&value| is_spread(value)) {
+        slots[value] = Some(count);
+        count += 1;
+    }
+    let mut free: Vec<usize> = Vec::new();
+    for (time, step) in steps.iter().enumerate() {
+        let mut dying: Vec<usize> = step.inputs.clone();
+        dying.sort_unstable();
+        dying.dedup();
+        dying.retain(|&input| {
+            last_read[input] == Some(time)
+                && !is_spread(input)
+                && !outputs.contains(&input)
+                && slots[input].is_some()
+        });
+        // The output may overwrite an input chunk by chunk, unless its elements are larger.
+        let size = values[step.output].dtype.size();
+        let (over, after): (Vec<usize>, Vec<usize>) =
+            dying.into_iter().partition(|&input| values[input].dtype.size() >= size);
+        free.extend(over.into_iter().filter_map(|input| slots[input]));
+        slots[step.output] = Some(free.pop().unwrap_or_else(|| {
+            count += 1;
+            count - 1
+        }));
+        free.extend(after.into_iter().filter_map(|input| slots[input]));
+        if last_read[step.output].is_none() && !outputs.contains(&step.output) {
+            free.extend(slots[step.output]);
+        }
+    }
+    (slots, count)
+}
+
+/// The largest tile up to `tile` that holds whole periods of a row operand and whole chunks, if there is one.
+fn whole_periods(tile: usize, operands: &[Operand]) -> usize {
+    let period = operands.iter().find_map(|operand| match operand.access {
+        Access::Row { period } => Some(period.max(1)),
+        _ => None,
+    });
+    let unit = period.map_or(LANES, |period| least_common_multiple(period, LANES));
+    if unit <= tile { tile / unit * unit } else { tile }
+}
+
+fn least_common_multiple(a: usize, b: usize) -> usize {
+    let (mut divisor, mut rest) = (a, b);
+    while rest != 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    (a / divisor).saturating_mul(b)
+}

@@ -1,0 +1,450 @@
+//! Tapes against the reference, on every instruction set that the machine has.
+
+use proptest::prelude::*;
+
+use super::reference::{self, Scalar};
+use super::*;
+use crate::kernels::simd::Isa;
+use crate::tensor::DType;
+
+const DTYPES: [DType; 4] = [DType::F32, DType::F64, DType::I32, DType::Bool];
+
+/// An array of scalars as bytes, and back.
+fn to_bytes(scalars: &[Scalar]) -> Vec<u8> {
+    scalars
+        .iter()
+        .flat_map(|&scalar| match scalar {
+            Scalar::F32(value) => value.to_ne_bytes().to_vec(),
+            Scalar::F64(value) => value.to_ne_bytes().to_vec(),
+            Scalar::I32(value) => value.to_ne_bytes().to_vec(),
+            Scalar::Bool(value) => vec![u8::from(value)],
+        })
+        .collect()
+}
+
+fn from_bytes(dtype: DType, bytes: &[u8]) -> Vec<Scalar> {
+    bytes
+        .chunks(dtype.size())
+        .map(|bytes| match dtype {
+            DType::F32 => Scalar::F32(f32::from_ne_bytes(bytes.try_into().unwrap())),
+            DType::F64 => Scalar::F64(f64::from_ne_bytes(bytes.try_into().unwrap())),
+            DType::I32 => Scalar::I32(i32::from_ne_bytes(bytes.try_into().unwrap())),
+            DType::Bool => {
+                assert!(bytes[0] <= 1, "a bool is 0 or 1");
+                Scalar::Bool(bytes[0] == 1)
+            }
+        })
+        .collect()
+}
+
+/// Equal, both NaN, or within a few ulp.
+fn is_near(got: Scalar, expected: Scalar) -> bool {
+    match (got, expected) {
+        (Scalar::F32(a), Scalar::F32(b)) => {
+            a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 8.0 * f32::EPSILON * b.abs() + 1e-44
+        }
+        (Scalar::F64(a), Scalar::F64(b)) => {
+            a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 8.0 * f64::EPSILON * b.abs()
+        }
+        _ => got == expected,
+    }
+}
+
+fn number(dtype: DType, value: f64) -> Scalar {
+    match dtype {
+        DType::F32 => Scalar::F32(value as f32),
+        DType::F64 => Scalar::F64(value),
+        DType::I32 => Scalar::I32(value as i32),
+        DType::Bool => Scalar::Bool(value > 0.0),
+    }
+}
+
+/// Numbers of both signs, zeros, and for floats the special values.
+fn numbers(dtype: DType, size: usize, seed: usize) -> Vec<Scalar> {
+    let special = [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1.0, -1.0, 1e30, -1e-30];
+    (0..size)
+        .map(|index| {
+            let mixed = (index + 1).wrapping_mul(seed.wrapping_mul(2).wrapping_add(0x9E37_79B9)) >> 7;
+            let plain = ((mixed % 1601) as f64 - 800.0) / 100.0;
+            if dtype.is_float() && mixed % 11 == 0 {
+                number(dtype, special[mixed / 11 % special.len()])
+            } else {
+                number(dtype, plain)
+            }
+        })
+        .collect()
+}
+
+fn operand_size(access: Access, size: usize) -> usize {
+    match access {
+        Access::Full => size,
+        Access::Scalar => 1,
+        Access::Row { period } => period,
+        Access::Column { repeat } => size.div_ceil(repeat),
+    }
+}
+
+fn operand_index(access: Access, index: usize) -> usize {
+    match access {
+        Access::Full => index,
+        Access::Scalar => 0,
+        Access::Row { period } => index % period,
+        Access::Column { repeat } => index / repeat,
+    }
+}
+
+/// What `tape` gives for element `index`: every output.
+fn expected(tape: &Tape, inputs: &[Vec<Scalar>], index: usize) -> Vec<Scalar> {
+    let mut registers: Vec<Option<Scalar>> = vec![None; 1 << 10];
+    for (register, (operand, input)) in tape.operands.iter().zip(inputs).enumerate() {
+        registers[register] = Some(input[operand_index(operand.access, index)]);
+    }
+    for step in &tape.steps {
+        let inputs: Vec<Scalar> =
+            step.inputs.iter().map(|&input| registers[usize::from(input)].unwrap()).collect();
+        registers[usize::from(step.output)] = Some(reference::evaluate(step.instruction, &inputs));
+    }
+    tape.outputs.iter().map(|&output| registers[usize::from(output)].unwrap()).collect()
+}
+
+fn output_dtypes(tape: &Tape) -> Vec<DType> {
+    tape.outputs
+        .iter()
+        .map(|&register| {
+            let step = tape.steps.iter().rev().find(|step| step.output == register);
+            step.map_or_else(|| tape.operands[usize::from(register)].dtype, |step| step.dtype)
+        })
+        .collect()
+}
+
+/// Runs `tape` on `ranges` of arrays of `size` elements; `over[n]` is the operand whose memory output `n` shares.
+fn run(
+    isa: Isa,
+    tape: &Tape,
+    inputs: &[Vec<Scalar>],
+    size: usize,
+    ranges: &[std::ops::Range<usize>],
+    over: &[Option<usize>],
+) -> Vec<Vec<u8>> {
+    let compiled = CompiledTape::new(tape, isa).unwrap();
+    let mut inputs: Vec<Vec<u8>> = inputs.iter().map(|input| to_bytes(input)).collect();
+    let mut outputs: Vec<Vec<u8>> =
+        output_dtypes(tape).iter().map(|dtype| vec![0xEE; size * dtype.size()]).collect();
+    let inputs_at: Vec<*mut u8> = inputs.iter_mut().map(|input| input.as_mut_ptr()).collect();
+    let outputs_at: Vec<*mut u8> = outputs
+        .iter_mut()
+        .zip(over)
+        .map(|(output, over)| over.map_or(output.as_mut_ptr(), |operand| inputs_at[operand]))
+        .collect();
+    let read_only: Vec<*const u8> = inputs_at.iter().map(|input| input.cast_const()).collect();
+    for range in ranges {
+        // SAFETY: the arrays hold `size` elements, and the ranges are within.
+        unsafe { compiled.run(&read_only, &outputs_at, range.clone()) };
+    }
+    over.iter()
+        .enumerate()
+        .map(|(n, over)| over.map_or(outputs[n].clone(), |at| inputs[at].clone()))
+        .collect()
+}
+
+/// Checks a tape on `ranges`, and that nothing outside them is written.
+fn check(tape: &Tape, inputs: &[Vec<Scalar>], size: usize, ranges: &[std::ops::Range<usize>]) {
+    for isa in Isa::available() {
+        let outputs = run(isa, tape, inputs, size, ranges, &vec![None; tape.outputs.len()]);
+        for (n, (dtype, bytes)) in output_dtypes(tape).into_iter().zip(&outputs).enumerate() {
+            for index in 0..size {
+                let element = &bytes[index * dtype.size()..(index + 1) * dtype.size()];
+                if ranges.iter().any(|range| range.contains(&index)) {
+                    let got = from_bytes(dtype, element)[0];
+                    let expected = expected(tape, inputs, index)[n];
+                    assert!(
+                        is_near(got, expected),
+                        "{isa:?}: output {n}, element {index}: {got:?}, expected {expected:?}; {tape:?}, of {:?}",
+                        tape.operands
+                            .iter()
+                            .zip(inputs)
+                            .map(|(operand, input)| input[operand_index(operand.access, index)])
+                            .collect::<Vec<_>>()
+                    );
+                } else {
+                    assert!(element.iter().all(|&byte| byte == 0xEE), "{isa:?}: element {index} was written");
+                }
+            }
+        }
+    }
+}
+
+/// Every instruction with the dtypes of its inputs and output.
+fn instructions() -> Vec<(Instruction, Vec<DType>, DType)> {
+    use UnaryOp::*;
+    let floats = [DType::F32, DType::F64];
+    let numbers = [DType::F32, DType::F64, DType::I32];
+    let mut list = Vec::new();
+    for op in
+        [Reciprocal, Sqrt, Rsqrt, Exp, Expm1, Log, Log1p, Sin, Cos, Tanh, Sigmoid, Erf, Floor, Ceil, Round]
+    {
+        list.extend(floats.map(|dtype| (Instruction::Unary(op), vec![dtype], dtype)));
+    }
+    for op in [IsNan, IsFinite] {
+        list.extend(floats.map(|dtype| (Instruction::Unary(op), vec![dtype], DType::Bool)));
+    }
+    for op in [Negative, Abs, Sign, Square, Relu] {
+        list.extend(numbers.map(|dtype| (Instruction::Unary(op), vec![dtype], dtype)));
+    }
+    list.push((Instruction::Unary(LogicalNot), vec![DType::Bool], DType::Bool));
+    for op in [
+        BinaryOp::Add,
+        BinaryOp::Subtract,
+        BinaryOp::Multiply,
+        BinaryOp::Power,
+        BinaryOp::Maximum,
+        BinaryOp::Minimum,
+        BinaryOp::Mod,
+        BinaryOp::FloorDivide,
+    ] {
+        list.extend(numbers.map(|dtype| (Instruction::Binary(op), vec![dtype; 2], dtype)));
+    }
+    list.extend(floats.map(|dtype| (Instruction::Binary(BinaryOp::Divide), vec![dtype; 2], dtype)));
+    for op in [
+        CompareOp::Equal,
+        CompareOp::NotEqual,
+        CompareOp::Less,
+        CompareOp::LessEqual,
+        CompareOp::Greater,
+        CompareOp::GreaterEqual,
+    ] {
+        list.extend(DTYPES.map(|dtype| (Instruction::Compare(op), vec![dtype; 2], DType::Bool)));
+    }
+    for op in [LogicalOp::And, LogicalOp::Or] {
+        list.push((Instruction::Logical(op), vec![DType::Bool; 2], DType::Bool));
+    }
+    list.extend(DTYPES.map(|dtype| (Instruction::Select, vec![DType::Bool, dtype, dtype], dtype)));
+    for from in DTYPES {
+        list.extend(DTYPES.map(|to| (Instruction::Cast(to), vec![from], to)));
+    }
+    list
+}
+
+#[test]
+fn every_instruction_of_every_access() {
+    let size = 1207;
+    let accesses = [
+        Access::Full,
+        Access::Scalar,
+        Access::Row { period: 17 },
+        Access::Row { period: 1100 },
+        Access::Column { repeat: 71 },
+        Access::Column { repeat: 5 },
+    ];
+    for (instruction, dtypes, dtype) in instructions() {
+        for (turn, access) in accesses.into_iter().enumerate() {
+            let operands: Vec<Operand> = dtypes
+                .iter()
+                .enumerate()
+                // Each input has another access.
+                .map(|(index, &dtype)| Operand {
+                    dtype,
+                    access: if index == 0 {
+                        access
+                    } else {
+                        accesses[(turn * index + index) % accesses.len()]
+                    },
+                })
+                .collect();
+            let inputs: Vec<Vec<Scalar>> = operands
+                .iter()
+                .enumerate()
+                .map(|(index, operand)| {
+                    numbers(operand.dtype, operand_size(operand.access, size), 31 * turn + index)
+                })
+                .collect();
+            let output = dtypes.len() as Register;
+            let step = Step { instruction, inputs: (0..output).collect(), output, dtype };
+            let tape = Tape { operands, steps: vec![step], outputs: vec![output] };
+            check(&tape, &inputs, size, &[3..7, 20..1101, 1101..1102]);
+        }
+    }
+}
+
+/// y = gelu-like chain of f32 with a bias row, a per-row factor and a scalar.
+fn chain() -> Tape {
+    let f32 = |access| Operand { dtype: DType::F32, access };
+    let step = |instruction, inputs: &[Register], output| Step {
+        instruction,
+        inputs: inputs.to_vec(),
+        output,
+        dtype: DType::F32,
+    };
+    Tape {
+        operands: vec![
+            f32(Access::Full),
+            f32(Access::Row { period: 24 }),
+            f32(Access::Column { repeat: 24 }),
+            f32(Access::Scalar),
+        ],
+        steps: vec![
+            step(Instruction::Binary(BinaryOp::Add), &[0, 1], 4),
+            step(Instruction::Binary(BinaryOp::Multiply), &[4, 2], 5),
+            step(Instruction::Unary(UnaryOp::Square), &[3], 6),
+            step(Instruction::Binary(BinaryOp::Multiply), &[5, 6], 7),
+            step(Instruction::Unary(UnaryOp::Tanh), &[7], 8),
+            step(Instruction::Binary(BinaryOp::Multiply), &[8, 4], 9),
+        ],
+        outputs: vec![9, 4, 6, 9, 1],
+    }
+}
+
+#[test]
+fn a_chain_with_every_access_and_outputs_of_every_kind() {
+    let tape = chain();
+    for size in [1, 15, 16, 17, 24, 96, 1000, 5000] {
+        let inputs: Vec<Vec<Scalar>> = tape
+            .operands
+            .iter()
+            .enumerate()
+            .map(|(index, operand)| numbers(DType::F32, operand_size(operand.access, size), index + 5))
+            .collect();
+        check(&tape, &inputs, size, &[0..size]);
+        check(&tape, &inputs, size, &[size / 3..size / 2, size / 2..size]);
+    }
+}
+
+#[test]
+fn the_same_bits_however_a_range_is_divided() {
+    let tape = chain();
+    let size = 4001;
+    let inputs: Vec<Vec<Scalar>> = tape
+        .operands
+        .iter()
+        .enumerate()
+        .map(|(index, operand)| numbers(DType::F32, operand_size(operand.access, size), index + 5))
+        .collect();
+    for isa in Isa::available() {
+        let whole = run(isa, &tape, &inputs, size, &[0..size], &[None; 5]);
+        let parts = run(isa, &tape, &inputs, size, &[0..1, 1..50, 50..2071, 2071..size], &[None; 5]);
+        assert_eq!(whole, parts, "{isa:?}");
+    }
+}
+
+#[test]
+fn outputs_in_the_memory_of_operands() {
+    let f32 = Operand { dtype: DType::F32, access: Access::Full };
+    let step = |op, inputs: &[Register], output| Step {
+        instruction: Instruction::Binary(op),
+        inputs: inputs.to_vec(),
+        output,
+        dtype: DType::F32,
+    };
+    // a and b change places; and a' = a + b, b' = a − b, where the second still needs the first's operand.
+    let swap = Tape { operands: vec![f32, f32], steps: vec![], outputs: vec![1, 0] };
+    let butterfly = Tape {
+        operands: vec![f32, f32],
+        steps: vec![step(BinaryOp::Add, &[0, 1], 2), step(BinaryOp::Subtract, &[0, 1], 3)],
+        outputs: vec![2, 3],
+    };
+    for tape in [swap, butterfly] {
+        for size in [1, 5, 16, 100, 3001] {
+            let inputs = [numbers(DType::F32, size, 1), numbers(DType::F32, size, 2)];
+            for isa in Isa::available() {
+                let apart = run(isa, &tape, &inputs, size, &[0..size], &[None, None]);
+                for over in [[Some(0), Some(1)], [Some(1), Some(0)], [Some(0), None], [None, Some(0)]] {
+                    let together = run(isa, &tape, &inputs, size, &[0..size / 2, size / 2..size], &over);
+                    assert_eq!(together, apart, "{isa:?}, {over:?}, size {size}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn malformed_tapes_are_refused() {
+    let operands = vec![Operand { dtype: DType::F32, access: Access::Full }];
+    let step = |inputs: &[Register], dtype| Step {
+        instruction: Instruction::Unary(UnaryOp::Exp),
+        inputs: inputs.to_vec(),
+        output: 1,
+        dtype,
+    };
+    for (steps, outputs) in [
+        (vec![step(&[2], DType::F32)], vec![1]),
+        (vec![step(&[0], DType::F64)], vec![1]),
+        (vec![step(&[0, 0], DType::F32)], vec![1]),
+        (vec![], vec![3]),
+    ] {
+        let tape = Tape { operands: operands.clone(), steps, outputs };
+        assert!(tape.compile().unwrap_err().to_string().contains("malformed"), "{tape:?}");
+    }
+}
+
+/// Random tapes: each step picks an instruction and registers of the dtypes that it takes.
+fn random_tape() -> impl Strategy<Value = (Tape, usize, usize, usize)> {
+    let access = prop_oneof![
+        3 => Just(Access::Full),
+        1 => Just(Access::Scalar),
+        1 => (1usize..90).prop_map(|period| Access::Row { period }),
+        1 => (1usize..90).prop_map(|repeat| Access::Column { repeat }),
+    ];
+    let operands = prop::collection::vec((0usize..4, access), 1..6);
+    let choices = prop::collection::vec((any::<usize>(), any::<[usize; 3]>()), 0..40);
+    (operands, choices, prop::collection::vec(any::<usize>(), 1..5), 1usize..2500, any::<(usize, usize)>())
+        .prop_map(|(operands, choices, outputs, size, (start, end))| {
+            let operands: Vec<Operand> = operands
+                .into_iter()
+                .map(|(dtype, access)| Operand { dtype: DTYPES[dtype], access })
+                .collect();
+            let mut dtypes: Vec<DType> = operands.iter().map(|operand| operand.dtype).collect();
+            let mut steps = Vec::new();
+            let all = instructions();
+            for (choice, picks) in choices {
+                let (instruction, inputs, dtype) = &all[choice % all.len()];
+                let registers: Option<Vec<Register>> = inputs
+                    .iter()
+                    .zip(picks)
+                    .map(|(wanted, pick)| {
+                        let fitting: Vec<usize> =
+                            (0..dtypes.len()).filter(|&register| dtypes[register] == *wanted).collect();
+                        (!fitting.is_empty()).then(|| fitting[pick % fitting.len()] as Register)
+                    })
+                    .collect();
+                // Errors of a few ulp must stay that small, so functions that magnify them are left to the other tests.
+                let tame = !matches!(
+                    instruction,
+                    Instruction::Unary(
+                        UnaryOp::Exp
+                            | UnaryOp::Expm1
+                            | UnaryOp::Log
+                            | UnaryOp::Log1p
+                            | UnaryOp::Sin
+                            | UnaryOp::Cos
+                            | UnaryOp::Tanh
+                            | UnaryOp::Sigmoid
+                            | UnaryOp::Erf
+                            | UnaryOp::Rsqrt
+                    ) | Instruction::Binary(BinaryOp::Power)
+                );
+                if let (true, Some(inputs)) = (tame, registers) {
+                    let output = dtypes.len() as Register;
+                    steps.push(Step { instruction: *instruction, inputs, output, dtype: *dtype });
+                    dtypes.push(*dtype);
+                }
+            }
+            let outputs = outputs.into_iter().map(|pick| (pick % dtypes.len()) as Register).collect();
+            let (start, end) = (start % size, end % size + 1);
+            (Tape { operands, steps, outputs }, size, start.min(end), start.max(end))
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn random_tapes_match_the_reference((tape, size, start, end) in random_tape(), seed in 0usize..1000) {
+        let inputs: Vec<Vec<Scalar>> = tape
+            .operands
+            .iter()
+            .enumerate()
+            .map(|(index, operand)| numbers(operand.dtype, operand_size(operand.access, size), seed + index))
+            .collect();
+        check(&tape, &inputs, size, std::slice::from_ref(&(start..end)));
+    }
+}
