@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::fuse::{Fused, Unit, behind_views};
 use crate::error::Result;
 use crate::graph::{Graph, OpRef, Source, Value};
-use crate::kernels::elementwise::{Access, Tape};
+use crate::kernels::elementwise::{Access, CompiledTape};
 use crate::tensor::{Tensor, TensorType};
 
 /// Where a value lies while the program runs.
@@ -32,7 +32,7 @@ pub struct Slot {
 
 #[derive(Debug, Clone)]
 pub struct Loop {
-    pub tape: Tape,
+    pub tape: CompiledTape,
     pub inputs: Vec<Location>,
     pub outputs: Vec<Location>,
     pub size: usize,
@@ -88,7 +88,8 @@ pub fn plan(
     for (&value, &variable) in &in_place {
         planner.places.insert(value, Location::Variable(variable));
     }
-    let steps = units.into_iter().enumerate().map(|(time, unit)| planner.step(time, unit)).collect();
+    let steps =
+        units.into_iter().enumerate().map(|(time, unit)| planner.step(time, unit)).collect::<Result<_>>()?;
     let outputs = outputs.iter().map(|&value| planner.slot(value)).collect();
     let copies = updates
         .iter()
@@ -205,14 +206,14 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn step(&mut self, time: usize, unit: Unit) -> Step {
+    fn step(&mut self, time: usize, unit: Unit) -> Result<Step> {
         let dying = self.dying(time, &unit);
         let (work, scope, unread) = match unit {
             Unit::Loop(fused) => {
                 let scope = self.graph.node(fused.first).scope.clone();
                 let reusable: Vec<Value> = dying.clone();
                 let unread = self.unread(&fused.outputs);
-                let body = self.body(fused, reusable);
+                let body = self.body(fused, reusable)?;
                 (Work::Loop(body), scope, unread)
             }
             Unit::Kernel { node, epilogue } => {
@@ -230,12 +231,14 @@ impl Planner<'_> {
                 );
                 let workspace = self.arena.allocate(workspace_bytes);
                 let mut unread = self.unread(&node.outputs);
-                let epilogue = epilogue.map(|fused| {
-                    let result = node.outputs[0];
-                    let dies = self.last_use.get(&result) == Some(&time);
-                    unread.extend(self.unread(&fused.outputs));
-                    self.body(fused, if dies { vec![result] } else { vec![] })
-                });
+                let epilogue = epilogue
+                    .map(|fused| {
+                        let result = node.outputs[0];
+                        let dies = self.last_use.get(&result) == Some(&time);
+                        unread.extend(self.unread(&fused.outputs));
+                        self.body(fused, if dies { vec![result] } else { vec![] })
+                    })
+                    .transpose()?;
                 self.arena.free(workspace, workspace_bytes);
                 let work = Work::Kernel {
                     op: node.op.clone(),
@@ -251,11 +254,11 @@ impl Planner<'_> {
         for value in dying.into_iter().chain(unread) {
             self.release(value);
         }
-        Step { work, scope }
+        Ok(Step { work, scope })
     }
 
     /// Places the outputs of a loop, over one of the `reusable` operands where that is possible.
-    fn body(&mut self, fused: Fused, mut reusable: Vec<Value>) -> Loop {
+    fn body(&mut self, fused: Fused, mut reusable: Vec<Value>) -> Result<Loop> {
         let inputs: Vec<Location> = fused.inputs.iter().map(|&input| self.slot(input).location).collect();
         for &output in &fused.outputs {
             if self.places.contains_key(&output) {
@@ -280,7 +283,7 @@ impl Planner<'_> {
             }
         }
         let outputs = fused.outputs.iter().map(|output| self.places[output]).collect();
-        Loop { tape: fused.tape, inputs, outputs, size: fused.size }
+        Ok(Loop { tape: fused.tape.compile()?, inputs, outputs, size: fused.size })
     }
 
     /// The values that this unit is the last to read.

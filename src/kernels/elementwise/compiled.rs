@@ -8,11 +8,11 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::kernel::{self, Kernel, LANES, Lane};
-use super::{Access, Operand, Register, Tape};
+use super::draft::{Draft, DraftStep, assign_slots, cost, draft, whole_periods};
+use super::kernel::{Kernel, LANES, Lane};
+use super::{Access, Operand, Tape};
 use crate::error::{Error, Result};
 use crate::kernels::simd::Isa;
-use crate::tensor::DType;
 
 /// Elements of a tile at most. Larger ones were not faster.
 const MAX_TILE: usize = 1024;
@@ -44,6 +44,8 @@ pub struct CompiledTape {
     outputs: Vec<Output>,
     /// Elements of a tile, a multiple of [`LANES`].
     tile: usize,
+    /// Estimated cost of an element, in picoseconds.
+    cost: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -69,23 +71,9 @@ struct Output {
     read_later: Vec<usize>,
 }
 
-/// A value while a tape is compiled.
-struct Value {
-    dtype: DType,
-    /// The same for all elements.
-    uniform: bool,
-}
-
-/// A step while a tape is compiled.
-struct Draft {
-    kernel: Kernel,
-    inputs: Vec<usize>,
-    output: usize,
-}
-
 impl CompiledTape {
     pub(super) fn new(tape: &Tape, isa: Isa) -> Result<Self> {
-        let (values, once, steps, outputs) = draft(tape, isa)?;
+        let Draft { values, once, steps, outputs } = draft(tape, isa)?;
 
         // Scratch memory: the table of lanes, one chunk for every value that needs no more, then the tiles.
         let operands = tape.operands.len();
@@ -153,7 +141,13 @@ impl CompiledTape {
             steps: steps.iter().map(compiled).collect(),
             outputs,
             tile,
+            cost: tape.steps.iter().map(cost).sum::<u64>() + 50 * (operands + tape.outputs.len()) as u64,
         })
+    }
+
+    /// The estimated cost of a run over so many elements on one thread, in nanoseconds.
+    pub fn work(&self, elements: usize) -> u64 {
+        (elements as u64).saturating_mul(self.cost) / 1000
     }
 
     /// Computes the elements `range` of every output. Allocates nothing.
@@ -349,119 +343,7 @@ unsafe fn repeat(from: *const u8, period: usize, phase: usize, to: *mut u8, coun
     }
 }
 
-fn compiled(draft: &Draft) -> CompiledStep {
+fn compiled(draft: &DraftStep) -> CompiledStep {
     let input = |index: usize| *draft.inputs.get(index).unwrap_or(&draft.inputs[0]) as u16;
     CompiledStep { kernel: draft.kernel, inputs: [input(0), input(1), input(2)], output: draft.output as u16 }
-}
-
-/// Numbers the values of a tape, operands first, and finds the kernels: (values, steps on scalars, other steps,
-/// values of the outputs). Each output gets a step of its own that computes it for every element.
-fn draft(tape: &Tape, isa: Isa) -> Result<(Vec<Value>, Vec<Draft>, Vec<Draft>, Vec<usize>)> {
-    let defect = |what: String| Error::Internal(format!("a tape is malformed: {what}"));
-    let mut values: Vec<Value> = tape
-        .operands
-        .iter()
-        .map(|operand| Value { dtype: operand.dtype, uniform: operand.access == Access::Scalar })
-        .collect();
-    let mut held: Vec<Option<usize>> = (0..values.len()).map(Some).collect();
-    let read = |held: &[Option<usize>], register: Register| {
-        let value = held.get(usize::from(register)).copied().flatten();
-        value.ok_or_else(|| defect(format!("register {register} is read before it is written")))
-    };
-    let (mut once, mut steps) = (Vec::new(), Vec::new());
-    for step in &tape.steps {
-        let inputs = step.inputs.iter().map(|&input| read(&held, input)).collect::<Result<Vec<_>>>()?;
-        let dtypes: Vec<DType> = inputs.iter().map(|&input| values[input].dtype).collect();
-        let kernel = match kernel::kernel(isa, step.instruction, &dtypes) {
-            Some((kernel, dtype)) if dtype == step.dtype => kernel,
-            _ => return Err(defect(format!("{step:?} on inputs of {dtypes:?}"))),
-        };
-        let uniform = inputs.iter().all(|&input| values[input].uniform);
-        let output = values.len();
-        values.push(Value { dtype: step.dtype, uniform });
-        let register = usize::from(step.output);
-        held.resize(held.len().max(register + 1), None);
-        held[register] = Some(output);
-        (if uniform { &mut once } else { &mut steps }).push(Draft { kernel, inputs, output });
-    }
-    let mut outputs: Vec<usize> = Vec::new();
-    for &register in &tape.outputs {
-        let value = read(&held, register)?;
-        if values[value].uniform || value < tape.operands.len() || outputs.contains(&value) {
-            let dtype = values[value].dtype;
-            outputs.push(values.len());
-            steps.push(Draft { kernel: kernel::copy(isa, dtype), inputs: vec![value], output: values.len() });
-            values.push(Value { dtype, uniform: false });
-        } else {
-            outputs.push(value);
-        }
-    }
-    Ok((values, once, steps, outputs))
-}
-
-/// Gives every value that needs a tile of scratch memory a slot that no other value needs at the same time:
-/// (the slot of each value, the number of slots).
-fn assign_slots(
-    values: &[Value],
-    steps: &[Draft],
-    outputs: &[usize],
-    is_spread: impl Fn(usize) -> bool,
-) -> (Vec<Option<usize>>, usize) {
-    let mut last_read = vec![None; values.len()];
-    for (time, step) in steps.iter().enumerate() {
-        for &input in &step.inputs {
-            last_read[input] = Some(time);
-        }
-    }
-    let mut slots: Vec<Option<usize>> = vec![None; values.len()];
-    let mut count = 0;
-    // Spread-out operands keep theirs for the whole run.
-    for value in (0..values.len()).filter(|&value| is_spread(value)) {
-        slots[value] = Some(count);
-        count += 1;
-    }
-    let mut free: Vec<usize> = Vec::new();
-    for (time, step) in steps.iter().enumerate() {
-        let mut dying: Vec<usize> = step.inputs.clone();
-        dying.sort_unstable();
-        dying.dedup();
-        dying.retain(|&input| {
-            last_read[input] == Some(time)
-                && !is_spread(input)
-                && !outputs.contains(&input)
-                && slots[input].is_some()
-        });
-        // The output may overwrite an input chunk by chunk, unless its elements are larger.
-        let size = values[step.output].dtype.size();
-        let (over, after): (Vec<usize>, Vec<usize>) =
-            dying.into_iter().partition(|&input| values[input].dtype.size() >= size);
-        free.extend(over.into_iter().filter_map(|input| slots[input]));
-        slots[step.output] = Some(free.pop().unwrap_or_else(|| {
-            count += 1;
-            count - 1
-        }));
-        free.extend(after.into_iter().filter_map(|input| slots[input]));
-        if last_read[step.output].is_none() && !outputs.contains(&step.output) {
-            free.extend(slots[step.output]);
-        }
-    }
-    (slots, count)
-}
-
-/// The largest tile up to `tile` that holds whole periods of a row operand and whole chunks, if there is one.
-fn whole_periods(tile: usize, operands: &[Operand]) -> usize {
-    let period = operands.iter().find_map(|operand| match operand.access {
-        Access::Row { period } => Some(period.max(1)),
-        _ => None,
-    });
-    let unit = period.map_or(LANES, |period| least_common_multiple(period, LANES));
-    if unit <= tile { tile / unit * unit } else { tile }
-}
-
-fn least_common_multiple(a: usize, b: usize) -> usize {
-    let (mut divisor, mut rest) = (a, b);
-    while rest != 0 {
-        (divisor, rest) = (rest, divisor % rest);
-    }
-    (a / divisor).saturating_mul(b)
 }

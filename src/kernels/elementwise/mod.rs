@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod compiled;
+mod draft;
 mod instruction;
 mod kernel;
 pub mod math;
