@@ -2,11 +2,13 @@
 
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use super::gemm::HasKernels;
 use crate::tensor::Element;
 
 /// `f32` or `f64`, with the arithmetic that kernels need.
 pub trait Real:
     Element
+    + HasKernels
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>

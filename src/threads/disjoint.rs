@@ -26,6 +26,11 @@ impl<'a, T> DisjointMut<'a, T> {
         self.len == 0
     }
 
+    /// Where the slice starts, for reading what earlier loops wrote.
+    pub fn as_ptr(&self) -> *const T {
+        self.data
+    }
+
     /// The elements of `range`.
     ///
     /// # Safety

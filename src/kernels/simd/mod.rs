@@ -1,10 +1,14 @@
 //! Which vector instructions the machine has. Kernels are compiled for each of them and chosen at run time.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod per_isa;
 mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 pub(crate) use per_isa::per_isa;
-pub use vector::{Kernel, Vector, Vectorized, run};
+pub use vector::{Kernel, Lanes, Vector, Vectorized, run};
 
 use std::sync::OnceLock;
 

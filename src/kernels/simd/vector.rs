@@ -19,7 +19,11 @@ pub trait Vector: Copy {
 
     unsafe fn splat(element: Self::Element) -> Self;
     unsafe fn load(from: *const Self::Element) -> Self;
+    /// The first `count` elements, 1 to [`Vector::LANES`], then zeros; no other element is read.
+    unsafe fn load_first(from: *const Self::Element, count: usize) -> Self;
     unsafe fn store(self, to: *mut Self::Element);
+    /// Writes the first `count` elements, 1 to [`Vector::LANES`], and no other.
+    unsafe fn store_first(self, to: *mut Self::Element, count: usize);
     unsafe fn add(self, other: Self) -> Self;
     /// self + a·b, rounded once where the instruction set can.
     unsafe fn multiply_add(self, a: Self, b: Self) -> Self;
@@ -32,6 +36,8 @@ pub trait Vectorized: Real {
     type Avx2: Vector<Element = Self>;
     #[cfg(target_arch = "x86_64")]
     type Avx512: Vector<Element = Self>;
+    #[cfg(target_arch = "aarch64")]
+    type Neon: Vector<Element = Self>;
 }
 
 /// A piece of work written for any vector.
@@ -55,7 +61,10 @@ pub fn run<K: Kernel>(isa: Isa, kernel: K) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Isa::Avx2 => unsafe { run_avx2(kernel) },
-        // SAFETY: portable vectors, and those of NEON, are what the baseline target has.
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above.
+        Isa::Neon => unsafe { kernel.run::<<K::Element as Vectorized>::Neon>() },
+        // SAFETY: portable vectors are what the baseline target has.
         _ => unsafe { kernel.run::<<K::Element as Vectorized>::Portable>() },
     }
 }
@@ -82,7 +91,7 @@ pub struct Lanes<T, const LANES: usize>([T; LANES]);
 impl<T: Real, const LANES: usize> Vector for Lanes<T, LANES> {
     type Element = T;
     const LANES: usize = LANES;
-    const ROWS: usize = if cfg!(target_arch = "aarch64") { 12 } else { 4 };
+    const ROWS: usize = 4;
 
     #[inline(always)]
     unsafe fn splat(element: T) -> Self {
@@ -94,9 +103,21 @@ impl<T: Real, const LANES: usize> Vector for Lanes<T, LANES> {
         unsafe { from.cast::<Self>().read_unaligned() }
     }
     #[inline(always)]
+    unsafe fn load_first(from: *const T, count: usize) -> Self {
+        let mut lanes = [T::ZERO; LANES];
+        // SAFETY: the trait's contract.
+        unsafe { std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), count) };
+        Self(lanes)
+    }
+    #[inline(always)]
     unsafe fn store(self, to: *mut T) {
         // SAFETY: the trait's contract.
         unsafe { to.cast::<Self>().write_unaligned(self) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut T, count: usize) {
+        // SAFETY: the trait's contract.
+        unsafe { std::ptr::copy_nonoverlapping(self.0.as_ptr(), to, count) };
     }
     #[inline(always)]
     unsafe fn add(mut self, other: Self) -> Self {
@@ -117,108 +138,22 @@ impl<T: Real, const LANES: usize> Vector for Lanes<T, LANES> {
 impl Vectorized for f32 {
     type Portable = Lanes<f32, 4>;
     #[cfg(target_arch = "x86_64")]
-    type Avx2 = x86::__m256;
+    type Avx2 = std::arch::x86_64::__m256;
     #[cfg(target_arch = "x86_64")]
-    type Avx512 = x86::__m512;
+    type Avx512 = std::arch::x86_64::__m512;
+    #[cfg(target_arch = "aarch64")]
+    type Neon = std::arch::aarch64::float32x4_t;
 }
 
 impl Vectorized for f64 {
     type Portable = Lanes<f64, 2>;
     #[cfg(target_arch = "x86_64")]
-    type Avx2 = x86::__m256d;
+    type Avx2 = std::arch::x86_64::__m256d;
     #[cfg(target_arch = "x86_64")]
-    type Avx512 = x86::__m512d;
+    type Avx512 = std::arch::x86_64::__m512d;
+    #[cfg(target_arch = "aarch64")]
+    type Neon = std::arch::aarch64::float64x2_t;
 }
-
-#[cfg(target_arch = "x86_64")]
-use std::arch::x86_64 as x86;
-
-#[cfg(target_arch = "x86_64")]
-macro_rules! x86_vector {
-    ($V:ident, $T:ty, $lanes:expr, $rows:expr, $set1:ident, $loadu:ident, $storeu:ident, $add:ident, $fmadd:ident) => {
-        impl Vector for x86::$V {
-            type Element = $T;
-            const LANES: usize = $lanes;
-            const ROWS: usize = $rows;
-
-            #[inline(always)]
-            unsafe fn splat(element: $T) -> Self {
-                // SAFETY: the trait's contract, here and below.
-                unsafe { x86::$set1(element) }
-            }
-            #[inline(always)]
-            unsafe fn load(from: *const $T) -> Self {
-                // SAFETY: as above.
-                unsafe { x86::$loadu(from) }
-            }
-            #[inline(always)]
-            unsafe fn store(self, to: *mut $T) {
-                // SAFETY: as above.
-                unsafe { x86::$storeu(to, self) }
-            }
-            #[inline(always)]
-            unsafe fn add(self, other: Self) -> Self {
-                // SAFETY: as above.
-                unsafe { x86::$add(self, other) }
-            }
-            #[inline(always)]
-            unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
-                // SAFETY: as above.
-                unsafe { x86::$fmadd(a, b, self) }
-            }
-        }
-    };
-}
-
-// 14 · 2 sums, 2 vectors of B and one of A fill 31 of 32 registers; 6 · 2 + 2 + 1 fill 15 of 16.
-#[cfg(target_arch = "x86_64")]
-x86_vector!(
-    __m512,
-    f32,
-    16,
-    14,
-    _mm512_set1_ps,
-    _mm512_loadu_ps,
-    _mm512_storeu_ps,
-    _mm512_add_ps,
-    _mm512_fmadd_ps
-);
-#[cfg(target_arch = "x86_64")]
-x86_vector!(
-    __m512d,
-    f64,
-    8,
-    14,
-    _mm512_set1_pd,
-    _mm512_loadu_pd,
-    _mm512_storeu_pd,
-    _mm512_add_pd,
-    _mm512_fmadd_pd
-);
-#[cfg(target_arch = "x86_64")]
-x86_vector!(
-    __m256,
-    f32,
-    8,
-    6,
-    _mm256_set1_ps,
-    _mm256_loadu_ps,
-    _mm256_storeu_ps,
-    _mm256_add_ps,
-    _mm256_fmadd_ps
-);
-#[cfg(target_arch = "x86_64")]
-x86_vector!(
-    __m256d,
-    f64,
-    4,
-    6,
-    _mm256_set1_pd,
-    _mm256_loadu_pd,
-    _mm256_storeu_pd,
-    _mm256_add_pd,
-    _mm256_fmadd_pd
-);
 
 #[cfg(test)]
 mod tests {
@@ -249,6 +184,37 @@ mod tests {
             run(isa, MultiplyAdd(&x, &mut y));
             for (i, y) in y.iter().enumerate() {
                 assert_eq!(y.to_f64(), 4.0 * i as f64 + 1.0, "{}", isa.name());
+            }
+        }
+    }
+
+    struct CopyFirst<'a, T>(&'a [T], &'a mut [T], usize);
+
+    impl<T: Vectorized> Kernel for CopyFirst<'_, T> {
+        type Element = T;
+
+        #[inline(always)]
+        unsafe fn run<V: Vector<Element = T>>(self) {
+            let count = self.2.min(V::LANES);
+            // SAFETY: both slices have `count` elements.
+            unsafe {
+                V::load_first(self.0.as_ptr(), count)
+                    .add(V::splat(T::ONE))
+                    .store_first(self.1.as_mut_ptr(), count);
+            }
+        }
+    }
+
+    #[test]
+    fn parts_of_vectors() {
+        for isa in Isa::available() {
+            for count in 1..=16 {
+                let x: Vec<f32> = (0..count).map(|i| i as f32).collect();
+                let mut y = vec![0.0; count];
+                run(isa, CopyFirst(&x, &mut y, count));
+                let copied = y.iter().take_while(|&&element| element > 0.0).count();
+                assert!(copied == count || copied >= 4, "{}: {count}", isa.name());
+                assert!(y[..copied].iter().zip(&x).all(|(y, x)| *y == x + 1.0), "{}: {count}", isa.name());
             }
         }
     }

@@ -1,0 +1,77 @@
+//! B in the order in which the kernels read it: panels of columns, each panel's rows one after the other.
+
+use std::ops::Range;
+
+use super::Matrix;
+use crate::kernels::Real;
+use crate::kernels::simd;
+
+/// Columns of a panel on this machine.
+fn panel_width<T: Real>() -> usize {
+    T::kernels(simd::isa()).panel()
+}
+
+/// B (K, N) packed: panel p, at `p · K · panel`, holds the columns `p · panel ..`; its row k is at `k · panel`.
+#[derive(Debug, Clone, Copy)]
+pub struct PackedMatrix<'a, T> {
+    pub(super) data: &'a [T],
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) panel: usize,
+}
+
+/// Elements that [`pack_b`] needs for a B of `k` × `n`.
+pub fn packed_len<T: Real>(k: usize, n: usize) -> usize {
+    k * n.next_multiple_of(panel_width::<T>())
+}
+
+/// Packs b (K, N) into `memory`, on the calling thread.
+pub fn pack_b<'a, T: Real>(b: Matrix<'_, T>, memory: &'a mut [T]) -> PackedMatrix<'a, T> {
+    pack_with(panel_width::<T>(), b, memory)
+}
+
+/// [`pack_b`] in panels of `panel` columns.
+pub(super) fn pack_with<'a, T: Real>(
+    panel: usize,
+    b: Matrix<'_, T>,
+    memory: &'a mut [T],
+) -> PackedMatrix<'a, T> {
+    b.check();
+    let data = &mut memory[..b.rows * b.columns.next_multiple_of(panel)];
+    if !data.is_empty() {
+        for (index, out) in data.chunks_exact_mut(b.rows * panel).enumerate() {
+            let first = index * panel;
+            pack_panel(b, first..b.columns.min(first + panel), panel, out);
+        }
+    }
+    PackedMatrix { data, rows: b.rows, columns: b.columns, panel }
+}
+
+/// Packs one panel: `out` (K, panel) = b[:, columns]. What lies beyond the last column is left as it is, and never read.
+pub(super) fn pack_panel<T: Real>(b: Matrix<'_, T>, columns: Range<usize>, panel: usize, out: &mut [T]) {
+    let (k, width) = (b.rows, columns.len());
+    assert!(columns.end <= b.columns && width <= panel && out.len() >= k * panel);
+    if b.column_stride == 1 {
+        for (row, out) in out.chunks_exact_mut(panel).take(k).enumerate() {
+            out[..width].copy_from_slice(&b.data[row * b.row_stride + columns.start..][..width]);
+        }
+    } else {
+        // Short runs of k at a time, so that what is read of each column and what is written stay in the L1 cache.
+        const RUN: usize = 16;
+        for first in (0..k).step_by(RUN) {
+            let run = RUN.min(k - first);
+            for j in 0..width {
+                let column = &b.data[(columns.start + j) * b.column_stride + first * b.row_stride..];
+                if b.row_stride == 1 && run == RUN {
+                    for (i, &value) in column[..RUN].iter().enumerate() {
+                        out[(first + i) * panel + j] = value;
+                    }
+                } else {
+                    for i in 0..run {
+                        out[(first + i) * panel + j] = column[i * b.row_stride];
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! How a product is divided: blocks for the caches, parts for the threads. All of it follows from the shapes alone.
+
+use std::ops::Range;
+
+/// The longest run of k of one tile: a panel of B of this depth (32 KiB) stays in the L1 or close in the L2 cache.
+const K_BLOCK: usize = 256;
+
+/// Rows that share a panel of B while it is in cache, and after which the epilogue runs: A's block (up to 160 KiB) and
+/// the finished rows of C stay in the L2 cache.
+const ROW_BLOCK: usize = 160;
+
+/// Multiply-adds of a part, at least: about 5 µs.
+const PART_PRODUCTS: usize = 200_000;
+
+const MOST_PARTS: usize = 64;
+
+/// The parts of a product: a grid of row ranges × column ranges of C.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid {
+    pub rows: usize,
+    pub columns: usize,
+}
+
+impl Grid {
+    /// The grid for c (m, n) = a (m, k) · b (k, n), with panels of `panel` columns and tiles of up to `tile_rows` rows.
+    ///
+    /// Among the grids of as many parts as are worth it, the one that reads least: each row range reads all of its
+    /// columns of B, and each column range all of its rows of A.
+    pub fn new(m: usize, k: usize, n: usize, panel: usize, tile_rows: usize) -> Self {
+        let wanted = (m * k * n / PART_PRODUCTS).clamp(1, MOST_PARTS);
+        let most_rows = (m / (2 * tile_rows)).max(1);
+        let most_columns = n.div_ceil(panel).min(wanted);
+        let grids =
+            (1..=most_columns).map(|columns| Self { rows: wanted.div_ceil(columns).min(most_rows), columns });
+        grids
+            .min_by_key(|grid| {
+                let missing = wanted.saturating_sub(grid.rows * grid.columns);
+                (missing * 4 / wanted, grid.columns * m + grid.rows * n)
+            })
+            .unwrap_or(Self { rows: 1, columns: 1 })
+    }
+
+    pub fn parts(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    /// The rows and columns of part `part`; columns begin at the start of a panel.
+    pub fn part(&self, part: usize, m: usize, n: usize, panel: usize) -> (Range<usize>, Range<usize>) {
+        let rows = share(m, self.rows, part / self.columns);
+        let panels = share(n.div_ceil(panel), self.columns, part % self.columns);
+        (rows, panels.start * panel..n.min(panels.end * panel))
+    }
+}
+
+/// The `index`-th of `count` nearly equal shares of `0..len`.
+pub fn share(len: usize, count: usize, index: usize) -> Range<usize> {
+    let (size, longer) = (len / count, len % count);
+    let start = index * size + index.min(longer);
+    start..start + size + usize::from(index < longer)
+}
+
+/// `range` in nearly equal pieces of at most `most`.
+pub fn pieces(range: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let count = range.len().div_ceil(most);
+    (0..count).map(move |index| {
+        let piece = share(range.len(), count, index);
+        range.start + piece.start..range.start + piece.end
+    })
+}
+
+pub fn k_blocks(k: usize) -> impl Iterator<Item = Range<usize>> {
+    pieces(0..k, K_BLOCK)
+}
+
+pub fn row_blocks(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    pieces(rows, ROW_BLOCK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_cover_everything_once() {
+        for (m, k, n) in [(1, 1, 1), (128, 784, 512), (512, 10000, 16), (33, 40000, 47), (2048, 2048, 2048)] {
+            for (panel, tile_rows) in [(32, 14), (16, 6), (8, 4)] {
+                let grid = Grid::new(m, k, n, panel, tile_rows);
+                assert!(grid.parts() <= 2 * MOST_PARTS);
+                let mut covered = vec![0; m * n];
+                for part in 0..grid.parts() {
+                    let (rows, columns) = grid.part(part, m, n, panel);
+                    assert_eq!(columns.start % panel, 0);
+                    for i in rows {
+                        for j in columns.clone() {
+                            covered[i * n + j] += 1;
+                        }
+                    }
+                }
+                assert!(covered.iter().all(|&count| count == 1), "{m} {k} {n}: {grid:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_are_nearly_equal() {
+        let lengths: Vec<usize> = pieces(5..789, 256).map(|piece| piece.len()).collect();
+        assert_eq!(lengths, [196; 4]);
+        assert_eq!(pieces(0..0, 4).count(), 0);
+    }
+}

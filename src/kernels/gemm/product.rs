@@ -1,0 +1,276 @@
+//! One product: its layout decided, its parts handed to threads, each part walked tile by tile.
+
+use std::ops::Range;
+
+use super::pack::pack_panel;
+use super::plan::{Grid, k_blocks, pieces, row_blocks, share};
+use super::tile::{Dot, Kernels, Operands};
+use super::{Matrix, MatrixMut, Right};
+use crate::graph::Epilogue;
+use crate::kernels::Real;
+use crate::threads::{self, DisjointMut};
+
+/// Multiply-adds of one thread in a nanosecond, roughly: for the threads' estimate of the work.
+const PRODUCTS_A_NANOSECOND: usize = 40;
+
+/// A plain B is packed where it has contiguous columns, or meets at least this many rows of A: then what strided reads
+/// cost exceeds one more pass over it.
+const PACK_ROWS: usize = 256;
+
+/// Where a part finds B: element (k, column) is in panel column / panel, at `k · k_stride`.
+#[derive(Clone, Copy)]
+struct Panels<T> {
+    data: *const T,
+    k_stride: usize,
+    panel_stride: usize,
+}
+
+/// The product as the parts see it.
+struct Product<'a, T: 'static> {
+    kernels: &'static Kernels<T>,
+    a: Matrix<'a, T>,
+    b: Panels<T>,
+    c: &'a MatrixMut<'a, T>,
+    accumulate: bool,
+    epilogue: Option<Epilogue<'a>>,
+}
+
+// SAFETY: the pointer of `b` is only read, and parts write disjoint blocks of `c`.
+unsafe impl<T: Real> Sync for Product<'_, T> {}
+
+/// See [`super::gemm`].
+#[allow(clippy::too_many_arguments)]
+pub fn run<T: Real>(
+    kernels: &'static Kernels<T>,
+    parallel: bool,
+    a: Matrix<'_, T>,
+    b: Right<'_, T>,
+    c: MatrixMut<'_, T>,
+    accumulate: bool,
+    epilogue: Option<Epilogue<'_>>,
+    workspace: &mut [u8],
+) {
+    let (m, k, n) = (a.rows, a.columns, c.columns);
+    assert_eq!((m, b.shape()), (c.rows, (k, n)), "the shapes of a product do not fit");
+    a.check();
+    if m == 0 || n == 0 {
+        return;
+    }
+    if k == 0 {
+        // SAFETY: `c` is exclusive, and its rows are in bounds.
+        unsafe { clear(&c, accumulate) };
+        if let Some(epilogue) = epilogue {
+            epilogue(0..m, 0..n);
+        }
+        return;
+    }
+    let for_each_part = |parts: usize, work: usize, body: &(dyn Fn(usize) + Sync)| match parallel {
+        true => threads::for_each_part(parts, (work / PRODUCTS_A_NANOSECOND) as u64, body),
+        false => (0..parts).for_each(body),
+    };
+    let panel = kernels.panel();
+    let grid = match parallel {
+        true => Grid::new(m, k, n, panel, kernels.families[2].full.len()),
+        false => Grid { rows: 1, columns: 1 },
+    };
+
+    let plain = match b {
+        Right::Packed(packed) => {
+            assert_eq!(packed.panel, panel, "B was packed for another instruction set");
+            let b = Panels { data: packed.data.as_ptr(), k_stride: panel, panel_stride: k * panel };
+            let product = Product { kernels, a, b, c: &c, accumulate, epilogue };
+            return for_each_part(grid.parts(), m * k * n, &|part| {
+                let (rows, columns) = grid.part(part, m, n, panel);
+                // SAFETY: the shapes were checked, and parts do not overlap.
+                unsafe { product.part(rows, columns) };
+            });
+        }
+        Right::Plain(plain) => plain,
+    };
+    plain.check();
+
+    if let Some((matrix, vector, stride)) = as_dots(a, plain, &c) {
+        let rows = matrix.rows;
+        let parts = if parallel { (rows * k / 50_000).clamp(1, rows.div_ceil(4).min(16)) } else { 1 };
+        let (c, transposed) = (&c, m == 1);
+        return for_each_part(parts, 4 * rows * k, &|part| {
+            let rows = share(rows, parts, part);
+            // SAFETY: the shapes were checked, and parts do not overlap.
+            unsafe { dots(kernels, matrix, vector, c, stride, accumulate, rows.clone()) };
+            match epilogue {
+                Some(epilogue) if transposed => epilogue(0..1, rows),
+                Some(epilogue) => epilogue(rows, 0..1),
+                None => (),
+            }
+        });
+    }
+
+    if plain.column_stride == 1 && m < PACK_ROWS {
+        let b = Panels { data: plain.data.as_ptr(), k_stride: plain.row_stride, panel_stride: panel };
+        let product = Product { kernels, a, b, c: &c, accumulate, epilogue };
+        return for_each_part(grid.parts(), m * k * n, &|part| {
+            let (rows, columns) = grid.part(part, m, n, panel);
+            // SAFETY: the shapes were checked, and parts do not overlap.
+            unsafe { product.part(rows, columns) };
+        });
+    }
+
+    // SAFETY: any bytes are numbers; `align_to_mut` sees to the alignment.
+    let (unaligned, memory, _) = unsafe { workspace.align_to_mut::<T>() };
+    assert!(
+        unaligned.is_empty() && memory.len() >= k * n.next_multiple_of(panel),
+        "the workspace is too small"
+    );
+    let memory = DisjointMut::new(memory);
+    let b = Panels { data: memory.as_ptr(), k_stride: panel, panel_stride: k * panel };
+    let pack = |panels: Range<usize>| {
+        for index in panels {
+            let first = index * panel;
+            // SAFETY: each panel is packed by one part.
+            let out = unsafe { memory.slice(first * k..(first + panel) * k) };
+            pack_panel(plain, first..n.min(first + panel), panel, out);
+        }
+    };
+    let product = Product { kernels, a, b, c: &c, accumulate, epilogue };
+    if grid.rows > 1 {
+        let panels = n.div_ceil(panel);
+        let parts = panels.min(32);
+        for_each_part(parts, 20 * k * n, &|part| pack(share(panels, parts, part)));
+    }
+    for_each_part(grid.parts(), m * k * n, &|part| {
+        let (rows, columns) = grid.part(part, m, n, panel);
+        if grid.rows == 1 {
+            pack(columns.start / panel..columns.end.div_ceil(panel));
+        }
+        // SAFETY: the shapes were checked, parts do not overlap, and the panels have been packed.
+        unsafe { product.part(rows, columns) };
+    });
+}
+
+/// The empty sum.
+///
+/// # Safety
+/// Nothing else uses `c`.
+unsafe fn clear<T: Real>(c: &MatrixMut<'_, T>, accumulate: bool) {
+    if accumulate {
+        return;
+    }
+    for row in 0..c.rows {
+        // SAFETY: the rows of a result are in bounds.
+        unsafe { std::slice::from_raw_parts_mut(c.data.add(row * c.row_stride), c.columns) }.fill(T::ZERO);
+    }
+}
+
+impl<T: Real> Product<'_, T> {
+    /// Computes c[rows, columns]; `columns` starts at a panel.
+    ///
+    /// # Safety
+    /// The operands hold the elements that the shapes say, and nothing else uses this block of c.
+    unsafe fn part(&self, rows: Range<usize>, columns: Range<usize>) {
+        for rows in row_blocks(rows) {
+            for ks in k_blocks(self.a.columns) {
+                let mut first = columns.start;
+                while first < columns.end {
+                    // SAFETY: within the part.
+                    first += unsafe { self.strip(rows.clone(), ks.clone(), first..columns.end) };
+                }
+            }
+            if let Some(epilogue) = self.epilogue {
+                epilogue(rows, columns.clone());
+            }
+        }
+    }
+
+    /// Adds the products of `ks` to the first columns of c[rows, columns], as many as one tile is wide. Returns how many.
+    ///
+    /// # Safety
+    /// As [`Product::part`].
+    unsafe fn strip(&self, rows: Range<usize>, ks: Range<usize>, columns: Range<usize>) -> usize {
+        let lanes = self.kernels.lanes;
+        let [eight, four, two, one] = &self.kernels.families;
+        let fits = |vectors: usize, most: usize| columns.len() >= vectors * lanes && rows.len() <= most;
+        let family = if fits(8, eight.full.len()) {
+            eight
+        } else if fits(4, four.full.len()) {
+            four
+        } else if columns.len() > lanes {
+            two
+        } else {
+            one
+        };
+        let width = columns.len().min(family.vectors * lanes);
+        let last = width - (family.vectors - 1) * lanes;
+        let table = if last == lanes { family.full } else { family.masked };
+        let panel = columns.start / (2 * lanes);
+        for rows in pieces(rows, table.len()) {
+            // SAFETY: the offsets are those of elements of a, b and c.
+            unsafe {
+                table[rows.len() - 1](&Operands {
+                    k: ks.len(),
+                    a: self
+                        .a
+                        .data
+                        .as_ptr()
+                        .add(rows.start * self.a.row_stride + ks.start * self.a.column_stride),
+                    a_row_stride: self.a.row_stride,
+                    a_k_stride: self.a.column_stride,
+                    b: self.b.data.add(panel * self.b.panel_stride + ks.start * self.b.k_stride),
+                    b_k_stride: self.b.k_stride,
+                    b_panel_stride: self.b.panel_stride,
+                    c: self.c.data.add(rows.start * self.c.row_stride + columns.start),
+                    c_row_stride: self.c.row_stride,
+                    last,
+                    accumulate: self.accumulate || ks.start > 0,
+                });
+            }
+        }
+        width
+    }
+}
+
+/// The product as dot products of contiguous rows of one matrix with one contiguous vector, where it is that: the matrix,
+/// the vector, and the step from one result to the next.
+fn as_dots<'a, T: Real>(
+    a: Matrix<'a, T>,
+    b: Matrix<'a, T>,
+    c: &MatrixMut<'_, T>,
+) -> Option<(Matrix<'a, T>, &'a [T], usize)> {
+    if a.column_stride != 1 || b.row_stride != 1 {
+        None
+    } else if b.columns == 1 {
+        Some((a, b.data, c.row_stride))
+    } else if a.rows == 1 {
+        Some((b.transposed(), a.data, 1))
+    } else {
+        None
+    }
+}
+
+/// Results `rows` of the dot products of `matrix`'s rows with `vector`.
+///
+/// # Safety
+/// The shapes fit, and nothing else uses these elements of `c`.
+unsafe fn dots<T: Real>(
+    kernels: &Kernels<T>,
+    matrix: Matrix<'_, T>,
+    vector: &[T],
+    c: &MatrixMut<'_, T>,
+    c_stride: usize,
+    accumulate: bool,
+    rows: Range<usize>,
+) {
+    for rows in pieces(rows, kernels.dot.len()) {
+        // SAFETY: the offsets are those of elements of the operands.
+        unsafe {
+            kernels.dot[rows.len() - 1](&Dot {
+                k: matrix.columns,
+                a: matrix.data.as_ptr().add(rows.start * matrix.row_stride),
+                a_row_stride: matrix.row_stride,
+                b: vector.as_ptr(),
+                c: c.data.add(rows.start * c_stride),
+                c_stride,
+                accumulate,
+            });
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The fast product against the plain one, on every instruction set that the machine has.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use proptest::prelude::*;
+
+use super::pack::pack_with;
+use super::reference::reference;
+use super::*;
+use crate::kernels::simd::Isa;
+
+/// How a matrix lies in memory.
+#[derive(Debug, Clone, Copy)]
+enum Layout {
+    /// Contiguous rows, with a gap of this many elements between them.
+    Rows(usize),
+    /// The same for columns.
+    Columns(usize),
+    /// Neither rows nor columns are contiguous.
+    Scattered,
+}
+
+fn layouts() -> impl Strategy<Value = Layout> {
+    prop_oneof![
+        (0usize..4).prop_map(Layout::Rows),
+        (0usize..4).prop_map(Layout::Columns),
+        Just(Layout::Scattered)
+    ]
+}
+
+/// Small numbers that differ from each other, so that an element in the wrong place shows.
+fn numbers<T: Real>(count: usize, seed: usize) -> Vec<T> {
+    (0..count).map(|i| T::from_f64(((i * 7919 + seed * 104_729) % 2003) as f64 / 1001.0 - 1.0)).collect()
+}
+
+fn matrix<T: Real>(data: &[T], rows: usize, columns: usize, layout: Layout) -> Matrix<'_, T> {
+    match layout {
+        Layout::Rows(gap) => Matrix::strided(data, rows, columns, columns + gap),
+        Layout::Columns(gap) => Matrix::strided(data, columns, rows, rows + gap).transposed(),
+        Layout::Scattered => Matrix { data, rows, columns, row_stride: 3 * columns + 1, column_stride: 3 },
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    m: usize,
+    k: usize,
+    n: usize,
+    a: Layout,
+    b: Layout,
+    c_gap: usize,
+    accumulate: bool,
+    packed: bool,
+    parallel: bool,
+}
+
+fn cases(most: usize) -> impl Strategy<Value = Case> {
+    let sizes = (0..=most, 0..=most, 0..=most);
+    (sizes, layouts(), layouts(), 0usize..3, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |((m, k, n), a, b, c_gap, accumulate, packed, parallel)| Case {
+            m,
+            k,
+            n,
+            a,
+            b,
+            c_gap,
+            accumulate,
+            packed,
+            parallel,
+        },
+    )
+}
+
+/// Checks a case on one instruction set: values, what lies between the rows of C, and the blocks of the epilogue.
+fn check<T: Real>(case: &Case, isa: Isa, epsilon: f64) -> Vec<T> {
+    let Case { m, k, n, c_gap, .. } = *case;
+    let size = |rows: usize, columns: usize| (rows + 4) * (3 * columns + 4);
+    let (a_data, b_data) = (numbers::<T>(size(m, k), 1), numbers::<T>(size(k, n), 2));
+    let (a, b) = (matrix(&a_data, m, k, case.a), matrix(&b_data, k, n, case.b));
+    let stride = n + c_gap;
+    let before = numbers::<T>(m * stride, 3);
+    let mut c = before.clone();
+    let counts: Vec<AtomicU32> = (0..m * n).map(|_| AtomicU32::new(0)).collect();
+    let epilogue = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| {
+        for i in rows {
+            for j in columns.clone() {
+                counts[i * n + j].fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    let kernels = T::kernels(isa);
+    let padded = k * n.next_multiple_of(kernels.panel());
+    let mut memory = vec![T::from_f64(f64::NAN); padded];
+    let mut workspace = vec![u64::MAX; padded * size_of::<T>() / 8 + 1];
+    // SAFETY: the same memory as bytes.
+    let workspace = unsafe {
+        std::slice::from_raw_parts_mut(workspace.as_mut_ptr().cast::<u8>(), padded * size_of::<T>())
+    };
+    let right = match case.packed {
+        true => Right::Packed(pack_with(kernels.panel(), b, &mut memory)),
+        false => Right::Plain(b),
+    };
+    let result = MatrixMut::strided(&mut c, m, n, stride);
+    product::run(kernels, case.parallel, a, right, result, case.accumulate, Some(&epilogue), workspace);
+
+    // A sum of k products in floating point is off by at most (k + 1) · epsilon · Σ|a||b|.
+    let absolute = |data: &[T]| data.iter().map(|value| value.abs()).collect::<Vec<T>>();
+    let (a_absolute, b_absolute) = (absolute(&a_data), absolute(&b_data));
+    let expected = reference(a, b);
+    let magnitude = reference(Matrix { data: &a_absolute, ..a }, Matrix { data: &b_absolute, ..b });
+    for (index, (&value, &before)) in c.iter().zip(&before).enumerate() {
+        let (i, j) = (index / stride.max(1), index % stride.max(1));
+        if j >= n {
+            assert_eq!(value, before, "{case:?} {isa:?}: element ({i}, {j}) lies between the rows");
+            continue;
+        }
+        let expected = expected[i * n + j] + if case.accumulate { before.to_f64() } else { 0.0 };
+        let bound = epsilon * (k + 1) as f64 * (magnitude[i * n + j] + 1.0);
+        let error = (value.to_f64() - expected).abs();
+        assert!(error <= bound, "{case:?} {isa:?}: element ({i}, {j}) is {value:?}, not {expected}");
+    }
+    assert!(
+        counts.iter().all(|count| count.load(Ordering::Relaxed) == 1),
+        "{case:?} {isa:?}: the epilogue must see every element once"
+    );
+    c
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+
+    #[test]
+    fn small_products(case in cases(44)) {
+        for isa in Isa::available() {
+            check::<f32>(&case, isa, f64::from(f32::EPSILON));
+            check::<f64>(&case, isa, f64::EPSILON);
+        }
+    }
+}
+
+#[test]
+fn products_of_several_blocks() {
+    let table = [
+        (300, 600, 70),
+        (350, 300, 130),
+        (170, 520, 33),
+        (20, 700, 260),
+        (1, 900, 300),
+        (2, 900, 300),
+        (5, 300, 300),
+        (300, 900, 1),
+        (513, 257, 10),
+    ];
+    for (m, k, n) in table {
+        for (a, b) in [
+            (Layout::Rows(0), Layout::Rows(0)),
+            (Layout::Rows(0), Layout::Columns(0)),
+            (Layout::Columns(0), Layout::Rows(0)),
+        ] {
+            for isa in Isa::available() {
+                let case = Case { m, k, n, a, b, c_gap: 1, accumulate: true, packed: false, parallel: true };
+                let parallel = check::<f32>(&case, isa, f64::from(f32::EPSILON));
+                let serial =
+                    check::<f32>(&Case { parallel: false, ..case.clone() }, isa, f64::from(f32::EPSILON));
+                assert_eq!(parallel, serial, "{case:?} {isa:?}");
+                check::<f64>(&case, isa, f64::EPSILON);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_public_form() {
+    let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]; // (2, 3)
+    let b = [1.0, 0.0, 2.0, 1.0, 0.0, 3.0]; // (3, 2)
+    let mut c = [10.0f32; 4];
+    let (a, b) = (Matrix::row_major(&a, 2, 3), Matrix::row_major(&b, 3, 2));
+    let mut workspace = [0.0f32; 1024];
+    // SAFETY: the same memory as bytes.
+    let workspace = unsafe { workspace.align_to_mut::<u8>().1 };
+    let workspace = &mut workspace[..gemm_workspace::<f32>(2, 3, 2)];
+    gemm(a, b, MatrixMut::row_major(&mut c, 2, 2), true, None, workspace);
+    assert_eq!(c, [15.0, 21.0, 24.0, 33.0]);
+    let mut memory = vec![0.0; packed_len::<f32>(3, 2)];
+    let packed = pack_b(b, &mut memory);
+    gemm_serial(a, packed, MatrixMut::row_major(&mut c, 2, 2), false, workspace);
+    assert_eq!(c, [5.0, 11.0, 14.0, 23.0]);
+}
+
+#[test]
+#[should_panic(expected = "do not fit")]
+fn sizes_that_do_not_fit() {
+    let (a, b, mut c) = ([0.0f32; 6], [0.0f32; 8], [0.0f32; 4]);
+    let (a, b) = (Matrix::row_major(&a, 2, 3), Matrix::row_major(&b, 4, 2));
+    gemm_serial(a, b, MatrixMut::row_major(&mut c, 2, 2), false, &mut []);
+}

@@ -1,0 +1,269 @@
+//! The innermost loop: a tile of the result that stays in registers while k runs.
+//!
+//! A tile has `rows` × (`vectors` · lanes) elements. For each k one row of B is loaded as vectors and multiplied by one
+//! number of each row of A. The sizes fill the registers: 14 × 2 vectors leave 4 of AVX-512's 32 for B and A, 6 × 2
+//! leave 4 of AVX2's 16. Results of few rows take more vectors instead, so that enough sums run side by side to hide
+//! the latency of an addition. Every element is summed alone, in the order of k: tiles of all sizes agree to the bit.
+
+use crate::kernels::Real;
+use crate::kernels::simd::{Isa, Lanes, Vector};
+
+/// What one tile is made of.
+pub struct Operands<T> {
+    /// The sum runs over `0..k`.
+    pub k: usize,
+    /// a (rows, k)
+    pub a: *const T,
+    pub a_row_stride: usize,
+    pub a_k_stride: usize,
+    /// b (k, columns), in panels of two vectors: `b_panel_stride` from the first column of one to that of the next.
+    pub b: *const T,
+    pub b_k_stride: usize,
+    pub b_panel_stride: usize,
+    /// c (rows, columns)
+    pub c: *mut T,
+    pub c_row_stride: usize,
+    /// Elements of the last vector that exist; read by masked tiles alone.
+    pub last: usize,
+    /// c += a · b instead of c = a · b.
+    pub accumulate: bool,
+}
+
+pub type TileKernel<T> = unsafe fn(&Operands<T>);
+
+/// The tiles of one width.
+pub struct Family<T: 'static> {
+    pub vectors: usize,
+    /// The kernel for `rows` rows is at `rows - 1`.
+    pub full: &'static [TileKernel<T>],
+    /// The same where the last vector is only partly there; none for the widest tiles.
+    pub masked: &'static [TileKernel<T>],
+}
+
+/// The dot products of one vector with some rows; see [`dot`].
+pub type DotKernel<T> = unsafe fn(&Dot<T>);
+
+/// All kernels of one instruction set and element type.
+pub struct Kernels<T: 'static> {
+    pub lanes: usize,
+    /// 8, 4, 2 and 1 vectors wide.
+    pub families: [Family<T>; 4],
+    /// For 1, 2, 3 and 4 rows.
+    pub dot: [DotKernel<T>; 4],
+}
+
+impl<T> Kernels<T> {
+    /// Columns of a panel of B.
+    pub fn panel(&self) -> usize {
+        2 * self.lanes
+    }
+}
+
+/// c (ROWS, VECTORS · lanes) = a · b or c += a · b.
+///
+/// # Safety
+/// The operands' elements are readable and writable; the machine has V's instruction set.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // loops over constants, which become straight code over registers
+unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED: bool>(
+    operands: &Operands<V::Element>,
+) {
+    // SAFETY: all accesses lie within the operands that the caller promises.
+    unsafe {
+        let is_masked = |vector: usize| MASKED && vector == VECTORS - 1;
+        let mut sums = [[V::splat(V::Element::ZERO); VECTORS]; ROWS];
+        let a_rows: [*const V::Element; ROWS] =
+            std::array::from_fn(|row| operands.a.add(row * operands.a_row_stride));
+        let mut a_offset = 0;
+        let mut b_row = operands.b;
+        for _ in 0..operands.k {
+            let mut b = [V::splat(V::Element::ZERO); VECTORS];
+            for vector in 0..VECTORS {
+                let from = b_row.add(vector / 2 * operands.b_panel_stride + vector % 2 * V::LANES);
+                b[vector] =
+                    if is_masked(vector) { V::load_first(from, operands.last) } else { V::load(from) };
+            }
+            for row in 0..ROWS {
+                let a = V::splat(*a_rows[row].add(a_offset));
+                for vector in 0..VECTORS {
+                    sums[row][vector] = sums[row][vector].multiply_add(a, b[vector]);
+                }
+            }
+            a_offset += operands.a_k_stride;
+            b_row = b_row.add(operands.b_k_stride);
+        }
+        for (row, sums) in sums.iter().enumerate() {
+            for (vector, &sum) in sums.iter().enumerate() {
+                let c = operands.c.add(row * operands.c_row_stride + vector * V::LANES);
+                if is_masked(vector) {
+                    let sum =
+                        if operands.accumulate { V::load_first(c, operands.last).add(sum) } else { sum };
+                    sum.store_first(c, operands.last);
+                } else {
+                    let sum = if operands.accumulate { V::load(c).add(sum) } else { sum };
+                    sum.store(c);
+                }
+            }
+        }
+    }
+}
+
+/// c (rows) = a (rows, k) · b (k), where the rows of a and b are contiguous.
+pub struct Dot<T> {
+    pub k: usize,
+    pub a: *const T,
+    pub a_row_stride: usize,
+    pub b: *const T,
+    pub c: *mut T,
+    pub c_stride: usize,
+    pub accumulate: bool,
+}
+
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // as in `tile`
+unsafe fn dot<V: Vector, const ROWS: usize>(operands: &Dot<V::Element>) {
+    /// Sums of one row that run side by side.
+    const SUMS: usize = 4;
+    // SAFETY: all accesses lie within the operands that the caller promises.
+    unsafe {
+        let zero = V::splat(V::Element::ZERO);
+        let mut sums = [[zero; SUMS]; ROWS];
+        let mut k = 0;
+        while k + SUMS * V::LANES <= operands.k {
+            for sum in 0..SUMS {
+                let b = V::load(operands.b.add(k + sum * V::LANES));
+                for row in 0..ROWS {
+                    let a = V::load(operands.a.add(row * operands.a_row_stride + k + sum * V::LANES));
+                    sums[row][sum] = sums[row][sum].multiply_add(a, b);
+                }
+            }
+            k += SUMS * V::LANES;
+        }
+        while k < operands.k {
+            let count = (operands.k - k).min(V::LANES);
+            let b = V::load_first(operands.b.add(k), count);
+            for row in 0..ROWS {
+                let a = V::load_first(operands.a.add(row * operands.a_row_stride + k), count);
+                sums[row][0] = sums[row][0].multiply_add(a, b);
+            }
+            k += count;
+        }
+        for (row, sums) in sums.iter().enumerate() {
+            let vector = sums[0].add(sums[1]).add(sums[2].add(sums[3]));
+            let mut lanes = [V::Element::ZERO; 16];
+            vector.store(lanes.as_mut_ptr());
+            let mut width = V::LANES;
+            while width > 1 {
+                width /= 2;
+                for lane in 0..width {
+                    let other = lanes[lane + width];
+                    lanes[lane] += other;
+                }
+            }
+            let c = operands.c.add(row * operands.c_stride);
+            *c = if operands.accumulate { *c + lanes[0] } else { lanes[0] };
+        }
+    }
+}
+
+/// The kernels of one instruction set as a static table, compiled with its instructions enabled.
+macro_rules! kernels {
+    ($module:ident: $T:ty as $V:ty $(, $features:literal)?;
+     8: [$($eight:literal)*], 4: [$($four:literal)*], 2: [$($two:literal)*], 1: [$($one:literal)*]) => {
+        pub(super) mod $module {
+            use super::*;
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn run<const ROWS: usize, const VECTORS: usize, const MASKED: bool>(operands: &Operands<$T>) {
+                // SAFETY: the caller's promise; the instructions are enabled here.
+                unsafe { tile::<$V, ROWS, VECTORS, MASKED>(operands) }
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn run_dot<const ROWS: usize>(operands: &Dot<$T>) {
+                // SAFETY: as above.
+                unsafe { dot::<$V, ROWS>(operands) }
+            }
+
+            pub static KERNELS: Kernels<$T> = Kernels {
+                lanes: <$V as Vector>::LANES,
+                families: [
+                    Family { vectors: 8, full: &[$(run::<$eight, 8, false>),*], masked: &[] },
+                    Family { vectors: 4, full: &[$(run::<$four, 4, false>),*], masked: &[] },
+                    Family {
+                        vectors: 2,
+                        full: &[$(run::<$two, 2, false>),*],
+                        masked: &[$(run::<$two, 2, true>),*],
+                    },
+                    Family {
+                        vectors: 1,
+                        full: &[$(run::<$one, 1, false>),*],
+                        masked: &[$(run::<$one, 1, true>),*],
+                    },
+                ],
+                dot: [run_dot::<1>, run_dot::<2>, run_dot::<3>, run_dot::<4>],
+            };
+        }
+    };
+}
+
+kernels!(portable_f32: f32 as Lanes<f32, 4>; 8: [1], 4: [1 2], 2: [1 2 3 4], 1: [1 2 3 4]);
+kernels!(portable_f64: f64 as Lanes<f64, 2>; 8: [1], 4: [1 2], 2: [1 2 3 4], 1: [1 2 3 4]);
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
+
+    use super::*;
+
+    kernels!(avx2_f32: f32 as __m256, "avx2,fma";
+        8: [1], 4: [1 2 3], 2: [1 2 3 4 5 6], 1: [1 2 3 4 5 6 7 8 9 10 11 12]);
+    kernels!(avx2_f64: f64 as __m256d, "avx2,fma";
+        8: [1], 4: [1 2 3], 2: [1 2 3 4 5 6], 1: [1 2 3 4 5 6 7 8 9 10 11 12]);
+    kernels!(avx512_f32: f32 as __m512, "avx512f,avx512vl,avx512dq,avx512bw";
+        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14]);
+    kernels!(avx512_f64: f64 as __m512d, "avx512f,avx512vl,avx512dq,avx512bw";
+        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14]);
+}
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use std::arch::aarch64::{float32x4_t, float64x2_t};
+
+    use super::*;
+
+    kernels!(neon_f32: f32 as float32x4_t;
+        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12], 1: [1 2 3 4 5 6 7 8 9 10 11 12]);
+    kernels!(neon_f64: f64 as float64x2_t;
+        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12], 1: [1 2 3 4 5 6 7 8 9 10 11 12]);
+}
+
+/// The element types that there are kernels for.
+pub trait HasKernels: Sized + 'static {
+    /// The kernels of `isa`, which the machine must have.
+    fn kernels(isa: Isa) -> &'static Kernels<Self>;
+}
+
+macro_rules! has_kernels {
+    ($T:ty, $portable:ident, $avx2:ident, $avx512:ident, $neon:ident) => {
+        impl HasKernels for $T {
+            fn kernels(isa: Isa) -> &'static Kernels<Self> {
+                debug_assert!(isa.is_available());
+                match isa {
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => &x86::$avx2::KERNELS,
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => &x86::$avx512::KERNELS,
+                    #[cfg(target_arch = "aarch64")]
+                    Isa::Neon => &arm::$neon::KERNELS,
+                    _ => &$portable::KERNELS,
+                }
+            }
+        }
+    };
+}
+
+has_kernels!(f32, portable_f32, avx2_f32, avx512_f32, neon_f32);
+has_kernels!(f64, portable_f64, avx2_f64, avx512_f64, neon_f64);

@@ -1,0 +1,103 @@
+//! The vectors of AVX2 and AVX-512.
+
+use std::arch::x86_64::*;
+
+use super::Vector;
+
+macro_rules! vector {
+    ($V:ty: $lanes:literal of $T:ty, $rows:literal rows; $set1:ident, $loadu:ident, $load_masked:ident,
+     $storeu:ident, $store_masked:ident, $mask:ident, $add:ident, $fmadd:ident) => {
+        impl Vector for $V {
+            type Element = $T;
+            const LANES: usize = $lanes;
+            const ROWS: usize = $rows;
+
+            #[inline(always)]
+            unsafe fn splat(element: $T) -> Self {
+                // SAFETY: the trait's contract, here and below.
+                unsafe { $set1(element) }
+            }
+            #[inline(always)]
+            unsafe fn load(from: *const $T) -> Self {
+                // SAFETY: as above.
+                unsafe { $loadu(from) }
+            }
+            #[inline(always)]
+            unsafe fn load_first(from: *const $T, count: usize) -> Self {
+                // SAFETY: as above; a masked load reads only the lanes of its mask.
+                unsafe { $load_masked(from, $mask(count)) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $T) {
+                // SAFETY: as above.
+                unsafe { $storeu(to, self) }
+            }
+            #[inline(always)]
+            unsafe fn store_first(self, to: *mut $T, count: usize) {
+                // SAFETY: as above; a masked store writes only the lanes of its mask.
+                unsafe { $store_masked(to, $mask(count), self) }
+            }
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { $add(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { $fmadd(a, b, self) }
+            }
+        }
+    };
+}
+
+// 14 · 2 sums, 2 vectors of B and one of A fill 31 of 32 registers; 6 · 2 + 2 + 1 fill 15 of 16.
+#[rustfmt::skip]
+vector!(__m512: 16 of f32, 14 rows; _mm512_set1_ps, _mm512_loadu_ps, load_masked_16, _mm512_storeu_ps,
+    _mm512_mask_storeu_ps, mask_16, _mm512_add_ps, _mm512_fmadd_ps);
+#[rustfmt::skip]
+vector!(__m512d: 8 of f64, 14 rows; _mm512_set1_pd, _mm512_loadu_pd, load_masked_8, _mm512_storeu_pd,
+    _mm512_mask_storeu_pd, mask_8, _mm512_add_pd, _mm512_fmadd_pd);
+#[rustfmt::skip]
+vector!(__m256: 8 of f32, 6 rows; _mm256_set1_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_storeu_ps,
+    _mm256_maskstore_ps, mask_of_8, _mm256_add_ps, _mm256_fmadd_ps);
+#[rustfmt::skip]
+vector!(__m256d: 4 of f64, 6 rows; _mm256_set1_pd, _mm256_loadu_pd, _mm256_maskload_pd, _mm256_storeu_pd,
+    _mm256_maskstore_pd, mask_of_4, _mm256_add_pd, _mm256_fmadd_pd);
+
+#[inline(always)]
+unsafe fn load_masked_16(from: *const f32, mask: __mmask16) -> __m512 {
+    // SAFETY: as [`Vector::load_first`].
+    unsafe { _mm512_maskz_loadu_ps(mask, from) }
+}
+
+#[inline(always)]
+unsafe fn load_masked_8(from: *const f64, mask: __mmask8) -> __m512d {
+    // SAFETY: as [`Vector::load_first`].
+    unsafe { _mm512_maskz_loadu_pd(mask, from) }
+}
+
+#[inline(always)]
+fn mask_16(count: usize) -> __mmask16 {
+    u16::MAX >> (16 - count)
+}
+
+#[inline(always)]
+fn mask_8(count: usize) -> __mmask8 {
+    u8::MAX >> (8 - count)
+}
+
+/// AVX2's masks are vectors, whose lanes count where the top bit is set.
+#[inline(always)]
+unsafe fn mask_of_8(count: usize) -> __m256i {
+    static LANES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: `count` is 1 to 8.
+    unsafe { _mm256_loadu_si256(LANES.as_ptr().add(8 - count).cast()) }
+}
+
+#[inline(always)]
+unsafe fn mask_of_4(count: usize) -> __m256i {
+    static LANES: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
+    // SAFETY: `count` is 1 to 4.
+    unsafe { _mm256_loadu_si256(LANES.as_ptr().add(4 - count).cast()) }
+}
