@@ -13,5 +13,6 @@ mod real;
 pub mod recurrent;
 pub mod reduce;
 pub mod simd;
+pub mod softmax;
 
 pub use real::Real;

@@ -10,6 +10,7 @@ mod recurrent;
 pub mod reduce;
 pub mod registry;
 pub mod shape;
+mod softmax;
 #[cfg(test)]
 pub mod testing;
 mod window;

@@ -24,6 +24,7 @@ const FAMILIES: &[&[Entry]] = &[
     super::recurrent::OPS,
     super::reduce::OPS,
     super::shape::OPS,
+    super::softmax::OPS,
 ];
 
 pub fn build(name: &str, attributes: &Attributes) -> Result<OpRef> {

@@ -15,7 +15,7 @@
 /// ```
 ///
 /// The brackets hold the generic parameters with their bounds, and their bare names; both are empty for a function
-/// without any.
+/// without any. The body may ask the constant `FMA` whether there are fused multiply-add instructions.
 macro_rules! per_isa {
     ($(#[$attribute:meta])* $visibility:vis fn $name:ident[$($generics:tt)*][$($names:tt)*](
         $($argument:ident: $type:ty),* $(,)?
@@ -24,18 +24,18 @@ macro_rules! per_isa {
         #[allow(clippy::too_many_arguments)]
         $visibility fn $name<$($generics)*>($($argument: $type),*) $(-> $output)? {
             #[inline(always)]
-            fn body<$($generics)*>($($argument: $type),*) $(-> $output)? $body
+            fn body<const FMA: bool, $($generics)*>($($argument: $type),*) $(-> $output)? $body
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             fn avx2<$($generics)*>($($argument: $type),*) $(-> $output)? {
-                body::<$($names)*>($($argument),*)
+                body::<true, $($names)*>($($argument),*)
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
             fn avx512<$($generics)*>($($argument: $type),*) $(-> $output)? {
-                body::<$($names)*>($($argument),*)
+                body::<true, $($names)*>($($argument),*)
             }
 
             match $crate::kernels::simd::isa() {
@@ -45,7 +45,7 @@ macro_rules! per_isa {
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 $crate::kernels::simd::Isa::Avx512 => unsafe { avx512::<$($names)*>($($argument),*) },
-                _ => body::<$($names)*>($($argument),*),
+                _ => body::<false, $($names)*>($($argument),*),
             }
         }
     };
