@@ -1,0 +1,1 @@
+"""`compile`, `fit`, `evaluate`, `predict`: from a model and arrays to programs that run whole epochs in Rust."""

@@ -1,0 +1,147 @@
+"""The user's data as columns: arrays with one row a sample, read where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rustnet.core import structure
+from rustnet.core.arrays import as_array
+from rustnet.core.dtypes import array_dtype
+
+# What the engine's feed reads and casts itself; anything else is converted once.
+_READ_IN_PLACE = frozenset(
+    np.dtype(name)
+    for name in "bool uint8 int8 uint16 int16 uint32 int32 uint64 int64 float32 float64".split()
+)
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Samples: nested inputs, and where they are known nested targets and weights. Leaves are columns."""
+
+    x: Any
+    y: Any = None
+    sample_weight: Any = None
+
+    @property
+    def parts(self) -> tuple[Any, Any, Any]:
+        return (self.x, self.y, self.sample_weight)
+
+    @property
+    def columns(self) -> list[Array]:
+        """All columns; parts that are not there are left out."""
+        return [leaf for leaf in structure.flatten(self.parts) if leaf is not None]
+
+    @property
+    def rows(self) -> int:
+        return len(self.columns[0])
+
+    def slice(self, rows: slice) -> Data:
+        """Some of the rows, as views."""
+        return self.map(lambda column: column[rows])
+
+    def map(self, function: Any) -> Data:
+        """Every column replaced by `function(column)`."""
+        return Data(
+            *structure.map_structure(lambda leaf: None if leaf is None else function(leaf), self.parts)
+        )
+
+
+def make_data(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> Data:
+    """Checks the arguments of `fit`, `evaluate` or `predict` and makes columns of them.
+
+    Raises `ValueError` where something is no array of numbers, lengths differ, or targets are not finite.
+    """
+    x = _columns(x, "x")
+    y = None if y is None else _columns(y, "y")
+    for column in structure.flatten(y):
+        if column is not None and column.dtype.kind == "f" and np.isnan(column).any():
+            row = int(np.argwhere(np.isnan(column))[0][0])
+            raise ValueError(f"expected targets without NaN. Received: y=an array with NaN in row {row}")
+    if class_weight is not None:
+        if sample_weight is not None:
+            raise ValueError("expected class_weight or sample_weight, not both. Received: both")
+        sample_weight = _class_weights(class_weight, y)
+    weights = None if sample_weight is None else _columns(sample_weight, "sample_weight")
+    for column in structure.flatten(weights):
+        if column is not None and not np.isfinite(column).all():
+            raise ValueError("expected finite weights. Received: sample_weight=an array with NaN or infinity")
+    data = Data(x, y, weights)
+    counts = {
+        name: sorted({len(leaf) for leaf in structure.flatten(part) if leaf is not None})
+        for name, part in zip(("x", "y", "sample_weight"), data.parts, strict=True)
+    }
+    if len({count for many in counts.values() for count in many}) > 1:
+        listed = ", ".join(f"{name}: {many} rows" for name, many in counts.items() if many)
+        raise ValueError(f"expected the same number of rows in all arrays. Received: {listed}")
+    return data
+
+
+def _columns(value: Any, name: str) -> Any:
+    """The nesting of arrays in `value`, each a column."""
+    if isinstance(value, Mapping):
+        return {key: _columns(item, f"{name}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, (list, tuple)) and value and all(_is_array(item) or item is None for item in value):
+        return type(value)(_columns(item, f"{name}[{index}]") for index, item in enumerate(value))
+    return None if value is None else column(value, name)
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and len(value.shape) > 0
+
+
+def column(value: Any, name: str) -> Array:
+    """One array with an axis of samples, as it lies where the engine can read that."""
+    if hasattr(value, "to_numpy"):
+        value = value.to_numpy()
+    if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
+        value = as_array(value, None, name)
+    array: Array = value.view(np.ndarray)
+    if array.dtype not in _READ_IN_PLACE or not array.flags.aligned or not array.dtype.isnative:
+        array = as_array(array, None, name)
+    if array.ndim == 0:
+        raise ValueError(f"expected {name} to have an axis of samples. Received: {name}.shape=()")
+    return array
+
+
+def engine_dtype(array: Array) -> str:
+    """The dtype in which the engine takes a column whose reader does not ask for another."""
+    return array_dtype(array.dtype)
+
+
+def _class_weights(class_weight: Any, y: Any) -> Array:
+    """One weight a sample, by the class of its target: an int, or the position of the largest element."""
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(
+            f"expected class_weight to be a dictionary of class → weight. Received: class_weight={class_weight!r}"
+        )
+    if not isinstance(y, np.ndarray):
+        raise ValueError("expected class_weight with a single array of targets. Received: several")
+    labels = y
+    if y.ndim == 2 and y.shape[1] > 1:
+        labels = y.argmax(axis=1)
+    elif y.ndim == 2:
+        labels = y[:, 0]
+    elif y.ndim != 1:
+        raise ValueError(f"expected targets of rank 1 or 2 with class_weight. Received: y.shape={y.shape}")
+    weights = np.ones(len(y), "float32")
+    for label, weight in class_weight.items():
+        weights[labels == label] = weight
+    return weights
+
+
+def split(data: Data, fraction: float) -> tuple[Data, Data]:
+    """The first rows to train on and the last `fraction` to validate on."""
+    if not 0.0 < fraction < 1.0:
+        raise ValueError(f"expected validation_split between 0 and 1. Received: validation_split={fraction}")
+    first = int(np.floor(data.rows * (1.0 - fraction)))
+    if first in (0, data.rows):
+        raise ValueError(
+            f"expected samples on both sides of the split. Received: validation_split={fraction} of {data.rows} rows"
+        )
+    return data.slice(slice(None, first)), data.slice(slice(first, None))

@@ -1,0 +1,124 @@
+"""The programs of a model: one training, evaluation or prediction step for each shape of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from rustnet.core import structure
+from rustnet.core.trace import Trace
+from rustnet.layers.layer import structure_version
+
+from rustnet import _core
+from rustnet.training.columns import Array, Data, engine_dtype
+
+if TYPE_CHECKING:
+    from rustnet.training.trainer import Trainer
+
+Kind = Literal["train", "test", "predict"]
+
+
+class Programs:
+    """Compiled steps, made on first use and kept while the model and its compilation stay as they are."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._steps: dict[Any, tuple[_core.Program, Any]] = {}
+        self._results: tuple[list[Any], _core.Program] | None = None
+        self._version = structure_version()
+
+    def clear(self) -> None:
+        self._steps.clear()
+        self._results = None
+
+    def step(self, kind: Kind, data: Data, rows: int) -> tuple[_core.Program, Any]:
+        """The program for batches of `rows` rows of such data, and for predictions the nesting of the outputs."""
+        if self._version != structure_version():
+            self._steps.clear()
+            self._version = structure_version()
+        signature = tuple((column.dtype.str, column.shape[1:]) for column in data.columns)
+        nesting = repr(structure.map_structure(lambda leaf: leaf is None, data.parts))
+        key = (kind, rows, signature, nesting)
+        if key not in self._steps:
+            self._steps[key] = self._trace(kind, data, rows)
+            # Making weights and optimizer slots counts as a change of the model: it is this step's own.
+            self._version = structure_version()
+        return self._steps[key]
+
+    def _trace(self, kind: Kind, data: Data, rows: int) -> tuple[_core.Program, Any]:
+        trainer = self._trainer
+        with Trace() as trace:
+
+            def argument(column: Array | None, dtype: str | None = None) -> Any:
+                if column is None:
+                    return None
+                return trace.input(dtype or engine_dtype(column), (rows, *column.shape[1:]))
+
+            dtypes = iter(trainer._input_dtypes(data.x))
+            x = structure.map_structure(lambda column: argument(column, next(dtypes)), data.x)
+            y = structure.map_structure(argument, data.y)
+            weight = structure.map_structure(argument, data.sample_weight)
+            if kind == "predict":
+                outputs = trainer(x, training=False)
+                return trace.compile(structure.flatten(outputs)), structure.map_structure(
+                    lambda _: None, outputs
+                )
+            if kind == "test":
+                outputs = trainer(x, training=False)
+                trainer._record_loss(trace, x, y, outputs, weight, training=False)
+            else:
+                outputs = trainer(x, training=True)
+                loss = trainer._record_loss(trace, x, y, outputs, weight, training=True)
+                trainer._record_update(trace, loss)
+            with trace.scope("metrics"):
+                trainer._record_metrics(y, outputs, weight)
+            return trace.compile([]), None
+
+    def results(self, metrics: list[Any]) -> dict[str, float]:
+        """What all metrics say now, by name in alphabetical order."""
+        if self._results is None or [id(one) for one in self._results[0]] != [id(one) for one in metrics]:
+            names: list[str] = []
+            values: list[Any] = []
+            with Trace() as trace:
+                for metric in metrics:
+                    result = metric.result()
+                    items = result.items() if isinstance(result, dict) else [(metric.name, result)]
+                    for name, value in items:
+                        names.append(name)
+                        values.append(value)
+                program = trace.compile(values)
+            self._results = (list(metrics), program)
+            self._names = names
+        logs = zip(self._names, self._results[1].run([]), strict=True)
+        return {name: _number(value) for name, value in sorted(logs, key=lambda item: item[0])}
+
+
+def _number(value: Array) -> Any:
+    """A float; the values of a metric that has one for each class stay an array."""
+    return float(value) if value.ndim == 0 else value
+
+
+def each_batch(
+    data: Data,
+    batch_size: int,
+    order: Array | None,
+    program_for: Callable[[int], _core.Program],
+    outputs: list[Array],
+    max_seconds: float,
+    stop: int | None = None,
+) -> Any:
+    """Runs all rows batch by batch, the last one smaller, and yields the number of steps done from time to time.
+
+    `order` lists all rows; `max_seconds=0` yields after every batch.
+    """
+    columns = data.columns
+    rows = data.rows if stop is None else min(stop, data.rows)
+    whole = rows - rows % batch_size
+    position = 0
+    while position < whole:
+        program = program_for(batch_size)
+        position = program.run_batches(columns, order, (position, whole), outputs, max_seconds)
+        yield position // batch_size
+    if whole < rows:
+        program_for(rows - whole).run_batches(columns, order, (whole, rows), outputs, max_seconds)
+        yield whole // batch_size + 1
