@@ -1,9 +1,9 @@
 //! Reverse-mode differentiation: the gradient of a scalar becomes new nodes of the same graph.
 
 use crate::error::{Error, Result};
-use crate::graph::Attributes;
+
 use crate::graph::{Differentiated, Graph, Source, Value};
-use crate::ops::registry;
+use crate::ops::elementwise::add;
 use crate::tensor::Tensor;
 
 /// d `loss` / d `wrt[i]` for each `i`, `None` where the loss does not depend on `wrt[i]`.
@@ -49,9 +49,7 @@ pub fn gradients(graph: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Op
             let slot = input.0 as usize;
             gradient[slot] = Some(match gradient[slot] {
                 None => dinput,
-                Some(earlier) => {
-                    graph.apply1(registry::build("add", &Attributes::default())?, &[earlier, dinput])?
-                }
+                Some(earlier) => add(graph, earlier, dinput)?,
             });
         }
     }

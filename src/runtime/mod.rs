@@ -9,3 +9,6 @@ pub use buffer::Buffer;
 pub use feed::{Column, ElementKind, Rows};
 pub use program::{Batches, Program};
 pub use variable::Variable;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! Programs against a plain evaluation of the same graph, node by node: fusion, views, in-place updates and the
+//! memory plan must change no result.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{Batches, Column, ElementKind, Program, Variable};
+use crate::compile::{Request, gradients};
+use crate::error::Error;
+use crate::graph::{Graph, Source, Value};
+use crate::ops::elementwise::{
+    add, divide, greater, maximum, multiply, negative, select, sigmoid, square, subtract, tanh,
+};
+use crate::ops::matmul::matmul;
+use crate::ops::reduce::reduce_sum;
+use crate::ops::shape::{broadcast_to, reshape, transpose};
+use crate::ops::testing::{elements, evaluate, uniform};
+use crate::tensor::{DType, Tensor, TensorType};
+use crate::threads;
+
+/// The leaves of a random graph; the last three are variables of the program.
+const LEAVES: [&[usize]; 6] = [&[4, 5], &[4, 3], &[4, 1], &[3, 5], &[5, 5], &[5]];
+const INPUTS: usize = 3;
+
+/// Appends what `choices` say to the graph and returns every float value, leaves first.
+fn grow(graph: &mut Graph, leaves: &[Value], choices: &[(u8, usize, usize)]) -> Vec<Value> {
+    let mut values = leaves.to_vec();
+    for &(kind, first, second) in choices {
+        let (a, b) = (values[first % values.len()], values[second % values.len()]);
+        let rank = graph.shape(a).len();
+        let new = match kind % 14 {
+            0 => tanh(graph, a),
+            1 => square(graph, a).and_then(|y| sigmoid(graph, y)),
+            2 => negative(graph, a),
+            3 | 4 => add(graph, a, b),
+            5 => multiply(graph, a, b),
+            6 => subtract(graph, a, b),
+            7 => maximum(graph, a, b),
+            8 => greater(graph, a, b).and_then(|above| select(graph, above, a, b)),
+            9 => matmul(graph, a, b, (kind & 16 != 0, kind & 32 != 0)),
+            10 if rank > 0 => reduce_sum(graph, a, &[first % rank], kind & 16 != 0),
+            11 => {
+                let size = graph.ty(a).size();
+                let shape = if kind & 16 != 0 { vec![size] } else { vec![size, 1] };
+                reshape(graph, a, &shape)
+            }
+            12 => broadcast_to(graph, a, graph.shape(b).to_vec().as_slice()),
+            13 if rank == 2 => transpose(graph, a, &[1, 0]),
+            _ => continue,
+        };
+        // A pair of shapes that do not fit is no failure of the graph: the next choice follows.
+        if let Ok(value) = new
+            && graph.ty(value).size() <= 400
+        {
+            values.push(value);
+        }
+    }
+    values
+}
+
+/// The graph with its leaves as the inputs of the reference, or as inputs and variables of a program.
+fn build(choices: &[(u8, usize, usize)], with_variables: bool) -> (Graph, Vec<Value>) {
+    let mut graph = Graph::new();
+    let leaves: Vec<Value> = LEAVES
+        .iter()
+        .enumerate()
+        .map(|(index, &shape)| {
+            let ty = TensorType::new(DType::F64, shape);
+            if with_variables && index >= INPUTS {
+                graph.variable(index - INPUTS, ty)
+            } else {
+                graph.input(index, ty)
+            }
+        })
+        .collect();
+    let mut values = grow(&mut graph, &leaves, choices);
+    let last = *values.last().unwrap();
+    let axes: Vec<usize> = (0..graph.shape(last).len()).collect();
+    let loss = reduce_sum(&mut graph, last, &axes, false).unwrap();
+    let of_leaves = gradients(&mut graph, loss, &leaves).unwrap();
+    values.push(loss);
+    values.extend(of_leaves.into_iter().flatten());
+    (graph, values)
+}
+
+fn variable(content: &Tensor) -> Arc<Variable> {
+    let variable = Variable::zeros(content.tensor_type()).unwrap();
+    let Tensor::F64(array) = content else { panic!("float64 leaves") };
+    let bytes: Vec<u8> = array.iter().flat_map(|value| value.to_ne_bytes()).collect();
+    variable.copy_from(&bytes).unwrap();
+    Arc::new(variable)
+}
+
+fn content(variable: &Variable) -> Vec<f64> {
+    let mut bytes = vec![0; variable.ty().bytes()];
+    variable.copy_to(&mut bytes).unwrap();
+    bytes.chunks(8).map(|chunk| f64::from_ne_bytes(chunk.try_into().unwrap())).collect()
+}
+
+fn run(program: &Program, inputs: &[Tensor]) -> Vec<Vec<f64>> {
+    let arguments: Vec<*const u8> = inputs
+        .iter()
+        .map(|tensor| {
+            let Tensor::F64(array) = tensor else { panic!("float64 inputs") };
+            array.as_ptr().cast()
+        })
+        .collect();
+    let mut outputs: Vec<Vec<f64>> = program.output_types().map(|ty| vec![f64::NAN; ty.size()]).collect();
+    let targets: Vec<*mut u8> = outputs.iter_mut().map(|output| output.as_mut_ptr().cast()).collect();
+    // SAFETY: arguments and outputs are float64 tensors of the program's types.
+    unsafe { program.run(&arguments, &targets) }.unwrap();
+    outputs
+}
+
+fn close(got: &[f64], expected: &[f64]) -> bool {
+    got.len() == expected.len()
+        && got.iter().zip(expected).all(|(&got, &expected)| {
+            (got.is_nan() && expected.is_nan())
+                || got == expected
+                || (got - expected).abs() <= 1e-9 * (1.0 + expected.abs())
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Outputs and updated variables are those of the plain evaluation, also when a program runs again.
+    #[test]
+    fn programs_compute_what_their_graph_says(
+        choices in prop::collection::vec((any::<u8>(), 0usize..64, 0usize..64), 1..40),
+        wanted in prop::collection::vec(0usize..64, 1..5),
+    ) {
+        let mut contents: Vec<Tensor> = LEAVES
+            .iter()
+            .enumerate()
+            .map(|(index, shape)| uniform(shape, index as u64, -1.0, 1.0))
+            .collect();
+        let (reference, reference_values) = build(&choices, false);
+        let (graph, values) = build(&choices, true);
+        let outputs: Vec<usize> = wanted.iter().map(|index| index % values.len()).collect();
+        // Each variable gets the last value of its type, if there is a computed one.
+        let updates: Vec<(usize, usize)> = (INPUTS..LEAVES.len())
+            .filter_map(|leaf| {
+                let fits = |&index: &usize| {
+                    graph.shape(values[index]) == LEAVES[leaf]
+                        && matches!(graph.source(values[index]), Source::Output { .. })
+                };
+                (0..values.len()).rev().find(fits).map(|index| (leaf, index))
+            })
+            .collect();
+        let variables: Vec<Arc<Variable>> = contents[INPUTS..].iter().map(variable).collect();
+        let request = Request {
+            graph: &graph,
+            inputs: LEAVES[..INPUTS].iter().map(|&shape| TensorType::new(DType::F64, shape)).collect(),
+            outputs: outputs.iter().map(|&index| values[index]).collect(),
+            updates: updates.iter().map(|&(leaf, index)| (leaf - INPUTS, values[index])).collect(),
+        };
+        let program = Program::new(&request, variables.clone()).unwrap();
+        for _ in 0..2 {
+            let got = run(&program, &contents[..INPUTS]);
+            let expected = evaluate(&reference, &contents, &reference_values).unwrap();
+            for (got, &index) in got.iter().zip(&outputs) {
+                prop_assert!(close(got, &elements(&expected[index])), "output {index}: {got:?} {:?}", expected[index]);
+            }
+            for &(leaf, index) in &updates {
+                let got = content(&variables[leaf - INPUTS]);
+                prop_assert!(close(&got, &elements(&expected[index])), "variable {leaf}");
+                contents[leaf] = expected[index].clone();
+            }
+        }
+    }
+}
+
+/// x (n, 3) and w (3): w += Σ x / n, y = x · w.
+fn running_program(batch: usize, w: &Arc<Variable>) -> Program {
+    let mut graph = Graph::new();
+    let x = graph.input(0, TensorType::new(DType::F64, [batch, 3]));
+    let weights = graph.variable(0, w.ty().clone());
+    let y = multiply(&mut graph, x, weights).unwrap();
+    let sum = reduce_sum(&mut graph, x, &[0], false).unwrap();
+    let count = graph.constant(Tensor::scalar(DType::F64, batch as f64));
+    let mean = divide(&mut graph, sum, count).unwrap();
+    let new = add(&mut graph, weights, mean).unwrap();
+    let request = Request {
+        graph: &graph,
+        inputs: vec![TensorType::new(DType::F64, [batch, 3])],
+        outputs: vec![y],
+        updates: vec![(0, new)],
+    };
+    Program::new(&request, vec![w.clone()]).unwrap()
+}
+
+#[test]
+fn batches_run_in_order_and_update_variables_between_them() {
+    let data: Vec<i64> = (0..18).collect();
+    // SAFETY: six rows of three int64 each, alive to the end of the test.
+    let columns = [unsafe { Column::new(data.as_ptr().cast(), ElementKind::I64, vec![6, 3], vec![24, 8]) }];
+    let w = variable(&uniform(&[3], 0, 0.0, 0.0));
+    let program = running_program(2, &w);
+    let mut y = vec![0.0f64; 18];
+    let order = [5, 4, 3, 2, 1, 0];
+    let batches = Batches {
+        columns: &columns,
+        order: Some(&order),
+        start: 0,
+        stop: 5,
+        patience: Duration::from_secs(60),
+    };
+    // SAFETY: `y` has room for six rows.
+    let next = unsafe { program.run_batches(&batches, &[y.as_mut_ptr().cast()]) }.unwrap();
+    assert_eq!(next, 4, "only whole batches run");
+    // Rows 5 and 4 have the mean (13.5, 14.5, 15.5), rows 3 and 2 (7.5, 8.5, 9.5).
+    assert_eq!(content(&w), [21.0, 23.0, 25.0]);
+    assert_eq!(&y[..6], &[0.0; 6], "the first batch saw w = 0");
+    assert_eq!(&y[6..12], &[9.0 * 13.5, 10.0 * 14.5, 11.0 * 15.5, 6.0 * 13.5, 7.0 * 14.5, 8.0 * 15.5]);
+
+    let impatient = Batches { order: None, start: 0, stop: 6, patience: Duration::ZERO, ..batches };
+    // SAFETY: as above.
+    let next = unsafe { program.run_batches(&impatient, &[]) }.unwrap();
+    assert_eq!(next, 2, "one batch, then control goes back");
+}
+
+#[test]
+fn rows_outside_the_columns_are_an_error() {
+    let data = [0.0f64; 6];
+    // SAFETY: two rows of three float64.
+    let columns = [unsafe { Column::new(data.as_ptr().cast(), ElementKind::F64, vec![2, 3], vec![24, 8]) }];
+    let w = variable(&uniform(&[3], 0, 0.0, 0.0));
+    let program = running_program(2, &w);
+    let run = |order: Option<&[usize]>, stop: usize| {
+        let batches = Batches { columns: &columns, order, start: 0, stop, patience: Duration::ZERO };
+        // SAFETY: no outputs.
+        unsafe { program.run_batches(&batches, &[]) }
+    };
+    assert!(matches!(run(None, 4), Err(Error::Shape(_))));
+    assert!(matches!(run(Some(&[0, 2]), 2), Err(Error::Shape(_))));
+    assert!(matches!(run(Some(&[0]), 2), Err(Error::Shape(_))));
+    assert_eq!(run(Some(&[1, 0]), 2), Ok(2));
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let shape = [97, 301];
+    let results: Vec<Vec<Vec<f64>>> = [1, 2, 4]
+        .into_iter()
+        .map(|count| {
+            threads::set_num_threads(count);
+            let mut graph = Graph::new();
+            let ty = TensorType::new(DType::F64, shape);
+            let x = graph.input(0, ty.clone());
+            let gram = matmul(&mut graph, x, x, (true, false)).unwrap();
+            let y = tanh(&mut graph, gram).unwrap();
+            let sums = reduce_sum(&mut graph, y, &[0], false).unwrap();
+            let z = matmul(&mut graph, x, y, (false, false)).unwrap();
+            let z = add(&mut graph, z, sums).unwrap();
+            let request =
+                Request { graph: &graph, inputs: vec![ty], outputs: vec![y, sums, z], updates: vec![] };
+            run(&Program::new(&request, vec![]).unwrap(), &[uniform(&shape, 3, -1.0, 1.0)])
+        })
+        .collect();
+    assert_eq!(results[0], results[1]);
+    assert_eq!(results[0], results[2]);
+}
