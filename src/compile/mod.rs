@@ -11,7 +11,7 @@ use crate::tensor::TensorType;
 
 pub use fuse::{Fused, Unit};
 pub use gradient::gradients;
-pub use plan::{Location, Loop, Plan, Slot, Step, Work};
+pub use plan::{Assignment, Location, Loop, Plan, Slot, Step, Work};
 
 /// What a program is made from: a graph, and which of its values go in and come out.
 #[derive(Debug, Clone)]

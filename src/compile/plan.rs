@@ -66,8 +66,17 @@ pub struct Plan {
     pub outputs: Vec<Slot>,
     /// Variables that steps write in place.
     pub written: Vec<usize>,
-    /// `(from, variable)`: what remains to be copied into variables when all steps are done.
-    pub copies: Vec<(Slot, usize)>,
+    /// What remains to be copied into variables when all steps are done.
+    pub copies: Vec<Assignment>,
+}
+
+/// A variable's new content that no step could write in place.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    pub from: Slot,
+    pub variable: usize,
+    /// The offset of a place to keep the content in first, where it is the old content of another variable.
+    pub kept: Option<usize>,
 }
 
 pub fn plan(
@@ -94,7 +103,12 @@ pub fn plan(
     let copies = updates
         .iter()
         .filter(|(variable, value)| in_place.get(&behind_views(graph, *value)) != Some(variable))
-        .map(|&(variable, value)| (planner.slot(value), variable))
+        .map(|&(variable, value)| {
+            let from = planner.slot(value);
+            let is_variable = matches!(from.location, Location::Variable(_));
+            let kept = is_variable.then(|| planner.arena.allocate(from.ty.bytes()));
+            Assignment { from, variable, kept }
+        })
         .collect();
     let mut written: Vec<usize> = in_place.into_values().collect();
     written.sort_unstable();

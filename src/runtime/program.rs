@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use super::{Buffer, Column, Rows, Variable};
-use crate::compile::{Location, Loop, Plan, Request, Work, compile};
+use crate::compile::{Assignment, Location, Loop, Plan, Request, Work, compile};
 use crate::error::{Error, Result};
 use crate::graph::{Call, Epilogue, TensorView, TensorViewMut};
 use crate::tensor::TensorType;
@@ -59,7 +59,7 @@ impl Program {
     pub fn new(request: &Request<'_>, variables: Vec<Arc<Variable>>) -> Result<Self> {
         let plan = compile(request)?;
         let writes = |index: usize| {
-            plan.written.contains(&index) || plan.copies.iter().any(|&(_, variable)| variable == index)
+            plan.written.contains(&index) || plan.copies.iter().any(|assignment| assignment.variable == index)
         };
         let mut lock_order: Vec<(usize, Access)> = (0..variables.len())
             .map(|index| (index, if writes(index) { Access::Write } else { Access::Read }))
@@ -98,6 +98,8 @@ impl Program {
                 // SAFETY: both hold a tensor of the slot's type.
                 unsafe { std::ptr::copy_nonoverlapping(source, output, slot.ty.bytes()) };
             }
+            // SAFETY: as for the steps.
+            unsafe { self.commit(arguments, &workspace) };
         }
         drop(guards);
         self.put_workspace(workspace);
@@ -142,6 +144,8 @@ impl Program {
                     std::ptr::copy_nonoverlapping(source, target, slot.ty.bytes());
                 }
             }
+            // SAFETY: as for the steps.
+            unsafe { self.commit(&arguments, &workspace) };
             row += size;
             if began.elapsed() >= batches.patience {
                 break;
@@ -218,7 +222,7 @@ impl Program {
         Ok(())
     }
 
-    /// Runs every step, then writes what remains to be written to the variables.
+    /// Runs every step. Variables are written by the last ones; [`Program::commit`] writes the rest.
     ///
     /// # Safety
     /// The arguments are as in [`Program::run`], and every variable is locked as `lock_order` says.
@@ -280,13 +284,29 @@ impl Program {
                 }
             }
         }
-        for (slot, variable) in &self.plan.copies {
-            let source = self.address(slot.location, workspace, arguments);
-            let target = self.address(Location::Variable(*variable), workspace, arguments).cast_mut();
-            // SAFETY: both hold a tensor of the slot's type; a variable may be assigned to itself.
-            unsafe { std::ptr::copy(source, target, slot.ty.bytes()) };
-        }
         Ok(())
+    }
+
+    /// Writes to the variables what no step wrote in place: the end of the step.
+    ///
+    /// # Safety
+    /// As [`Program::run_steps`], which has run.
+    unsafe fn commit(&self, arguments: &[*const u8], workspace: &Workspace) {
+        let copy = |from: Location, to: Location, bytes: usize| {
+            let source = self.address(from, workspace, arguments);
+            let target = self.address(to, workspace, arguments).cast_mut();
+            // SAFETY: the plan gives both places the same size; a variable may be assigned to itself.
+            unsafe { std::ptr::copy(source, target, bytes) };
+        };
+        for Assignment { from, kept, .. } in &self.plan.copies {
+            if let Some(offset) = kept {
+                copy(from.location, Location::Arena(*offset), from.ty.bytes());
+            }
+        }
+        for Assignment { from, variable, kept } in &self.plan.copies {
+            let source = kept.map_or(from.location, Location::Arena);
+            copy(source, Location::Variable(*variable), from.ty.bytes());
+        }
     }
 
     fn address(&self, location: Location, workspace: &Workspace, arguments: &[*const u8]) -> *const u8 {
