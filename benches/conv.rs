@@ -1,0 +1,145 @@
+//! Convolution throughput on the layers of a small and a VGG-like network: forward, backward by input, backward by
+//! filter, each beside the plain version. `cargo bench --bench conv [-- NAME]`.
+
+use std::time::Instant;
+
+use rustnet::kernels::conv::{self, Geometry, Window, reference};
+use rustnet::kernels::simd::isa;
+
+struct Layer {
+    name: &'static str,
+    geometry: Geometry,
+}
+
+fn layer(
+    name: &'static str,
+    batch: usize,
+    side: usize,
+    channels: usize,
+    filters: usize,
+    same: bool,
+) -> Layer {
+    let pad = usize::from(same);
+    let window =
+        Window { size: [3, 3], strides: [1, 1], before: [pad, pad], after: [pad, pad], dilation: [1, 1] };
+    let output = [window.positions(0, side); 2];
+    let geometry = Geometry { batch, input: [side, side], channels, output, filters, groups: 1, window };
+    Layer { name, geometry }
+}
+
+fn layers() -> Vec<Layer> {
+    let strided = |mut layer: Layer| {
+        layer.geometry.window.strides = [2, 2];
+        layer.geometry.output = [layer.geometry.window.positions(0, layer.geometry.input[0]); 2];
+        layer
+    };
+    let depthwise = |mut layer: Layer| {
+        layer.geometry.groups = layer.geometry.channels;
+        layer
+    };
+    vec![
+        layer("mnist conv1 28x28x1-32", 64, 28, 1, 32, false),
+        layer("mnist conv2 13x13x32-64", 64, 13, 32, 64, false),
+        layer("mnist conv3 5x5x64-64", 64, 5, 64, 64, false),
+        layer("vgg conv1 32x32x3-64", 32, 32, 3, 64, true),
+        layer("vgg conv2 32x32x64-64", 32, 32, 64, 64, true),
+        layer("vgg conv3 16x16x64-128", 32, 16, 64, 128, true),
+        layer("vgg conv4 16x16x128-128", 32, 16, 128, 128, true),
+        layer("vgg conv5 8x8x128-256", 32, 8, 128, 256, true),
+        layer("vgg conv6 8x8x256-256", 32, 8, 256, 256, true),
+        strided(layer("stride 2 32x32x64-64", 32, 32, 64, 64, true)),
+        depthwise(layer("depthwise 32x32x64", 32, 32, 64, 64, true)),
+    ]
+}
+
+/// The best of many runs, in seconds: what the kernel can do, not what its neighbours on the machine leave it.
+fn best_seconds(mut run: impl FnMut()) -> f64 {
+    run();
+    let started = Instant::now();
+    let mut best = f64::INFINITY;
+    while started.elapsed().as_secs_f64() < 0.3 {
+        let one = Instant::now();
+        run();
+        best = best.min(one.elapsed().as_secs_f64());
+    }
+    best
+}
+
+/// Multiply-adds on 24 independent vectors, in GFLOP/s of one thread: the roof of every kernel here.
+fn peak_gflops() -> f64 {
+    use rustnet::kernels::simd::{self, Kernel, Vector};
+
+    const ROUNDS: usize = 1 << 16;
+    struct Peak<'a>(&'a mut [f32]);
+
+    impl Kernel for Peak<'_> {
+        type Element = f32;
+
+        #[inline(always)]
+        unsafe fn run<V: Vector<Element = f32>>(self) {
+            // SAFETY: the processor has the vectors; the slice is longer than any.
+            unsafe {
+                let factor = V::load(self.0.as_ptr());
+                let mut sums = [factor; 12];
+                for _ in 0..ROUNDS {
+                    for sum in &mut sums {
+                        *sum = sum.multiply_add(factor, factor);
+                    }
+                }
+                let total = sums.into_iter().reduce(|a, b| a.add(b)).unwrap_or(factor);
+                total.store(self.0.as_mut_ptr());
+            }
+        }
+    }
+
+    let lanes = match isa().name() {
+        "avx512" => 16,
+        "avx2" => 8,
+        _ => 4,
+    };
+    let mut numbers = [0.5f32; 64];
+    let seconds = best_seconds(|| {
+        numbers[0] = std::hint::black_box(0.5);
+        simd::run(isa(), Peak(&mut numbers));
+        std::hint::black_box(&numbers);
+    });
+    (2 * 12 * lanes * ROUNDS) as f64 / seconds / 1e9
+}
+
+fn main() {
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let peak = peak_gflops();
+    println!(
+        "{}, {peak:.0} GFLOP/s of multiply-adds a thread; each cell: GFLOP/s, share of that",
+        isa().name()
+    );
+    println!("| layer | forward | by input | by filter | plain forward |");
+    println!("| --- | ---: | ---: | ---: | ---: |");
+    for Layer { name, geometry: g } in layers().iter().filter(|layer| layer.name.contains(&wanted)) {
+        let x: Vec<f32> = (0..g.input_pixels() * g.channels).map(|i| (i % 13) as f32 - 6.0).collect();
+        let kernel: Vec<f32> = (0..g.kernel_len()).map(|i| (i % 11) as f32 - 5.0).collect();
+        let mut y = vec![1.0f32; g.output_pixels() * g.filters];
+        let dy = y.clone();
+        let (mut dx, mut dkernel) = (x.clone(), kernel.clone());
+        let mut workspace = vec![
+            0u8;
+            conv::forward_workspace::<f32>(g)
+                .max(conv::backward_input_workspace::<f32>(g))
+                .max(conv::backward_filter_workspace::<f32>(g))
+                + 64
+        ];
+        let offset = workspace.as_ptr().align_offset(64);
+        let workspace = &mut workspace[offset..];
+
+        let rate = |seconds: f64| g.flops() as f64 / seconds / 1e9;
+        let forward = rate(best_seconds(|| conv::forward(g, &x, &kernel, &mut y, None, workspace)));
+        let by_input = rate(best_seconds(|| conv::backward_input(g, &dy, &kernel, &mut dx, None, workspace)));
+        let by_filter =
+            rate(best_seconds(|| conv::backward_filter(g, &x, &dy, &mut dkernel, None, workspace)));
+        let one = Instant::now();
+        reference::forward(g, &x, &kernel, &mut y);
+        let plain = rate(one.elapsed().as_secs_f64());
+        let cell = |rate: f64| format!("{rate:.1} ({:.0}%)", 100.0 * rate / peak);
+        println!("| {name} | {} | {} | {} | {plain:.1} |", cell(forward), cell(by_input), cell(by_filter));
+    }
+}
