@@ -1,5 +1,7 @@
 //! What a convolution or pooling window covers: sizes, strides, padding, dilation.
 
+use std::ops::Range;
+
 /// A window that slides over the two middle axes of an NHWC tensor. Every pair is (height, width).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {
@@ -24,11 +26,19 @@ impl Window {
     }
 
     /// The taps `first..end` along `axis` that lie inside an input of `length` when the window is at `position`.
-    pub fn taps_inside(&self, axis: usize, position: usize, length: usize) -> std::ops::Range<usize> {
+    pub fn taps_inside(&self, axis: usize, position: usize, length: usize) -> Range<usize> {
         let start = position * self.strides[axis];
         let dilation = self.dilation[axis];
         let first = self.before[axis].saturating_sub(start).div_ceil(dilation);
         let end = (length + self.before[axis]).saturating_sub(start).div_ceil(dilation).min(self.size[axis]);
+        first.min(end)..end
+    }
+
+    /// The positions along `axis` at which `tap` lies inside an input of `length`, among the `positions` there are.
+    pub fn positions_inside(&self, axis: usize, tap: usize, length: usize, positions: usize) -> Range<usize> {
+        let (offset, stride) = (tap * self.dilation[axis], self.strides[axis]);
+        let first = self.before[axis].saturating_sub(offset).div_ceil(stride);
+        let end = (length + self.before[axis]).saturating_sub(offset).div_ceil(stride).min(positions);
         first.min(end)..end
     }
 }
@@ -50,6 +60,21 @@ pub struct Geometry {
 }
 
 impl Geometry {
+    /// The same convolution of an x whose padding has been written out as zeros.
+    pub fn padded(&self) -> Self {
+        let window = &self.window;
+        let side = |axis: usize| self.input[axis] + window.before[axis] + window.after[axis];
+        Self {
+            input: [side(0), side(1)],
+            window: Window { before: [0, 0], after: [0, 0], ..*window },
+            ..*self
+        }
+    }
+
+    pub fn is_padded(&self) -> bool {
+        [self.window.before, self.window.after] != [[0, 0]; 2]
+    }
+
     /// KH · KW.
     pub fn taps(&self) -> usize {
         self.window.size[0] * self.window.size[1]

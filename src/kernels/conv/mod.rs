@@ -1,6 +1,7 @@
 //! 2-D convolution over NHWC tensors, and its gradients by input and by kernel.
 
 mod correlate;
+mod filter;
 mod geometry;
 mod parts;
 pub mod reference;
@@ -51,9 +52,7 @@ pub fn backward_filter<T: Vectorized>(
     epilogue: Option<Epilogue<'_>>,
     workspace: &mut [u8],
 ) {
-    let _ = workspace;
-    reference::backward_filter(g, x, dy, dkernel);
-    finish(epilogue, g.taps() * g.channels_per_group(), g.filters);
+    filter::Plan::new(g).run(isa(), g, x, dy, dkernel, epilogue, elements_of(workspace));
 }
 
 /// Bytes of workspace that [`forward`] needs.
@@ -68,14 +67,7 @@ pub fn backward_input_workspace<T: Vectorized>(g: &Geometry) -> usize {
 
 /// Bytes of workspace that [`backward_filter`] needs.
 pub fn backward_filter_workspace<T: Vectorized>(g: &Geometry) -> usize {
-    let _ = g;
-    0
-}
-
-fn finish(epilogue: Option<Epilogue<'_>>, rows: usize, columns: usize) {
-    if let Some(epilogue) = epilogue {
-        epilogue(0..rows, 0..columns);
-    }
+    filter::Plan::new(g).workspace_len() * size_of::<T>()
 }
 
 #[cfg(test)]

@@ -27,6 +27,13 @@ impl Parts {
         Self { batch, lines, images_per_part, parts_per_image }
     }
 
+    /// Parts of about `bytes`, where an image has `image_bytes`.
+    pub fn of_bytes(batch: usize, lines: usize, image_bytes: usize, bytes: usize) -> Self {
+        let images_per_part = (bytes / image_bytes.max(1)).clamp(1, batch.max(1));
+        let parts_per_image = image_bytes.div_ceil(bytes).clamp(1, lines.max(1));
+        Self { batch, lines, images_per_part, parts_per_image }
+    }
+
     pub fn count(&self) -> usize {
         if self.lines == 0 { 0 } else { self.batch.div_ceil(self.images_per_part) * self.parts_per_image }
     }

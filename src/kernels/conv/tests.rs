@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::correlate::{Correlation, Direction};
+use super::filter::Plan;
 use super::*;
 use crate::kernels::simd::Isa;
 
@@ -27,6 +28,11 @@ fn check<T: Vectorized>(g: &Geometry) {
     for isa in Isa::available() {
         correlate::<T>(g, Direction::Backward, isa, &dy, &kernel, &expected);
     }
+    let mut expected = vec![T::ZERO; g.kernel_len()];
+    reference::backward_filter(g, &x, &dy, &mut expected);
+    for isa in Isa::available() {
+        filter::<T>(g, isa, &x, &dy, &expected);
+    }
 }
 
 fn correlate<T: Vectorized>(
@@ -38,21 +44,36 @@ fn correlate<T: Vectorized>(
     expected: &[T],
 ) {
     let correlation = Correlation::new(g, direction);
-    let mut result = vec![T::from_f64(f64::NAN); expected.len()];
-    let mut workspace = vec![T::from_f64(f64::NAN); correlation.workspace::<T>() / size_of::<T>()];
+    let columns = if direction == Direction::Forward { g.filters } else { g.channels };
+    let workspace = correlation.workspace::<T>() / size_of::<T>();
+    check_run(isa, expected, columns, workspace, &|result, epilogue, workspace| {
+        correlation.run(isa, source, kernel, result, Some(epilogue), workspace);
+    });
+}
+
+fn filter<T: Vectorized>(g: &Geometry, isa: Isa, x: &[T], dy: &[T], expected: &[T]) {
+    let plan = Plan::new(g);
+    check_run(isa, expected, g.filters, plan.workspace_len(), &|result, epilogue, workspace| {
+        plan.run(isa, g, x, dy, result, Some(epilogue), workspace);
+    });
+}
+
+type Run<'a, T> = &'a dyn Fn(&mut [T], Epilogue<'_>, &mut [T]);
+
+/// Runs on memory that is full of NaN, and notes what the epilogue is called for.
+fn check_run<T: Vectorized>(isa: Isa, expected: &[T], columns: usize, workspace: usize, run: Run<'_, T>) {
+    let nan = T::from_f64(f64::NAN);
+    let (mut result, mut workspace) = (vec![nan; expected.len()], vec![nan; workspace]);
     let finished = std::sync::Mutex::new(Vec::new());
     let epilogue = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| {
         let columns = &columns;
-        finished
-            .lock()
-            .unwrap()
-            .extend(rows.flat_map(|row| columns.clone().map(move |column| (row, column))));
+        let elements = rows.flat_map(|row| columns.clone().map(move |column| (row, column)));
+        finished.lock().unwrap().extend(elements);
     };
-    correlation.run(isa, source, kernel, &mut result, Some(&epilogue), &mut workspace);
-    assert_eq!(result, expected, "{direction:?} on {}", isa.name());
+    run(&mut result, &epilogue, &mut workspace);
+    assert_eq!(result, expected, "on {}", isa.name());
     let mut finished = finished.into_inner().unwrap();
     finished.sort_unstable();
-    let columns = if direction == Direction::Forward { g.filters } else { g.channels };
     assert!(finished.into_iter().eq((0..expected.len()).map(|i| (i / columns, i % columns))));
 }
 
@@ -101,4 +122,13 @@ fn work_split_within_an_image_is_exact() {
         groups: 1,
         window,
     });
+}
+
+#[test]
+fn work_split_into_shards_is_exact() {
+    let window = Window { size: [3, 3], strides: [1, 1], before: [1, 0], after: [0, 1], dilation: [1, 1] };
+    let geometry =
+        Geometry { batch: 7, input: [12, 40], channels: 3, output: [11, 39], filters: 70, groups: 1, window };
+    check::<f32>(&geometry);
+    check::<f32>(&Geometry { channels: 20, ..geometry });
 }

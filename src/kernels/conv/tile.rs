@@ -85,7 +85,80 @@ pub unsafe fn multiply<V: Vector, const ROWS: usize, const WIDTH: usize>(
     }
 }
 
-/// Writes the first `columns` of `sums`.
+/// The pixels that a tile of [`accumulate`] sums over: images × lines × columns, and how far apart each are in x and
+/// in dy.
+#[derive(Debug, Clone, Copy)]
+pub struct Pixels {
+    pub images: usize,
+    pub image_x: usize,
+    pub image_dy: usize,
+    pub lines: usize,
+    pub line_x: usize,
+    pub line_dy: usize,
+    pub columns: usize,
+    pub column_x: usize,
+    pub column_dy: usize,
+}
+
+/// sums[row][column] += Σ over pixels of x[pixel + offsets[row]] · dy[pixel + column], for the first `columns` of
+/// `WIDTH` vectors; the sums of neighbouring rows are `stride` apart. `fresh` sums are taken to be 0.
+///
+/// # Safety
+/// As [`Vector`]. For every pixel, x is readable at every offset and dy for `columns` elements; the sums are
+/// writable for `columns` elements in each of `ROWS` rows.
+#[inline(always)]
+pub unsafe fn accumulate<V: Vector, const ROWS: usize, const WIDTH: usize, const WHOLE: bool>(
+    x: *const V::Element,
+    offsets: &[usize; MAX_ROWS],
+    dy: *const V::Element,
+    pixels: &Pixels,
+    sums: *mut V::Element,
+    stride: usize,
+    columns: usize,
+    fresh: bool,
+) {
+    // SAFETY: the caller's promise covers every access.
+    unsafe {
+        let last = columns - (WIDTH - 1) * V::LANES;
+        let mut tile = [[V::splat(V::Element::default()); WIDTH]; ROWS];
+        if !fresh {
+            for (row, tile) in tile.iter_mut().enumerate() {
+                for (vector, sum) in tile.iter_mut().enumerate() {
+                    let from = sums.add(row * stride + vector * V::LANES);
+                    let whole = WHOLE || vector + 1 < WIDTH;
+                    *sum = if whole { V::load(from) } else { V::load_first(from, last) };
+                }
+            }
+        }
+        for image in 0..pixels.images {
+            for line in 0..pixels.lines {
+                let mut x = x.wrapping_add(image * pixels.image_x + line * pixels.line_x);
+                let mut dy = dy.add(image * pixels.image_dy + line * pixels.line_dy);
+                for _ in 0..pixels.columns {
+                    let mut b = [V::splat(V::Element::default()); WIDTH];
+                    for (vector, b) in b.iter_mut().enumerate() {
+                        let from = dy.add(vector * V::LANES);
+                        let whole = WHOLE || vector + 1 < WIDTH;
+                        *b = if whole { V::load(from) } else { V::load_first(from, last) };
+                    }
+                    for (tile, &offset) in tile.iter_mut().zip(offsets) {
+                        let a = V::splat(*x.wrapping_add(offset));
+                        for (sum, &b) in tile.iter_mut().zip(&b) {
+                            *sum = sum.multiply_add(a, b);
+                        }
+                    }
+                    x = x.wrapping_add(pixels.column_x);
+                    dy = dy.wrapping_add(pixels.column_dy);
+                }
+            }
+        }
+        for (row, tile) in tile.iter().enumerate() {
+            store_row::<V, WIDTH>(tile, sums.add(row * stride), columns);
+        }
+    }
+}
+
+/// Writes the first `columns` of `sums`: all vectors but the last are whole.
 ///
 /// # Safety
 /// As [`Vector`]; `to` is writable for `columns` elements.
@@ -95,18 +168,15 @@ pub unsafe fn store_row<V: Vector, const WIDTH: usize>(
     to: *mut V::Element,
     columns: usize,
 ) {
-    // SAFETY: the caller's promise; `row` is as long as the widest vectors need.
+    // SAFETY: the caller's promise.
     unsafe {
-        if columns >= WIDTH * V::LANES {
-            for (vector, sum) in sums.iter().enumerate() {
-                sum.store(to.add(vector * V::LANES));
+        for (vector, sum) in sums.iter().enumerate() {
+            let first = vector * V::LANES;
+            if columns >= first + V::LANES {
+                sum.store(to.add(first));
+            } else {
+                sum.store_first(to.add(first), columns - first);
             }
-        } else {
-            let mut row = [V::Element::default(); 32];
-            for (vector, sum) in sums.iter().enumerate() {
-                sum.store(row.as_mut_ptr().add(vector * V::LANES));
-            }
-            std::ptr::copy_nonoverlapping(row.as_ptr(), to, columns);
         }
     }
 }
