@@ -2,9 +2,9 @@
 
 from rustnet.config import epsilon, floatx, image_data_format, set_epsilon, set_floatx
 from rustnet.core.convert import is_tensor
-from rustnet.core.dtypes import result_dtype as result_type
 from rustnet.core.dtypes import standardize_dtype
 from rustnet.core.naming import clear_session
+from rustnet.core.promotion import result_dtype as result_type
 
 
 def backend() -> str:

@@ -36,4 +36,4 @@ def as_array(value: Any, dtype: str | None = None, name: str = "x") -> np.ndarra
         low, high = int(array.min()), int(array.max())
         if low < _INT32.min or high > _INT32.max:
             raise ValueError(f"expected integers of {name} to fit int32. Received: values {low} to {high}")
-    return np.asarray(array, dtype=target, order="C")
+    return np.require(array, target, ["C_CONTIGUOUS", "ALIGNED"])

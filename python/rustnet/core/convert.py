@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from rustnet.core import structure
-from rustnet.core.dtypes import dtype_of, floatx, is_float, result_dtype, standardize_dtype
+from rustnet.core.dtypes import floatx, is_float, standardize_dtype
+from rustnet.core.promotion import dtype_of, result_dtype
 from rustnet.core.tensors import KerasTensor, Tensor, TracedTensor
 from rustnet.core.trace import current_trace, record
 from rustnet.core.variable import Variable

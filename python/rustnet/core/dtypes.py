@@ -61,36 +61,3 @@ def array_dtype(dtype: np.dtype[Any]) -> str:
     if dtype.kind in "iu":
         return "int32"
     raise ValueError(f"expected an array of numbers or bools. Received: dtype={dtype}")
-
-
-def result_dtype(*values: Any) -> str:
-    """The dtype in which mixed operands meet. Python scalars give way to tensors, as in Keras."""
-    strong = [0]
-    weak = 0
-    for value in values:
-        if isinstance(value, bool):
-            continue
-        if isinstance(value, int):
-            weak = max(weak, 1)
-        elif isinstance(value, float):
-            weak = 2
-        else:
-            strong.append(ORDER.index(dtype_of(value)))
-    strongest = max(strong)
-    if strongest >= weak:
-        return ORDER[strongest]
-    return "int32" if weak == 1 else _floatx
-
-
-def dtype_of(value: Any) -> str:
-    """The engine's dtype of a tensor, variable, array, array-like or scalar."""
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int):
-        return "int32"
-    if isinstance(value, float):
-        return _floatx
-    dtype = getattr(value, "dtype", None)
-    if isinstance(dtype, str):
-        return dtype
-    return array_dtype(np.asarray(value).dtype if not isinstance(dtype, np.dtype) else dtype)

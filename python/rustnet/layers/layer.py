@@ -418,7 +418,8 @@ class Layer(StateOwner):
 
         def convert(leaf: Any) -> Any:
             if isinstance(leaf, (np.ndarray, Tensor)) or hasattr(leaf, "__array_interface__"):
-                leaf = tensor(leaf)
+                mask, leaf = getattr(leaf, "_keras_mask", None), tensor(leaf)
+                leaf._keras_mask = None if mask is None else tensor(mask)
             if isinstance(leaf, TracedTensor) and self._autocast and is_float(leaf.dtype):
                 mask, leaf = leaf._keras_mask, cast(leaf, self._dtype)
                 leaf._keras_mask = mask

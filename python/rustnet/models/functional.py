@@ -8,7 +8,6 @@ from rustnet.core import structure
 from rustnet.core.convert import cast
 from rustnet.core.operation import Node, keras_tensors
 from rustnet.core.tensors import KerasTensor, TracedTensor
-from rustnet.layers.input_layer import InputLayer
 from rustnet.layers.layer import Layer
 from rustnet.models.model import Model
 
@@ -27,10 +26,9 @@ class Functional(Model):
                     )
         self._inputs = inputs
         self._outputs = outputs
-        self._graph = _nodes_between(self.inputs, self.outputs, self.name)
-        input_nodes = [node for node in _input_nodes(self.inputs) if node not in self._graph]
-        operations = [node.operation for node in _by_depth([*input_nodes, *self._graph], self.inputs)]
-        self._operations = list({id(operation): operation for operation in operations}.values())
+        nodes, met = _walk(self.inputs, self.outputs, self.name)
+        self._graph = [node for node in nodes if node.input_tensors]
+        self._operations = _operations_by_depth(nodes, met, self.inputs)
         self._layers = [operation for operation in self._operations if isinstance(operation, Layer)]
         _check_names(self._layers, self.name)
         self.built = True
@@ -139,45 +137,63 @@ def _fitted(tensor: TracedTensor, symbol: KerasTensor, name: str) -> TracedTenso
     return tensor
 
 
-def _input_nodes(inputs: list[KerasTensor]) -> list[Node]:
-    return [tensor.node for tensor in inputs if tensor.node and isinstance(tensor.node.operation, InputLayer)]
+def _walk(
+    inputs: list[KerasTensor], outputs: list[KerasTensor], name: str
+) -> tuple[list[Node], dict[int, int]]:
+    """Goes back from the outputs to the inputs.
 
-
-def _nodes_between(inputs: list[KerasTensor], outputs: list[KerasTensor], name: str) -> list[Node]:
-    """The nodes that lead from the inputs to the outputs, each after those it needs."""
+    Returns the nodes, those of input layers included, each after those it needs; and for each operation (by id)
+    its place in the order in which the walk met them.
+    """
     known = {id(tensor) for tensor in inputs}
     ordered: dict[int, Node] = {}
+    met: dict[int, int] = {}
     # Depth first without recursion: a node is opened, its inputs are seen to, then it is closed (appended).
     pending: list[tuple[KerasTensor, bool]] = [(tensor, False) for tensor in reversed(outputs)]
     while pending:
         tensor, opened = pending.pop()
         node = tensor.node
-        if id(tensor) in known or (node is not None and id(node) in ordered):
+        is_input = node is None or not node.input_tensors
+        if (node is not None and id(node) in ordered) or (id(tensor) in known and not is_input):
             continue
-        if node is None or not node.input_tensors:
+        if is_input and id(tensor) not in known:
             layer = tensor.name if node is None else node.operation.name
             raise ValueError(
                 f"model '{name}' expected outputs that depend on its inputs alone. "
                 f"Received: an output that needs '{layer}', which is not among the inputs"
             )
-        if opened:
+        if node is None:
+            continue
+        met.setdefault(id(node.operation), len(met))
+        if opened or is_input:
             ordered[id(node)] = node
         else:
             pending.append((tensor, True))
             pending.extend((needed, False) for needed in reversed(node.input_tensors))
-    return _by_depth(list(ordered.values()), inputs)
+    return list(ordered.values()), met
 
 
-def _by_depth(nodes: list[Node], inputs: list[KerasTensor]) -> list[Node]:
-    """Nodes farthest from the outputs first, otherwise in the order given (each after those it needs)."""
-    starts = {id(tensor) for tensor in inputs}
-    depths = {id(node): 0 for node in nodes}
+def _operations_by_depth(nodes: list[Node], met: dict[int, int], inputs: list[KerasTensor]) -> list[Any]:
+    """The layers and ops as Keras lists them: those farthest from the outputs first, then as they were met.
+
+    Inputs that no output needs come last.
+    """
+    in_graph = {id(node) for node in nodes}
+    node_depth: dict[int, int] = {}
+    depth: dict[int, int] = {}
+    operations: dict[int, Any] = {}
     for node in reversed(nodes):
+        operation = node.operation
+        # A shared layer counts at its farthest call.
+        depth[id(operation)] = max(node_depth.get(id(node), 0), depth.get(id(operation), 0))
+        operations[id(operation)] = operation
         for tensor in node.input_tensors:
-            is_inner = id(tensor) not in starts or not tensor.node or not tensor.node.input_tensors
-            if tensor.node is not None and id(tensor.node) in depths and is_inner:
-                depths[id(tensor.node)] = max(depths[id(tensor.node)], depths[id(node)] + 1)
-    return sorted(nodes, key=lambda node: -depths[id(node)])
+            if tensor.node is not None and id(tensor.node) in in_graph:
+                farther = max(depth[id(operation)] + 1, node_depth.get(id(tensor.node), 0))
+                node_depth[id(tensor.node)] = farther
+    listed = sorted(operations.values(), key=lambda one: (-depth[id(one)], met[id(one)]))
+    unused = [tensor.node.operation for tensor in inputs if tensor.node and not tensor.node.input_tensors]
+    return listed + [operation for operation in unused if id(operation) not in operations]
 
 
 def _check_names(layers: list[Layer], name: str) -> None:

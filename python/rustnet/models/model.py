@@ -131,19 +131,18 @@ class Model(Layer):
         if len(args) == 1 and not kwargs and type(args[0]) is np.ndarray:
             x = args[0]
             compiled = self._programs.get((x.shape, x.dtype))
-            if compiled is not None:
+            if compiled is not None and x.flags.c_contiguous and x.flags.aligned:
                 return _results(compiled, [x])
         return self._call_compiled(args, kwargs)
 
     def _call_compiled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        single = len(args) == 1 and not kwargs and type(args[0]) is np.ndarray
         values, kwargs = structure.map_structure(_data, (tuple(map(_plain_lists, args)), kwargs))
         leaves = structure.flatten((values, kwargs))
         arrays = [leaf for leaf in leaves if isinstance(leaf, np.ndarray)]
         names = (tuple(kwargs), structure.map_structure(lambda leaf: None, (values, kwargs)))
         key: Any = (repr(names), *(_key(leaf) for leaf in leaves))
-        if single:
-            key = (args[0].shape, args[0].dtype)
+        if len(leaves) == 1 and leaves[0] is values[0] and arrays:
+            key = (arrays[0].shape, arrays[0].dtype)
         if key not in self._programs:
             compiled = self._compile(values, kwargs)
             # Building on the first call changes the structure, so the version is taken after it.

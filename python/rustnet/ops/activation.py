@@ -130,13 +130,6 @@ def hard_tanh(x: Any) -> Any:
 
 
 @operation
-def mish(x: Any) -> Any:
-    """`x · tanh(softplus(x))`."""
-    x = as_float(x)
-    return x * tanh(softplus(x))
-
-
-@operation
 def tanh_shrink(x: Any) -> Any:
     """`x - tanh(x)`."""
     x = as_float(x)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from rustnet.core.convert import dtype_or_none, tensor
-from rustnet.core.dtypes import dtype_of, floatx, standardize_dtype
+from rustnet.core.dtypes import floatx, standardize_dtype
 from rustnet.core.operation import operation
+from rustnet.core.promotion import dtype_of
 from rustnet.ops.shaping import broadcast_to
 
 

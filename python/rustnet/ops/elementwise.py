@@ -7,8 +7,9 @@ from typing import Any
 
 from rustnet.core.convert import as_float, promoted, promoted_floats, tensor
 from rustnet.core.convert import cast as cast_tensor
-from rustnet.core.dtypes import dtype_of, is_float, result_dtype, standardize_dtype
+from rustnet.core.dtypes import is_float, standardize_dtype
 from rustnet.core.operation import operation
+from rustnet.core.promotion import dtype_of, result_dtype
 from rustnet.core.trace import record
 
 

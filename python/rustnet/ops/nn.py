@@ -83,7 +83,7 @@ def layer_normalization(
     """`(x - mean) / √(variance + epsilon) · gamma + beta` over `axis`."""
     x = as_float(x)
     center, variance = moments(x, axis, keepdims=True)
-    result = (x - center) / sqrt(variance + (1e-3 if epsilon is None else epsilon))
+    result = (x - center) / sqrt(variance + (config.epsilon() if epsilon is None else epsilon))
     sizes = [size if place in axes_of(axis, x.ndim) else 1 for place, size in enumerate(x.shape)]
     if gamma is not None:
         result = result * reshape(tensor(gamma, x.dtype), sizes)

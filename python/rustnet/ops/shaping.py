@@ -33,12 +33,18 @@ def size(x: Any) -> int | None:
 
 @operation
 def reshape(x: Any, newshape: Any) -> Any:
-    """The same elements in row-major order under another shape; one size may be -1 (or `None`)."""
+    """The same elements in row-major order under another shape; one size may be -1.
+
+    `None` means the size that the input has at the same place, as `ops.shape` gives it for a symbolic tensor.
+    """
     x = tensor(x)
     sizes = (
         list(newshape) if isinstance(newshape, (list, tuple)) or hasattr(newshape, "__len__") else [newshape]
     )
-    wanted = [-1 if one is None else int(one) for one in sizes]
+    wanted = [
+        x.shape[place] if one is None and place < x.ndim else -1 if one is None else int(one)
+        for place, one in enumerate(sizes)
+    ]
     known = math.prod(one for one in wanted if one != -1)
     if wanted.count(-1) == 1 and known and x.size % known == 0:
         wanted[wanted.index(-1)] = x.size // known
@@ -122,7 +128,7 @@ def broadcast_to(x: Any, shape: Any) -> Any:
 
 
 @operation
-def concatenate(xs: Any, axis: int = -1) -> Any:
+def concatenate(xs: Any, axis: int = 0) -> Any:
     """Tensors one after the other along an existing axis."""
     tensors = promoted(*xs)
     if not tensors:
