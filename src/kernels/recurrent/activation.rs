@@ -3,6 +3,47 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::Real;
+use crate::kernels::elementwise::math;
+use crate::kernels::simd::{self, Isa};
+
+/// f32 and f64, with the functions that activations are made of. `FMA` says that the code is compiled for a machine
+/// with fused multiply-add.
+pub trait Smooth: Real {
+    fn tanh<const FMA: bool>(self) -> Self;
+    fn sigmoid<const FMA: bool>(self) -> Self;
+    fn expm1<const FMA: bool>(self) -> Self;
+}
+
+impl Smooth for f32 {
+    #[inline(always)]
+    fn tanh<const FMA: bool>(self) -> Self {
+        math::tanh::<FMA>(self)
+    }
+    #[inline(always)]
+    fn sigmoid<const FMA: bool>(self) -> Self {
+        math::sigmoid::<FMA>(self)
+    }
+    #[inline(always)]
+    fn expm1<const FMA: bool>(self) -> Self {
+        math::expm1::<FMA>(self)
+    }
+}
+
+/// In float64 accuracy comes before speed.
+impl Smooth for f64 {
+    #[inline(always)]
+    fn tanh<const FMA: bool>(self) -> Self {
+        f64::tanh(self)
+    }
+    #[inline(always)]
+    fn sigmoid<const FMA: bool>(self) -> Self {
+        1.0 / (1.0 + (-self).exp())
+    }
+    #[inline(always)]
+    fn expm1<const FMA: bool>(self) -> Self {
+        self.exp_m1()
+    }
+}
 
 /// A differentiable function of one number.
 pub trait Curve<T>: Copy + Sync {
@@ -14,12 +55,12 @@ pub trait Curve<T>: Copy + Sync {
 
 /// Keras's default of `activation`, as a type of its own so that loops over it vectorise.
 #[derive(Clone, Copy)]
-pub struct Tanh;
+pub struct Tanh<const FMA: bool>;
 
-impl<T: Real> Curve<T> for Tanh {
+impl<T: Smooth, const FMA: bool> Curve<T> for Tanh<FMA> {
     #[inline(always)]
     fn value(self, x: T) -> T {
-        x.tanh()
+        Smooth::tanh::<FMA>(x)
     }
     #[inline(always)]
     fn slope(self, y: T) -> T {
@@ -27,19 +68,24 @@ impl<T: Real> Curve<T> for Tanh {
     }
 }
 
-/// Keras's default of `recurrent_activation`.
+/// Keras's default of `recurrent_activation`, likewise.
 #[derive(Clone, Copy)]
-pub struct Sigmoid;
+pub struct Sigmoid<const FMA: bool>;
 
-impl<T: Real> Curve<T> for Sigmoid {
+impl<T: Smooth, const FMA: bool> Curve<T> for Sigmoid<FMA> {
     #[inline(always)]
     fn value(self, x: T) -> T {
-        T::ONE / (T::ONE + (-x).exp())
+        x.sigmoid::<FMA>()
     }
     #[inline(always)]
     fn slope(self, y: T) -> T {
         y * (T::ONE - y)
     }
+}
+
+/// True where the loops over the defaults may be compiled with fused multiply-add.
+pub fn has_fma() -> bool {
+    simd::isa() != Isa::Portable
 }
 
 /// An activation by name.
@@ -75,7 +121,7 @@ impl Activation {
     }
 }
 
-impl<T: Real> Curve<T> for Activation {
+impl<T: Smooth> Curve<T> for Activation {
     #[inline(always)]
     fn value(self, x: T) -> T {
         match self {
@@ -88,8 +134,8 @@ impl<T: Real> Curve<T> for Activation {
                     x
                 }
             }
-            Self::Tanh => Tanh.value(x),
-            Self::Sigmoid => Sigmoid.value(x),
+            Self::Tanh => Tanh::<false>.value(x),
+            Self::Sigmoid => Sigmoid::<false>.value(x),
             Self::HardSigmoid => {
                 let y = x / T::from_f64(6.0) + T::from_f64(0.5);
                 if y < T::ZERO {
@@ -103,7 +149,7 @@ impl<T: Real> Curve<T> for Activation {
             Self::Softsign => x / (T::ONE + x.abs()),
             Self::Elu => {
                 if x < T::ZERO {
-                    T::from_f64(x.to_f64().exp_m1())
+                    x.expm1::<false>()
                 } else {
                     x
                 }
@@ -122,8 +168,8 @@ impl<T: Real> Curve<T> for Activation {
                     T::ZERO
                 }
             }
-            Self::Tanh => Tanh.slope(y),
-            Self::Sigmoid => Sigmoid.slope(y),
+            Self::Tanh => Tanh::<false>.slope(y),
+            Self::Sigmoid => Sigmoid::<false>.slope(y),
             Self::HardSigmoid => {
                 if y > T::ZERO && y < T::ONE {
                     T::from_f64(1.0 / 6.0)

@@ -5,9 +5,10 @@
 //! - g = φ(x·W + b + r·(h·U + b′)) where the reset gate comes after the product, or
 //! - g = φ(x·W + b + (r·h)·U) where it comes before; then there is no b′.
 
-use super::activation::{Curve, Sigmoid, Tanh};
+use super::activation::{Curve, Sigmoid, Smooth, Tanh, has_fma};
+use super::lanes::{LANES, load, store};
 use super::{Activation, BackwardStep, Cell, ForwardStep};
-use crate::kernels::Real;
+use crate::kernels::simd::per_isa;
 
 const GATES: usize = 3;
 /// The candidate's place among the gates.
@@ -23,7 +24,7 @@ pub struct Gru<'a, T> {
     pub reset_after: Option<&'a [T]>,
 }
 
-impl<T: Real> Cell<T> for Gru<'_, T> {
+impl<T: Smooth> Cell<T> for Gru<'_, T> {
     fn gates(&self) -> usize {
         GATES
     }
@@ -43,20 +44,24 @@ impl<T: Real> Cell<T> for Gru<'_, T> {
 
     fn forward(&self, step: ForwardStep<'_, T>) {
         match (self.activation, self.recurrent_activation) {
-            (Activation::Tanh, Activation::Sigmoid) => self.update(step, Tanh, Sigmoid),
+            (Activation::Tanh, Activation::Sigmoid) if has_fma() => {
+                self.update(step, Tanh::<true>, Sigmoid::<true>);
+            }
             (activation, recurrent_activation) => self.update(step, activation, recurrent_activation),
         }
     }
 
     fn backward(&self, step: BackwardStep<'_, T>) {
         match (self.activation, self.recurrent_activation) {
-            (Activation::Tanh, Activation::Sigmoid) => self.differentiate(step, Tanh, Sigmoid),
+            (Activation::Tanh, Activation::Sigmoid) if has_fma() => {
+                self.differentiate(step, Tanh::<true>, Sigmoid::<true>);
+            }
             (activation, recurrent_activation) => self.differentiate(step, activation, recurrent_activation),
         }
     }
 }
 
-impl<T: Real> Gru<'_, T> {
+impl<T: Smooth> Gru<'_, T> {
     fn update(
         &self,
         step: ForwardStep<'_, T>,
@@ -84,84 +89,127 @@ impl<T: Real> Gru<'_, T> {
     }
 }
 
+#[inline(always)]
 fn split<T>(row: &[T], units: usize) -> [&[T]; GATES] {
     let (z, rest) = row.split_at(units);
     let (r, g) = rest.split_at(units);
     [z, r, g]
 }
 
+#[inline(always)]
 fn split_mut<T>(row: &mut [T], units: usize) -> [&mut [T]; GATES] {
     let (z, rest) = row.split_at_mut(units);
     let (r, g) = rest.split_at_mut(units);
     [z, r, g]
 }
 
-fn update_reset_after<T: Real>(
+fn update_reset_after<T: Smooth>(
     mut step: ForwardStep<'_, T>,
     recurrent_bias: &[T],
     activation: impl Curve<T>,
     recurrent_activation: impl Curve<T>,
 ) {
-    let units = step.units;
-    step.inner.chunks_exact_mut(GATES * units).for_each(|row| row.copy_from_slice(recurrent_bias));
+    step.inner.chunks_exact_mut(recurrent_bias.len()).for_each(|row| row.copy_from_slice(recurrent_bias));
     step.recurrent.add_product(step.h, step.inner);
-    let rows = step
-        .gates
-        .chunks_exact_mut(GATES * units)
-        .zip(step.inner.chunks_exact(GATES * units))
-        .zip(step.saved.chunks_exact_mut(units).zip(step.h.chunks_exact_mut(units)));
-    for (row, ((gates, inner), (saved, h))) in rows.enumerate() {
-        if step.skipped.row(row) {
-            continue;
-        }
-        let [z, r, g] = split_mut(gates, units);
-        let [inner_z, inner_r, inner_g] = split(inner, units);
-        for unit in 0..units {
-            z[unit] = recurrent_activation.value(z[unit] + inner_z[unit]);
-            r[unit] = recurrent_activation.value(r[unit] + inner_r[unit]);
-            g[unit] = activation.value(g[unit] + r[unit] * inner_g[unit]);
-            saved[unit] = inner_g[unit];
-            h[unit] = z[unit] * h[unit] + (T::ONE - z[unit]) * g[unit];
+    combine(step, activation, recurrent_activation);
+}
+
+per_isa! {
+    /// Gates before activation and inner product → activated gates, h.
+    fn combine[T: Smooth, A: Curve<T>, R: Curve<T>][T, A, R](
+        step: ForwardStep<'_, T>,
+        activation: A,
+        recurrent_activation: R,
+    ) {
+        let units = step.units;
+        let rows = step
+            .gates
+            .chunks_exact_mut(GATES * units)
+            .zip(step.inner.chunks_exact(GATES * units))
+            .zip(step.saved.chunks_exact_mut(units).zip(step.h.chunks_exact_mut(units)));
+        for (row, ((gates, inner), (saved, h))) in rows.enumerate() {
+            if step.skipped.row(row) {
+                continue;
+            }
+            let [z, r, g] = split_mut(gates, units);
+            let [inner_z, inner_r, inner_g] = split(inner, units);
+            for start in (0..units).step_by(LANES) {
+                let (mut zs, mut rs, mut gs) = (load(z, start), load(r, start), load(g, start));
+                let (inner_zs, inner_rs) = (load(inner_z, start), load(inner_r, start));
+                let (inner_gs, mut hs) = (load(inner_g, start), load(h, start));
+                for lane in 0..LANES {
+                    zs[lane] = recurrent_activation.value(zs[lane] + inner_zs[lane]);
+                    rs[lane] = recurrent_activation.value(rs[lane] + inner_rs[lane]);
+                    gs[lane] = activation.value(gs[lane] + rs[lane] * inner_gs[lane]);
+                    hs[lane] = zs[lane] * hs[lane] + (T::ONE - zs[lane]) * gs[lane];
+                }
+                store(z, start, zs);
+                store(r, start, rs);
+                store(g, start, gs);
+                store(saved, start, inner_gs);
+                store(h, start, hs);
+            }
         }
     }
 }
 
-fn differentiate_reset_after<T: Real>(
+fn differentiate_reset_after<T: Smooth>(
     mut step: BackwardStep<'_, T>,
     activation: impl Curve<T>,
     recurrent_activation: impl Curve<T>,
 ) {
-    let units = step.units;
-    let columns = GATES * units;
-    let rows = step
-        .gates
-        .chunks_exact(columns)
-        .zip(step.saved.chunks_exact(units).zip(step.h_previous.chunks_exact(units)))
-        .zip(step.dgates.chunks_exact_mut(columns).zip(step.dinner.chunks_exact_mut(columns)))
-        .zip(step.dh.chunks_exact_mut(units));
-    for (row, (((gates, (inner_g, h)), (dgates, dinner)), dh)) in rows.enumerate() {
-        if step.skipped.row(row) {
-            dgates.fill(T::ZERO);
-            dinner.fill(T::ZERO);
-            continue;
-        }
-        let [z, r, g] = split(gates, units);
-        let [dz, dr, dg] = split_mut(dgates, units);
-        let [dinner_z, dinner_r, dinner_g] = split_mut(dinner, units);
-        for unit in 0..units {
-            dz[unit] = dh[unit] * (h[unit] - g[unit]) * recurrent_activation.slope(z[unit]);
-            dg[unit] = dh[unit] * (T::ONE - z[unit]) * activation.slope(g[unit]);
-            dr[unit] = dg[unit] * inner_g[unit] * recurrent_activation.slope(r[unit]);
-            dinner_z[unit] = dz[unit];
-            dinner_r[unit] = dr[unit];
-            dinner_g[unit] = dg[unit] * r[unit];
-            dh[unit] *= z[unit];
-        }
-    }
+    separate(&mut step, activation, recurrent_activation);
     step.recurrent.add_gradient(step.dinner, step.dh);
 }
 
-fn update_reset_before<T: Real>(
+per_isa! {
+    /// dh of a step → its dgates and dinner, and dh of the step before but for the recurrent product.
+    fn separate[T: Smooth, A: Curve<T>, R: Curve<T>][T, A, R](
+        step: &mut BackwardStep<'_, T>,
+        activation: A,
+        recurrent_activation: R,
+    ) {
+        let units = step.units;
+        let columns = GATES * units;
+        let rows = step
+            .gates
+            .chunks_exact(columns)
+            .zip(step.saved.chunks_exact(units).zip(step.h_previous.chunks_exact(units)))
+            .zip(step.dgates.chunks_exact_mut(columns).zip(step.dinner.chunks_exact_mut(columns)))
+            .zip(step.dh.chunks_exact_mut(units));
+        for (row, (((gates, (inner_g, h)), (dgates, dinner)), dh)) in rows.enumerate() {
+            if step.skipped.row(row) {
+                dgates.fill(T::ZERO);
+                dinner.fill(T::ZERO);
+                continue;
+            }
+            let [z, r, g] = split(gates, units);
+            let [dz, dr, dg] = split_mut(dgates, units);
+            let [dinner_z, dinner_r, dinner_g] = split_mut(dinner, units);
+            for start in (0..units).step_by(LANES) {
+                let (mut zs, mut rs, mut gs) = (load(z, start), load(r, start), load(g, start));
+                let (mut inner_gs, hs, mut dhs) = (load(inner_g, start), load(h, start), load(dh, start));
+                for lane in 0..LANES {
+                    let (z, r, g, dh) = (zs[lane], rs[lane], gs[lane], dhs[lane]);
+                    zs[lane] = dh * (hs[lane] - g) * recurrent_activation.slope(z);
+                    gs[lane] = dh * (T::ONE - z) * activation.slope(g);
+                    rs[lane] = gs[lane] * inner_gs[lane] * recurrent_activation.slope(r);
+                    inner_gs[lane] = gs[lane] * r;
+                    dhs[lane] = dh * z;
+                }
+                store(dz, start, zs);
+                store(dr, start, rs);
+                store(dg, start, gs);
+                store(dinner_z, start, zs);
+                store(dinner_r, start, rs);
+                store(dinner_g, start, inner_gs);
+                store(dh, start, dhs);
+            }
+        }
+    }
+}
+
+fn update_reset_before<T: Smooth>(
     mut step: ForwardStep<'_, T>,
     activation: impl Curve<T>,
     recurrent_activation: impl Curve<T>,
@@ -194,7 +242,7 @@ fn update_reset_before<T: Real>(
     }
 }
 
-fn differentiate_reset_before<T: Real>(
+fn differentiate_reset_before<T: Smooth>(
     mut step: BackwardStep<'_, T>,
     activation: impl Curve<T>,
     recurrent_activation: impl Curve<T>,

@@ -14,12 +14,13 @@ mod activation;
 mod backward;
 mod forward;
 mod gru;
+mod lanes;
 mod lstm;
 mod product;
 mod scratch;
 mod simple_rnn;
 
-pub use activation::Activation;
+pub use activation::{Activation, Smooth};
 pub use backward::{Backward, Gradients, backward, backward_workspace};
 pub use forward::{Forward, Outputs, Training, forward, forward_workspace};
 pub use gru::Gru;

@@ -1,8 +1,9 @@
 //! The fully connected recurrent cell: h ← φ(x·W + h·U + b).
 
-use super::activation::{Curve, Tanh};
+use super::activation::{Curve, Smooth, Tanh, has_fma};
+use super::lanes::{LANES, load, store};
 use super::{Activation, BackwardStep, Cell, ForwardStep};
-use crate::kernels::Real;
+use crate::kernels::simd::per_isa;
 
 #[derive(Debug, Clone, Copy)]
 pub struct SimpleRnn {
@@ -10,7 +11,7 @@ pub struct SimpleRnn {
     pub activation: Activation,
 }
 
-impl<T: Real> Cell<T> for SimpleRnn {
+impl<T: Smooth> Cell<T> for SimpleRnn {
     fn gates(&self) -> usize {
         1
     }
@@ -22,48 +23,58 @@ impl<T: Real> Cell<T> for SimpleRnn {
     fn forward(&self, mut step: ForwardStep<'_, T>) {
         step.recurrent.add_product(step.h, step.gates);
         match self.activation {
-            Activation::Tanh => update(step, Tanh),
+            Activation::Tanh if has_fma() => update(step, Tanh::<true>),
             activation => update(step, activation),
         }
     }
 
-    fn backward(&self, step: BackwardStep<'_, T>) {
+    fn backward(&self, mut step: BackwardStep<'_, T>) {
         match self.activation {
-            Activation::Tanh => differentiate(step, Tanh),
-            activation => differentiate(step, activation),
+            Activation::Tanh if has_fma() => differentiate(&mut step, Tanh::<true>),
+            activation => differentiate(&mut step, activation),
+        }
+        step.recurrent.add_gradient(step.dgates, step.dh);
+    }
+}
+
+per_isa! {
+    /// The gate before activation → activated gate, h.
+    fn update[T: Smooth, A: Curve<T>][T, A](step: ForwardStep<'_, T>, activation: A) {
+        let ForwardStep { units, gates, h, skipped, .. } = step;
+        for (row, (gate, h)) in gates.chunks_exact_mut(units).zip(h.chunks_exact_mut(units)).enumerate() {
+            if skipped.row(row) {
+                continue;
+            }
+            for start in (0..units).step_by(LANES) {
+                let mut lanes = load(gate, start);
+                for lane in &mut lanes {
+                    *lane = activation.value(*lane);
+                }
+                store(gate, start, lanes);
+                store(h, start, lanes);
+            }
         }
     }
 }
 
-fn update<T: Real>(step: ForwardStep<'_, T>, activation: impl Curve<T>) {
-    let ForwardStep { units, gates, h, skipped, .. } = step;
-    for (row, (gate, h)) in gates.chunks_exact_mut(units).zip(h.chunks_exact_mut(units)).enumerate() {
-        if skipped.row(row) {
-            continue;
-        }
-        for (gate, h) in gate.iter_mut().zip(h) {
-            *gate = activation.value(*gate);
-            *h = *gate;
-        }
-    }
-}
-
-fn differentiate<T: Real>(mut step: BackwardStep<'_, T>, activation: impl Curve<T>) {
-    let units = step.units;
-    let rows = step
-        .gates
-        .chunks_exact(units)
-        .zip(step.dgates.chunks_exact_mut(units))
-        .zip(step.dh.chunks_exact_mut(units));
-    for (row, ((gate, dgate), dh)) in rows.enumerate() {
-        if step.skipped.row(row) {
-            dgate.fill(T::ZERO);
-            continue;
-        }
-        for ((&gate, dgate), dh) in gate.iter().zip(dgate).zip(dh) {
-            *dgate = *dh * activation.slope(gate);
-            *dh = T::ZERO;
+per_isa! {
+    /// dh of a step → its dgates, and dh of the step before but for the recurrent product.
+    fn differentiate[T: Smooth, A: Curve<T>][T, A](step: &mut BackwardStep<'_, T>, activation: A) {
+        let units = step.units;
+        let rows = step
+            .gates
+            .chunks_exact(units)
+            .zip(step.dgates.chunks_exact_mut(units))
+            .zip(step.dh.chunks_exact_mut(units));
+        for (row, ((gate, dgate), dh)) in rows.enumerate() {
+            if step.skipped.row(row) {
+                dgate.fill(T::ZERO);
+                continue;
+            }
+            for ((&gate, dgate), dh) in gate.iter().zip(dgate).zip(dh) {
+                *dgate = *dh * activation.slope(gate);
+                *dh = T::ZERO;
+            }
         }
     }
-    step.recurrent.add_gradient(step.dgates, step.dh);
 }

@@ -3,8 +3,7 @@
 use super::{Kind, Recurrent, check_types};
 use crate::error::Result;
 use crate::graph::{Call, Op};
-use crate::kernels::Real;
-use crate::kernels::recurrent::{Backward, Gradients, Sizes, backward, backward_workspace};
+use crate::kernels::recurrent::{Backward, Gradients, Sizes, Smooth, backward, backward_workspace};
 use crate::tensor::{DType, TensorType};
 
 /// Inputs: those of the layer but the bias; sequence, gates and saved, as the layer wrote them with `training`; the
@@ -38,7 +37,7 @@ impl RecurrentBackward {
         Ok(types)
     }
 
-    fn run_as<T: Real>(&self, call: &mut Call<'_>) {
+    fn run_as<T: Smooth>(&self, call: &mut Call<'_>) {
         let layer = &self.layer;
         let inputs = call.inputs;
         let sizes = layer.sizes(inputs[0].tensor_type(), inputs[2].tensor_type());

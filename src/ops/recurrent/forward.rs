@@ -6,8 +6,7 @@ use super::backward::RecurrentBackward;
 use super::{Kind, Recurrent, check_types};
 use crate::error::{Error, Result};
 use crate::graph::{Call, Differentiated, Graph, Op, Value};
-use crate::kernels::Real;
-use crate::kernels::recurrent::{Forward, Outputs, Training, forward, forward_workspace};
+use crate::kernels::recurrent::{Forward, Outputs, Smooth, Training, forward, forward_workspace};
 use crate::tensor::{DType, TensorType};
 
 impl Op for Recurrent {
@@ -87,7 +86,7 @@ impl Op for Recurrent {
 }
 
 impl Recurrent {
-    fn run_as<T: Real>(&self, call: &mut Call<'_>) {
+    fn run_as<T: Smooth>(&self, call: &mut Call<'_>) {
         let inputs = call.inputs;
         let sizes = self.sizes(inputs[0].tensor_type(), inputs[2].tensor_type());
         let (bias, recurrent_bias) = inputs[3].slice::<T>().split_at(self.kind.gates() * sizes.units);

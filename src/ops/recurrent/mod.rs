@@ -17,8 +17,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, OpRef};
-use crate::kernels::Real;
-use crate::kernels::recurrent::{Activation, Cell, Dropout, Gru, Lstm, Options, SimpleRnn, Sizes};
+use crate::kernels::recurrent::{Activation, Cell, Dropout, Gru, Lstm, Options, SimpleRnn, Sizes, Smooth};
 use crate::ops::registry::Entry;
 use crate::tensor::{DType, TensorType};
 use backward::RecurrentBackward;
@@ -141,7 +140,7 @@ impl Recurrent {
     }
 
     /// The cell; `recurrent_bias` is the second row of a GRU's bias.
-    fn cell<'a, T: Real>(&self, recurrent_bias: &'a [T]) -> AnyCell<'a, T> {
+    fn cell<'a, T: Smooth>(&self, recurrent_bias: &'a [T]) -> AnyCell<'a, T> {
         let Self { activation, recurrent_activation, .. } = *self;
         match self.kind {
             Kind::SimpleRnn => AnyCell::SimpleRnn(SimpleRnn { activation }),
@@ -253,7 +252,7 @@ enum AnyCell<'a, T> {
     Lstm(Lstm),
 }
 
-impl<'a, T: Real> AnyCell<'a, T> {
+impl<'a, T: Smooth> AnyCell<'a, T> {
     fn get(&self) -> &(dyn Cell<T> + 'a) {
         match self {
             Self::SimpleRnn(cell) => cell,
