@@ -1,0 +1,410 @@
+"""One table for all ops of the engine: inputs, attributes, and what NumPy says the outputs are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class OpCase:
+    """One call of one op.
+
+    `reference` computes the outputs from the inputs with plain NumPy; None where the op is the gradient of
+    another one, which has a reference, and the gradient check tells enough.
+    """
+
+    name: str
+    inputs: Sequence[Array]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    reference: Callable[..., Any] | None = None
+    # False where the outputs are not floats, or where the op is a step function met at a step.
+    differentiable: bool = True
+
+
+def numbers(*shape: int, low: float = -2.0, high: float = 2.0, seed: int = 0) -> Array:
+    """Float64 numbers that lie at least 0.01 apart, so that no kink is within a finite difference."""
+    size = math.prod(shape)
+    grid = np.linspace(low, high, size + 2)[1:-1]
+    return np.random.default_rng(seed + size).permutation(grid).reshape(shape)
+
+
+def integers(*shape: int, low: int = -3, high: int = 4, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).integers(low, high, shape, dtype=np.int32)
+
+
+def booleans(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).random(shape) < 0.5
+
+
+def unary() -> list[OpCase]:
+    x = numbers(3, 4)
+    positive = numbers(3, 4, low=0.1, high=3.0)
+    smooth: dict[str, tuple[Array, Callable[..., Any]]] = {
+        "negative": (x, np.negative),
+        "abs": (x, np.abs),
+        "square": (x, np.square),
+        "reciprocal": (positive, np.reciprocal),
+        "sqrt": (positive, np.sqrt),
+        "rsqrt": (positive, lambda x: 1 / np.sqrt(x)),
+        "exp": (x, np.exp),
+        "expm1": (x, np.expm1),
+        "log": (positive, np.log),
+        "log1p": (positive, np.log1p),
+        "sin": (x, np.sin),
+        "cos": (x, np.cos),
+        "tanh": (x, np.tanh),
+        "sigmoid": (x, lambda x: 1 / (1 + np.exp(-x))),
+        "relu": (x, lambda x: np.maximum(x, 0)),
+        "erf": (x, np.vectorize(math.erf)),
+        "sign": (x, np.sign),
+        "floor": (x, np.floor),
+        "ceil": (x, np.ceil),
+        "round": (np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 0.4, -0.6]), np.round),
+        "stop_gradient": (x, lambda x: x),
+    }
+    cases = [OpCase(name, [x], {}, reference, name != "round") for name, (x, reference) in smooth.items()]
+    special = np.array([1.0, np.nan, np.inf, -np.inf])
+    return [
+        *cases,
+        OpCase("isnan", [special], {}, np.isnan, False),
+        OpCase("isfinite", [special], {}, np.isfinite, False),
+        OpCase("logical_not", [booleans(3, 4)], {}, np.logical_not, False),
+        OpCase("negative", [integers(3, 4)], {}, np.negative, False),
+        OpCase("abs", [integers(3, 4)], {}, np.abs, False),
+    ]
+
+
+def binary() -> list[OpCase]:
+    shapes = [((3, 4), (3, 4)), ((3, 4), (4,)), ((2, 1, 4), (3, 1)), ((), (2, 3)), ((0, 3), (3,))]
+    cases = []
+    for left, right in shapes:
+        # Midpoints of a's grid, so that a and b are never equal.
+        a, b = numbers(*left), numbers(*right, low=-1.9, high=2.1, seed=1) + 0.013
+        positive = np.abs(a) + 0.2
+        cases += [
+            OpCase("add", [a, b], {}, np.add),
+            OpCase("subtract", [a, b], {}, np.subtract),
+            OpCase("multiply", [a, b], {}, np.multiply),
+            OpCase("divide", [a, np.abs(b) + 0.5], {}, np.divide),
+            OpCase("power", [positive, b], {}, np.power),
+            OpCase("maximum", [a, b], {}, np.maximum),
+            OpCase("minimum", [a, b], {}, np.minimum),
+            OpCase("mod", [a + 0.1, np.abs(b) + 3.0], {}, np.mod),
+            OpCase("floor_divide", [a, np.abs(b) + 0.7], {}, np.floor_divide, False),
+        ]
+    a, b, divisor = integers(3, 4), integers(4, seed=1), np.array([-3, -2, 1, 4], np.int32)
+    for name in ("add", "subtract", "multiply", "maximum", "minimum"):
+        cases.append(OpCase(name, [a, b], {}, getattr(np, name), False))
+    for name in ("mod", "floor_divide"):
+        cases.append(OpCase(name, [a, divisor], {}, getattr(np, name), False))
+    for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):
+        cases.append(OpCase(name, [a, b], {}, getattr(np, name), False))
+        cases.append(OpCase(name, [a * 0.5, b * 0.5], {}, getattr(np, name), False))
+    for name in ("logical_and", "logical_or"):
+        cases.append(OpCase(name, [booleans(3, 4), booleans(4, seed=1)], {}, getattr(np, name), False))
+    return [
+        *cases,
+        OpCase("select", [booleans(3, 4), numbers(3, 4), numbers(4, seed=1)], {}, np.where),
+        OpCase("select", [booleans(3, 1), numbers(2, 1, 4), numbers(1)], {}, np.where),
+        OpCase("cast", [numbers(3, 4)], {"dtype": "float32"}, lambda x: x.astype("float32"), False),
+        OpCase("cast", [numbers(3, 4)], {"dtype": "int32"}, lambda x: x.astype("int32"), False),
+        OpCase("cast", [integers(3, 4)], {"dtype": "bool"}, lambda x: x.astype("bool"), False),
+        OpCase("cast", [booleans(3, 4)], {"dtype": "float64"}, lambda x: x.astype("float64"), False),
+    ]
+
+
+def sliced(x: Array, starts: list[int], stops: list[int], steps: list[int]) -> Array:
+    index = np.ix_(*(range(*axis) for axis in zip(starts, stops, steps, strict=True)))
+    return x[index]
+
+
+def shaping() -> list[OpCase]:
+    x = numbers(2, 3, 4)
+    cases = [
+        OpCase("reshape", [x], {"shape": [4, 6]}, lambda x: x.reshape(4, 6)),
+        OpCase("transpose", [x], {"axes": [2, 0, 1]}, lambda x: x.transpose(2, 0, 1)),
+        OpCase("transpose", [numbers(5, 7)], {"axes": [1, 0]}, np.transpose),
+        OpCase(
+            "broadcast_to",
+            [numbers(3, 1)],
+            {"shape": [2, 3, 4]},
+            lambda x: np.broadcast_to(x, (2, 3, 4)),
+        ),
+        OpCase(
+            "pad",
+            [x],
+            {"before": [0, 1, 2], "after": [2, 0, 1], "value": 1.5},
+            lambda x: np.pad(x, [(0, 2), (1, 0), (2, 1)], constant_values=1.5),
+        ),
+        OpCase("concatenate", [x, numbers(2, 1, 4), x], {"axis": 1}, lambda *xs: np.concatenate(xs, 1)),
+    ]
+    for starts, stops, steps in (
+        ([0, 1, 0], [2, 3, 4], [1, 1, 2]),
+        ([1, 2, 3], [-1, -1, -1], [-1, -2, -1]),
+        ([0, 0, 3], [2, 0, 0], [1, 1, -2]),
+    ):
+        attributes = {"starts": starts, "stops": stops, "steps": steps}
+        cases.append(OpCase("slice", [x], attributes, lambda x, a=attributes: sliced(x, **a)))
+    return cases
+
+
+def reductions() -> list[OpCase]:
+    x = numbers(2, 3, 4)
+    names = {
+        "reduce_sum": np.sum,
+        "reduce_mean": np.mean,
+        "reduce_max": np.max,
+        "reduce_min": np.min,
+        "reduce_prod": np.prod,
+    }
+    cases = []
+    for name, function in names.items():
+        for axes, keepdims in (
+            ([0], False),
+            ([2], True),
+            ([0, 2], False),
+            ([1, 2], True),
+            ([0, 1, 2], False),
+        ):
+
+            def reference(x: Array, f: Any = function, a: Any = tuple(axes), k: bool = keepdims) -> Array:
+                return f(x, axis=a, keepdims=k)
+
+            cases.append(OpCase(name, [x], {"axes": axes, "keepdims": keepdims}, reference))
+    ties = np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 1.0]])
+    for name in ("argmax", "argmin"):
+        for axis in (0, 1):
+
+            def arg(x: Array, n: str = name, a: int = axis) -> Array:
+                return getattr(np, n)(x, axis=a).astype(np.int32)
+
+            cases.append(OpCase(name, [ties], {"axis": axis}, arg, False))
+    for axis, reverse in ((0, False), (2, False), (1, True)):
+        for name, function in (("cumsum", np.cumsum), ("cumprod", np.cumprod)):
+
+            def running(x: Array, f: Any = function, a: int = axis, r: bool = reverse) -> Array:
+                return np.flip(f(np.flip(x, a), axis=a), a) if r else f(x, axis=a)
+
+            cases.append(OpCase(name, [x], {"axis": axis, "reverse": reverse}, running))
+    return cases
+
+
+def softmax(x: Array, axis: int = -1) -> Array:
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def softmaxes() -> list[OpCase]:
+    logits = numbers(2, 3, 4)
+    target = softmax(numbers(2, 3, 4, seed=5))
+    labels = integers(2, 3, low=0, high=4)
+    cases = [
+        OpCase(
+            "softmax_cross_entropy",
+            [logits, target],
+            {},
+            lambda x, t: -(t * np.log(softmax(x))).sum(-1),
+        ),
+        OpCase(
+            "sparse_softmax_cross_entropy",
+            [logits, labels],
+            {},
+            lambda x, k: -np.take_along_axis(np.log(softmax(x)), k[..., None], -1)[..., 0],
+        ),
+    ]
+    for axis in (0, 1, 2):
+        cases.append(OpCase("softmax", [logits], {"axis": axis}, lambda x, a=axis: softmax(x, a)))
+        cases.append(OpCase("log_softmax", [logits], {"axis": axis}, lambda x, a=axis: np.log(softmax(x, a))))
+    return cases
+
+
+def products() -> list[OpCase]:
+    shapes = [((2, 3), (3, 4)), ((5, 2, 3), (5, 3, 4)), ((5, 2, 3), (3, 4)), ((2, 1, 2, 3), (4, 3, 2))]
+    cases = []
+    for a_shape, b_shape in shapes:
+        for transpose_a in (False, True):
+            for transpose_b in (False, True):
+                a, b = numbers(*a_shape), numbers(*b_shape, seed=1)
+                inputs = [
+                    np.ascontiguousarray(a.swapaxes(-1, -2)) if transpose_a else a,
+                    np.ascontiguousarray(b.swapaxes(-1, -2)) if transpose_b else b,
+                ]
+
+                def reference(a: Array, b: Array, ta: bool = transpose_a, tb: bool = transpose_b) -> Array:
+                    return (a.swapaxes(-1, -2) if ta else a) @ (b.swapaxes(-1, -2) if tb else b)
+
+                attributes = {"transpose_a": transpose_a, "transpose_b": transpose_b}
+                cases.append(OpCase("matmul", inputs, attributes, reference))
+    return cases
+
+
+def windows(x: Array, size: Any, strides: Any, padding: Any, dilation: Any, fill: float) -> Array:
+    """All windows of x (B, H, W, C) as (B, OH, OW, C, KH, KW)."""
+    top, bottom, left, right = padding
+    x = np.pad(x, [(0, 0), (top, bottom), (left, right), (0, 0)], constant_values=fill)
+    extent = [(n - 1) * d + 1 for n, d in zip(size, dilation, strict=True)]
+    views = np.lib.stride_tricks.sliding_window_view(x, extent, axis=(1, 2))
+    return views[:, :: strides[0], :: strides[1], :, :: dilation[0], :: dilation[1]]
+
+
+def convolve(x: Array, kernel: Array, strides: Any, padding: Any, dilation: Any, groups: int) -> Array:
+    """The convolution of x (B, H, W, C) with kernel (KH, KW, C/groups, O) as a plain sum of products."""
+    outputs = []
+    for part, filters in zip(np.split(x, groups, 3), np.split(kernel, groups, 3), strict=True):
+        views = windows(part, kernel.shape[:2], strides, padding, dilation, 0.0)
+        outputs.append(np.einsum("bhwcij,ijco->bhwo", views, filters))
+    return np.concatenate(outputs, axis=3)
+
+
+def max_pool(x: Array, pool: Any, strides: Any, padding: Any) -> Array:
+    return windows(x, pool, strides, padding, (1, 1), -np.inf).max(axis=(-2, -1))
+
+
+def average_pool(x: Array, pool: Any, strides: Any, padding: Any) -> Array:
+    """The mean over each window, padding not counted."""
+    return np.nanmean(windows(x, pool, strides, padding, (1, 1), np.nan), axis=(-2, -1))
+
+
+def convolutions() -> list[OpCase]:
+    cases = []
+    for strides, padding, dilation, groups in (
+        ([1, 1], [0, 0, 0, 0], [1, 1], 1),
+        ([2, 1], [1, 0, 1, 1], [1, 1], 1),
+        ([1, 2], [0, 1, 2, 0], [2, 1], 2),
+        ([3, 2], [1, 1, 1, 1], [1, 2], 4),
+    ):
+        x, kernel = numbers(2, 5, 6, 4), numbers(2, 3, 4 // groups, 4, seed=1)
+        attributes = {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups}
+        y = convolve(x, kernel, **attributes)
+        cases += [
+            OpCase("conv2d", [x, kernel], attributes, lambda x, k, a=attributes: convolve(x, k, **a)),
+            OpCase(
+                "conv2d_backward_input",
+                [numbers(*y.shape, seed=2), kernel],
+                {**attributes, "input_shape": list(x.shape)},
+            ),
+            OpCase(
+                "conv2d_backward_filter",
+                [x, numbers(*y.shape, seed=2)],
+                {**attributes, "kernel_shape": list(kernel.shape)},
+            ),
+        ]
+    for pool, strides, padding in (
+        ([2, 2], [2, 2], [0, 0, 0, 0]),
+        ([3, 2], [1, 2], [1, 1, 0, 1]),
+        ([2, 3], [3, 1], [0, 1, 1, 1]),
+    ):
+        x = numbers(2, 5, 6, 3)
+        attributes = {"pool": pool, "strides": strides, "padding": padding}
+        dy = numbers(*max_pool(x, **attributes).shape, seed=2)
+        cases += [
+            OpCase("max_pool2d", [x], attributes, lambda x, a=attributes: max_pool(x, **a)),
+            OpCase("max_pool2d_backward", [x, dy], attributes),
+            OpCase("max_pool2d_select", [x, numbers(*x.shape, seed=3)], attributes),
+            OpCase("average_pool2d", [x], attributes, lambda x, a=attributes: average_pool(x, **a)),
+            OpCase("average_pool2d_backward", [dy], {**attributes, "input_shape": list(x.shape)}),
+        ]
+    return cases
+
+
+def sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def scan(step: Callable[..., Any], x: Array, states: list[Array], backwards: bool, mask: Array | None) -> Any:
+    """The hidden states (B, T, H) in the order of processing, then the last states."""
+    outputs = []
+    for t in reversed(range(x.shape[1])) if backwards else range(x.shape[1]):
+        new = step(x[:, t], *states)
+        # A masked step keeps the states that it finds.
+        states = [
+            np.where(mask[:, t, None], a, b) if mask is not None else a
+            for a, b in zip(new, states, strict=True)
+        ]
+        outputs.append(states[0])
+    return np.stack(outputs, axis=1), *states
+
+
+def simple_rnn(x: Array, w: Array, u: Array, b: Array, h: Array, mask: Any = None, **attributes: Any) -> Any:
+    def step(x: Array, h: Array) -> list[Array]:
+        return [np.tanh(x @ w + h @ u + b)]
+
+    return scan(step, x, [h], attributes["go_backwards"], mask)
+
+
+def gru(x: Array, w: Array, u: Array, b: Array, h: Array, mask: Any = None, **attributes: Any) -> Any:
+    def step(x: Array, h: Array) -> list[Array]:
+        if attributes["reset_after"]:
+            xz, xr, xh = np.split(x @ w + b[0], 3, axis=1)
+            hz, hr, hh = np.split(h @ u + b[1], 3, axis=1)
+            z, r = sigmoid(xz + hz), sigmoid(xr + hr)
+            return [z * h + (1 - z) * np.tanh(xh + r * hh)]
+        xz, xr, xh = np.split(x @ w + b, 3, axis=1)
+        uz, ur, uh = np.split(u, 3, axis=1)
+        z, r = sigmoid(xz + h @ uz), sigmoid(xr + h @ ur)
+        return [z * h + (1 - z) * np.tanh(xh + (r * h) @ uh)]
+
+    return scan(step, x, [h], attributes["go_backwards"], mask)
+
+
+def lstm(
+    x: Array, w: Array, u: Array, b: Array, h: Array, c: Array, mask: Any = None, **attributes: Any
+) -> Any:
+    def step(x: Array, h: Array, c: Array) -> list[Array]:
+        i, f, g, o = np.split(x @ w + h @ u + b, 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        return [sigmoid(o) * np.tanh(c), c]
+
+    return scan(step, x, [h, c], attributes["go_backwards"], mask)
+
+
+def recurrent() -> list[OpCase]:
+    batch, steps, inputs, units = 2, 4, 3, 3
+    x, h, c = numbers(batch, steps, inputs), numbers(batch, units, seed=3), numbers(batch, units, seed=4)
+    mask = np.array([[True, True, False, True], [False, True, True, False]])
+    plain = {"activation": "tanh", "recurrent_activation": "sigmoid", "go_backwards": False}
+    plain |= {"reset_after": False, "training": False, "has_mask": False, "recurrent_dropout": 0.0}
+    kinds: list[tuple[str, Callable[..., Any], int, list[Array], dict[str, Any]]] = [
+        ("simple_rnn", simple_rnn, 1, [h], {}),
+        ("gru", gru, 3, [h], {}),
+        ("gru", gru, 3, [h], {"reset_after": True}),
+        ("lstm", lstm, 4, [h, c], {}),
+    ]
+    cases = []
+    for name, reference, gates, states, special in kinds:
+        bias = numbers(*([2] if special else []), gates * units, low=-0.5, high=0.5, seed=2)
+        kernel = numbers(inputs, gates * units, low=-0.8, high=0.8)
+        recurrent_kernel = numbers(units, gates * units, low=-0.7, high=0.9, seed=1)
+        for changed in ({}, {"go_backwards": True}, {"has_mask": True}, {"training": True}):
+            attributes = {**plain, **special, **changed}
+            extra = [mask] if attributes["has_mask"] else []
+
+            def expected(*arrays: Array, f: Any = reference, a: Any = attributes) -> Any:
+                return f(*arrays, **a)
+
+            cases.append(
+                OpCase(name, [x, kernel, recurrent_kernel, bias, *states, *extra], attributes, expected)
+            )
+    return cases
+
+
+# Ops with inputs that only the kernel of their forward op can make: checked through its gradient.
+REACHED_BY_GRADIENTS = {"simple_rnn_backward", "gru_backward", "lstm_backward"}
+
+CASES: list[OpCase] = [
+    *unary(),
+    *binary(),
+    *shaping(),
+    *reductions(),
+    *softmaxes(),
+    *products(),
+    *convolutions(),
+    *recurrent(),
+]
