@@ -222,8 +222,28 @@ BAD = {
     "an op's error": (lambda: _Reshape()(X), "_reshape.*: expected a shape of 6 elements"),
     "a symbolic error": (lambda: _Reshape()(Input((3,))), "_reshape.*\\(None, 3\\)"),
     "an old tensor": (lambda: _twice(_Keeps(), X, X), "kept from an earlier call"),
+    "a cycle": (lambda: _cycle(), "do not lead back to it. Received: a cycle"),
+    "no super().__init__()": (lambda: _Forgets()(X), r"expected _Forgets.__init__\(\) to call super"),
     "another argument": (lambda: Affine(4)(X, 3), "expected the arguments of its call"),
 }
+
+
+class _Calls(Layer):
+    inner = None
+
+    def call(self, x):
+        return self.inner(x)
+
+
+def _cycle():
+    first, second = _Calls(), _Calls()
+    first.inner, second.inner = second, first
+    first(X)
+
+
+class _Forgets(Layer):
+    def __init__(self):
+        self.units = 3
 
 
 class _Add(Layer):
@@ -256,7 +276,7 @@ def _twice(layer, first, second):
 @pytest.mark.parametrize("name", BAD)
 def test_what_was_expected_is_said(name):
     attempt, message = BAD[name]
-    with pytest.raises((ValueError, TypeError, NotImplementedError), match=message):
+    with pytest.raises((ValueError, TypeError, NotImplementedError, RuntimeError), match=message):
         attempt()
 
 

@@ -58,7 +58,7 @@ class Trace:
         self.inputs: list[TracedTensor] = []
         self.arrays: list[np.ndarray[Any, Any]] = []
         self._scopes: list[str] = []
-        self._layer_depth = 0
+        self._layers: list[object] = []
         self._scalars: dict[tuple[str, Any], TracedTensor] = {}
         self._arrays_by_id: dict[int, tuple[Any, TracedTensor]] = {}
         self._reads: dict[int, TracedTensor] = {}
@@ -148,19 +148,21 @@ class Trace:
             self.graph.set_scope(self.scope_name)
 
     @contextmanager
-    def layer_scope(self, name: str) -> Iterator[None]:
-        """`scope` for the call of a layer."""
-        self._layer_depth += 1
+    def layer_scope(self, layer: object, name: str) -> Iterator[None]:
+        """`scope` for the call of a layer. Raises `ValueError` where the layer is being called already."""
+        if any(layer is outer for outer in self._layers):
+            raise ValueError(f"layer '{name}' expected calls that do not lead back to it. Received: a cycle")
+        self._layers.append(layer)
         try:
             with self.scope(name):
                 yield
         finally:
-            self._layer_depth -= 1
+            self._layers.pop()
 
     @property
     def in_layer(self) -> bool:
         """True while a layer's call is being recorded."""
-        return self._layer_depth > 0
+        return bool(self._layers)
 
     @property
     def scope_name(self) -> str:

@@ -299,6 +299,8 @@ class Layer(StateOwner):
     # --- the call -------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if "built" not in vars(self):
+            raise RuntimeError(f"expected {type(self).__name__}.__init__() to call super().__init__()")
         if any_symbolic((args, kwargs)):
             return self._call_symbolically(args, kwargs)
         if current_trace() is None:
@@ -336,7 +338,7 @@ class Layer(StateOwner):
         if not trace.in_layer:
             self._clear_losses()
         outer_training = trace.training
-        with trace.layer_scope(self.name):
+        with trace.layer_scope(self, self.name):
             try:
                 arguments = self._bind(args, kwargs)
                 return self._run_call(trace, arguments)

@@ -142,8 +142,8 @@ def _walk(
 ) -> tuple[list[Node], dict[int, int]]:
     """Goes back from the outputs to the inputs.
 
-    Returns the nodes, those of input layers included, each after those it needs; and for each operation (by id)
-    its place in the order in which the walk met them.
+    Returns the nodes, those of input layers included, each after those it needs; and for each operation
+    its place (by id) in the order in which the walk met them.
     """
     known = {id(tensor) for tensor in inputs}
     ordered: dict[int, Node] = {}

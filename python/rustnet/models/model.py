@@ -123,7 +123,7 @@ class Model(Layer):
     # --- calling on data ------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if current_trace() is not None or any_symbolic(args) or any_symbolic(kwargs):
+        if current_trace() is not None:
             return super().__call__(*args, **kwargs)
         if self._programs_version != structure_version():
             self._programs.clear()
@@ -133,6 +133,8 @@ class Model(Layer):
             compiled = self._programs.get((x.shape, x.dtype))
             if compiled is not None and x.flags.c_contiguous and x.flags.aligned:
                 return _results(compiled, [x])
+        if any_symbolic(args) or any_symbolic(kwargs):
+            return super().__call__(*args, **kwargs)
         return self._call_compiled(args, kwargs)
 
     def _call_compiled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -143,7 +145,8 @@ class Model(Layer):
         key: Any = (repr(names), *(_key(leaf) for leaf in leaves))
         if len(leaves) == 1 and leaves[0] is values[0] and arrays:
             key = (arrays[0].shape, arrays[0].dtype)
-        if key not in self._programs:
+        compiled = self._programs.get(key)
+        if compiled is None:
             compiled = self._compile(values, kwargs)
             # Building on the first call changes the structure, so the version is taken after it.
             if self._programs_version != structure_version():
@@ -152,7 +155,7 @@ class Model(Layer):
             while len(self._programs) >= _MOST_PROGRAMS:
                 del self._programs[next(iter(self._programs))]
             self._programs[key] = compiled
-        return _results(self._programs[key], arrays)
+        return _results(compiled, arrays)
 
     def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Compiled:
         with Trace() as trace:
