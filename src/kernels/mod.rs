@@ -5,14 +5,18 @@ pub mod conv;
 pub mod copy;
 pub mod cumulative;
 pub mod elementwise;
+pub mod gather;
 pub mod gemm;
+mod lanes;
 pub mod number;
 pub mod parallel;
 pub mod pool;
+pub mod random;
 mod real;
 pub mod recurrent;
 pub mod reduce;
 pub mod simd;
 pub mod softmax;
+pub mod sort;
 
 pub use real::Real;

@@ -4,11 +4,10 @@
 //! m = max x and s = Σ exp(x − m): softmax p = exp(x − m) / s, log-softmax = x − m − ln s.
 
 use super::Real;
+use super::elementwise::math;
+use super::lanes::{LANES, chunks, dot, fold_lanes, load, store, sum};
 use super::parallel::{for_each_chunk, items_per_part};
 use super::simd::per_isa;
-
-/// Elements that are worked on side by side.
-const LANES: usize = 16;
 
 /// Elements of one part of a parallel loop.
 const PART: usize = 1 << 13;
@@ -21,7 +20,7 @@ pub trait Exponential: Real {
 impl Exponential for f32 {
     #[inline(always)]
     fn exponential<const FMA: bool>(self) -> Self {
-        self.exp()
+        math::exp::<FMA>(self)
     }
 }
 
@@ -30,48 +29,6 @@ impl Exponential for f64 {
     fn exponential<const FMA: bool>(self) -> Self {
         self.exp()
     }
-}
-
-/// The chunks of a row as (where they start, how long they are).
-#[inline(always)]
-fn chunks(length: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..length).step_by(LANES).map(move |start| (start, LANES.min(length - start)))
-}
-
-#[inline(always)]
-fn load<T: Real>(row: &[T], (start, length): (usize, usize), filler: T) -> [T; LANES] {
-    if length == LANES {
-        return row[start..start + LANES].try_into().expect("LANES elements");
-    }
-    let mut lanes = [filler; LANES];
-    for (lane, &element) in lanes.iter_mut().zip(&row[start..start + length]) {
-        *lane = element;
-    }
-    lanes
-}
-
-#[inline(always)]
-fn store<T: Real>(row: &mut [T], (start, length): (usize, usize), lanes: [T; LANES]) {
-    if length == LANES {
-        row[start..start + LANES].copy_from_slice(&lanes);
-        return;
-    }
-    for (element, &lane) in row[start..start + length].iter_mut().zip(&lanes) {
-        *element = lane;
-    }
-}
-
-/// All lanes folded into one number, by halves.
-#[inline(always)]
-fn fold_lanes<T: Real>(mut lanes: [T; LANES], combine: impl Fn(T, T) -> T) -> T {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            lanes[lane] = combine(lanes[lane], lanes[lane + half]);
-        }
-        half /= 2;
-    }
-    lanes[0]
 }
 
 /// The larger one, NaN where either is.
@@ -91,31 +48,6 @@ fn maximum<T: Real>(row: &[T]) -> T {
         }
     }
     fold_lanes(lanes, larger)
-}
-
-/// Σ a·b
-#[inline(always)]
-fn dot<T: Real>(a: &[T], b: &[T]) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    for chunk in chunks(a.len()) {
-        let (a, b) = (load(a, chunk, T::ZERO), load(b, chunk, T::ZERO));
-        for lane in 0..LANES {
-            lanes[lane] += a[lane] * b[lane];
-        }
-    }
-    fold_lanes(lanes, |a, b| a + b)
-}
-
-#[inline(always)]
-fn sum<T: Real>(row: &[T]) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    for chunk in chunks(row.len()) {
-        let elements = load(row, chunk, T::ZERO);
-        for lane in 0..LANES {
-            lanes[lane] += elements[lane];
-        }
-    }
-    fold_lanes(lanes, |a, b| a + b)
 }
 
 /// exp(x − m), and its sum.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::check::{NUMBERS, expect_axis, expect_inputs};
 use super::registry::Entry;
+use super::rows::length_and_inner;
 use crate::error::Result;
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
 use crate::kernels::cumulative::{Direction, product_backward, scan};
@@ -114,11 +115,6 @@ impl Op for CumprodBackward {
         });
         Ok(())
     }
-}
-
-/// The length of an axis, and the number of elements that each step along it moves over.
-pub fn length_and_inner(shape: &[usize], axis: usize) -> (usize, usize) {
-    (shape[axis], shape[axis + 1..].iter().product())
 }
 
 #[cfg(test)]

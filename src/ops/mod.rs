@@ -4,13 +4,17 @@ pub mod check;
 mod conv;
 pub mod cumulative;
 pub mod elementwise;
+pub mod gather;
 pub mod matmul;
 mod pool;
+mod random;
 mod recurrent;
 pub mod reduce;
 pub mod registry;
+mod rows;
 pub mod shape;
 mod softmax;
+mod sort;
 #[cfg(test)]
 pub mod testing;
 mod window;

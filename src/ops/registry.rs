@@ -19,12 +19,15 @@ const FAMILIES: &[&[Entry]] = &[
     super::elementwise::COMPARE,
     super::elementwise::SELECT,
     super::elementwise::CAST,
+    super::gather::OPS,
     super::matmul::OPS,
     super::pool::OPS,
     super::recurrent::OPS,
+    super::random::OPS,
     super::reduce::OPS,
     super::shape::OPS,
     super::softmax::OPS,
+    super::sort::OPS,
 ];
 
 pub fn build(name: &str, attributes: &Attributes) -> Result<OpRef> {

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Op, OpRef};
 use crate::kernels::arg::arg_best;
 use crate::ops::check::{expect_axis, expect_inputs};
-use crate::ops::cumulative::length_and_inner;
+use crate::ops::rows::length_and_inner;
 use crate::tensor::{DType, TensorType};
 use crate::with_dtype;
 

@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
-use crate::kernels::copy::{Strided, copy_strided};
-use crate::kernels::parallel::elements_of;
-use crate::kernels::softmax::{self as kernel, Exponential};
+use crate::kernels::softmax as kernel;
 use crate::ops::check::{FLOATS, expect_axis, expect_dtype, expect_inputs, expect_rank};
-use crate::ops::cumulative::length_and_inner;
+use crate::ops::rows::{along_axis, workspace_bytes};
 use crate::tensor::TensorType;
 use crate::with_float;
 
@@ -50,8 +48,8 @@ impl Op for Softmax {
         Ok(vec![Some(graph.apply1(Arc::new(op), &[node.outputs[0], node.doutput()])?)])
     }
 
-    fn workspace_bytes(&self, inputs: &[&TensorType], _: &[&TensorType]) -> usize {
-        workspace_bytes(2, inputs[0], self.axis)
+    fn workspace_bytes(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> usize {
+        workspace_bytes(inputs, outputs, self.axis)
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<()> {
@@ -112,8 +110,8 @@ impl Op for SoftmaxBackward {
         Ok(vec![Some(subtract(graph, first, second)?), Some(to_dy)])
     }
 
-    fn workspace_bytes(&self, inputs: &[&TensorType], _: &[&TensorType]) -> usize {
-        workspace_bytes(3, inputs[0], self.axis)
+    fn workspace_bytes(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> usize {
+        workspace_bytes(inputs, outputs, self.axis)
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<()> {
@@ -129,49 +127,12 @@ impl Op for SoftmaxBackward {
     }
 }
 
-/// Scratch for `tensors` transposed tensors, where the axis is not the last.
-fn workspace_bytes(tensors: usize, x: &TensorType, axis: usize) -> usize {
-    if length_and_inner(&x.shape, axis).1 == 1 { 0 } else { tensors * x.bytes() }
-}
-
-/// Runs `body(output, inputs, classes)` on rows along `axis`: in place where it is the last axis, else on transposed
-/// copies.
-fn along_axis<T: Exponential, const N: usize>(
-    call: &mut Call<'_>,
-    axis: usize,
-    body: impl Fn(&mut [T], [&[T]; N], usize),
-) {
-    let shape = call.inputs[0].shape();
-    let (length, inner) = length_and_inner(shape, axis);
-    let inputs: [&[T]; N] = std::array::from_fn(|index| call.inputs[index].slice());
-    if inner == 1 {
-        return body(call.output(0), inputs, length);
-    }
-    let size = inputs[0].len();
-    if size == 0 {
-        return;
-    }
-    let outer = size / (length * inner);
-    let axes = |rows: usize, columns: usize| {
-        let axes = [(outer, (length * inner) as isize), (rows, 1), (columns, rows as isize)];
-        Strided::new(0, axes.into_iter())
-    };
-    let workspace = elements_of::<T>(call.workspace);
-    let (transposed, output) = workspace.split_at_mut(N * size);
-    for (to, from) in transposed.chunks_exact_mut(size).zip(inputs) {
-        copy_strided(to, from, &axes(inner, length));
-    }
-    let output = &mut output[..size];
-    let mut rows = transposed.chunks_exact(size);
-    body(output, std::array::from_fn(|_| rows.next().expect("one a input")), length);
-    copy_strided(call.outputs[0].slice::<T>(), output, &axes(length, inner));
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ops::rows::length_and_inner;
     use crate::ops::testing::{check_gradient, elements, run, tensor, uniform};
     use crate::tensor::Tensor;
 
