@@ -137,6 +137,10 @@ impl Op for SparseCrossEntropy {
         Ok(vec![Some(graph.apply1(Arc::new(SparseCrossEntropyBackward), &inputs)?), None])
     }
 
+    fn checks_data(&self) -> bool {
+        true
+    }
+
     fn run(&self, call: &mut Call<'_>) -> Result<()> {
         let classes = classes(call);
         let labels = checked_labels(call, classes)?;
@@ -164,6 +168,10 @@ impl Op for SparseCrossEntropyBackward {
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
         let [logits, _, _] = expect_inputs(self, inputs)?;
         Ok(vec![logits.clone()])
+    }
+
+    fn checks_data(&self) -> bool {
+        true
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<()> {
