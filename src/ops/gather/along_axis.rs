@@ -51,6 +51,10 @@ impl Op for TakeAlongAxis {
         Ok(vec![Some(scatter_along_axis(graph, indices, node.doutput(), size, self.axis)?), None])
     }
 
+    fn checks_data(&self) -> bool {
+        true
+    }
+
     fn run(&self, call: &mut Call<'_>) -> Result<()> {
         let (length, inner) = length_and_inner(call.inputs[0].shape(), self.axis);
         let k = call.inputs[1].shape()[self.axis];
@@ -106,6 +110,10 @@ impl Op for ScatterAlongAxis {
 
     fn gradient(&self, node: &Differentiated<'_>, graph: &mut Graph) -> Result<Vec<Option<Value>>> {
         Ok(vec![None, Some(take_along_axis(graph, node.doutput(), node.inputs[0], self.axis)?)])
+    }
+
+    fn checks_data(&self) -> bool {
+        true
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<()> {

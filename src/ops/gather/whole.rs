@@ -43,6 +43,10 @@ impl Op for Gather {
         Ok(vec![Some(graph.apply1(Arc::new(op), &[indices, node.doutput()])?), None])
     }
 
+    fn checks_data(&self) -> bool {
+        true
+    }
+
     fn run(&self, call: &mut Call<'_>) -> Result<()> {
         let (length, inner) = length_and_inner(call.inputs[0].shape(), self.axis);
         let indices = checked_indices(&call.inputs[1], length)?;
@@ -97,6 +101,10 @@ impl Op for ScatterAdd {
     fn gradient(&self, node: &Differentiated<'_>, graph: &mut Graph) -> Result<Vec<Option<Value>>> {
         let op = Gather { axis: self.axis };
         Ok(vec![None, Some(graph.apply1(Arc::new(op), &[node.doutput(), node.inputs[0]])?)])
+    }
+
+    fn checks_data(&self) -> bool {
+        true
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<()> {
