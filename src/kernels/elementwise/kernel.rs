@@ -273,7 +273,17 @@ macro_rules! angle_function {
             #[inline(always)]
             fn chunk<const FMA: bool>(x: [T; LANES]) -> [T; LANES] {
                 let small = x.iter().fold(true, |small, x| small & x.is_small_angle());
-                if small { x.map(|x| x.$small()) } else { x.map(|x| x.$any()) }
+                let mut y = [T::default(); LANES];
+                if small {
+                    for lane in 0..LANES {
+                        y[lane] = x[lane].$small();
+                    }
+                } else {
+                    for lane in 0..LANES {
+                        y[lane] = x[lane].$any();
+                    }
+                }
+                y
             }
         }
     };

@@ -8,6 +8,7 @@
 #![allow(clippy::excessive_precision)]
 
 use std::f32::consts::LOG2_E;
+use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
 
 /// a·b + c, rounded once where `FMA`, else twice.
 #[inline(always)]
@@ -177,12 +178,14 @@ pub const TRIGONOMETRIC_LIMIT: f32 = 1e6;
 /// sin x where `quarter` = 0, cos x where it is 1, to 1 ulp, for |x| ≤ [`TRIGONOMETRIC_LIMIT`].
 #[inline(always)]
 fn sin_cos_small(x: f32, quarter: i64) -> f32 {
-    // In double precision: x = n π/2 + r with |r| ≤ π/4.
+    // In double precision: x = n π/2 + r with |r| ≤ π/4. π/2 is in two parts, so that n times the first is exact.
     const ROUND: f64 = 6_755_399_441_055_744.0;
+    const HIGH: f64 = f64::from_bits(FRAC_PI_2.to_bits() & !0xF_FFFF);
+    const LOW: f64 = (FRAC_PI_2 - HIGH) + 6.123_233_995_736_766e-17;
     let x = f64::from(x);
-    let shifted = x * std::f64::consts::FRAC_2_PI + ROUND;
+    let shifted = x * FRAC_2_PI + ROUND;
     let n = shifted - ROUND;
-    let r = x - n * std::f64::consts::FRAC_PI_2;
+    let r = (x - n * HIGH) - n * LOW;
     let quadrant = (shifted.to_bits() as i64).wrapping_add(quarter);
     let s = r * r;
     // Taylor series: their first terms left out are below 2⁻²⁸.
@@ -265,4 +268,188 @@ pub fn power(a: f32, b: f32) -> f32 {
     let result = if undefined { f32::NAN } else { result };
     let is_one = b == 0.0 || a == 1.0 || (a == -1.0 && b.abs() == f32::INFINITY);
     if is_one { 1.0 } else { result }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Access, BinaryOp, CompiledTape, Instruction, Operand, Step, Tape, UnaryOp};
+    use crate::kernels::simd::Isa;
+    use crate::tensor::DType;
+
+    /// |got − exact| in units in the last place of float32 at `exact`.
+    fn ulps(got: f32, exact: f64) -> f64 {
+        let rounded = exact as f32;
+        if got == rounded || (got.is_nan() && rounded.is_nan()) {
+            return 0.0;
+        }
+        if !got.is_finite() || !rounded.is_finite() {
+            return f64::INFINITY;
+        }
+        let exponent = exact.abs().log2().floor().max(-126.0);
+        (f64::from(got) - exact).abs() / (exponent - 23.0).exp2()
+    }
+
+    fn apply(isa: Isa, instruction: Instruction, inputs: &[&[f32]]) -> Vec<f32> {
+        let output = inputs.len() as u16;
+        let tape = Tape {
+            operands: vec![Operand { dtype: DType::F32, access: Access::Full }; inputs.len()],
+            steps: vec![Step { instruction, inputs: (0..output).collect(), output, dtype: DType::F32 }],
+            outputs: vec![output],
+        };
+        let mut result = vec![0.0_f32; inputs[0].len()];
+        let pointers: Vec<*const u8> = inputs.iter().map(|input| input.as_ptr().cast()).collect();
+        let compiled = CompiledTape::new(&tape, isa).unwrap();
+        // SAFETY: all arrays have the length of the first.
+        unsafe { compiled.run(&pointers, &[result.as_mut_ptr().cast()], 0..inputs[0].len()) };
+        result
+    }
+
+    /// Every 4001st float32 of both signs, and the points where functions change their form.
+    fn sweep() -> Vec<f32> {
+        let mut numbers: Vec<f32> = (0..=u32::MAX).step_by(4001).map(f32::from_bits).collect();
+        for edge in [
+            0.0,
+            1.0,
+            0.5,
+            2.0,
+            0.925,
+            4.0,
+            17.0,
+            30.0,
+            87.3,
+            88.722_84,
+            89.0,
+            103.97,
+            104.0,
+            1e6,
+            f32::MIN_POSITIVE,
+            f32::MAX,
+            f32::INFINITY,
+            f32::NAN,
+        ] {
+            for near in [edge.next_down(), edge, edge.next_up()] {
+                numbers.extend([near, -near]);
+            }
+        }
+        numbers
+    }
+
+    #[test]
+    fn functions_are_accurate_over_the_whole_range() {
+        let numbers = sweep();
+        let table: &[(UnaryOp, fn(f64) -> f64, f64)] = &[
+            (UnaryOp::Exp, f64::exp, 1.0),
+            (UnaryOp::Expm1, f64::exp_m1, 2.0),
+            (UnaryOp::Log, f64::ln, 1.0),
+            (UnaryOp::Log1p, f64::ln_1p, 2.0),
+            (UnaryOp::Tanh, f64::tanh, 3.0),
+            (UnaryOp::Sigmoid, |x| 1.0 / (1.0 + (-x).exp()), 3.0),
+            (UnaryOp::Erf, libm::erf, 2.0),
+            (UnaryOp::Sin, f64::sin, 1.0),
+            (UnaryOp::Cos, f64::cos, 1.0),
+        ];
+        for &(op, exact, bound) in table {
+            let expected: Vec<f64> = numbers.iter().map(|&x| exact(f64::from(x))).collect();
+            for isa in Isa::available() {
+                let got = apply(isa, Instruction::Unary(op), &[&numbers]);
+                let worst = (0..numbers.len())
+                    .max_by(|&a, &b| ulps(got[a], expected[a]).total_cmp(&ulps(got[b], expected[b])))
+                    .unwrap();
+                let error = ulps(got[worst], expected[worst]);
+                assert!(
+                    error <= bound,
+                    "{op:?} on {isa:?}: {error} ulp at {:e}: {:e}, exactly {:e}",
+                    numbers[worst],
+                    got[worst],
+                    expected[worst]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_keep_their_sign() {
+        for op in [
+            UnaryOp::Expm1,
+            UnaryOp::Log1p,
+            UnaryOp::Tanh,
+            UnaryOp::Erf,
+            UnaryOp::Sin,
+            UnaryOp::Sqrt,
+            UnaryOp::Sign,
+        ] {
+            for isa in Isa::available() {
+                let got = apply(isa, Instruction::Unary(op), &[&[0.0, -0.0]]);
+                assert_eq!(got.map_bits(), [0.0_f32.to_bits(), (-0.0_f32).to_bits()], "{op:?} on {isa:?}");
+            }
+        }
+    }
+
+    trait MapBits {
+        fn map_bits(&self) -> Vec<u32>;
+    }
+
+    impl MapBits for Vec<f32> {
+        fn map_bits(&self) -> Vec<u32> {
+            self.iter().map(|value| value.to_bits()).collect()
+        }
+    }
+
+    #[test]
+    fn powers() {
+        let special = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            2.0,
+            -2.0,
+            0.5,
+            -0.5,
+            3.0,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
+            1e-40,
+        ];
+        let exponents = [
+            0.0,
+            1.0,
+            -1.0,
+            2.0,
+            -2.0,
+            3.0,
+            -3.0,
+            0.5,
+            -0.5,
+            1.5,
+            1e10,
+            16_777_215.0,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
+        ];
+        let (mut bases, mut powers) = (Vec::new(), Vec::new());
+        for a in special {
+            for b in exponents {
+                bases.push(a);
+                powers.push(b);
+            }
+        }
+        // Positive bases of all sizes with exponents whose powers fit, and integers.
+        for k in 0..20_000 {
+            let base = f32::from_bits(0x0010_0000 + k * 106_000);
+            bases.extend([base, -base]);
+            let exponent = ((k % 997) as f32 - 498.0) / 5.0 / base.log2().abs().max(0.1);
+            powers.extend([exponent, exponent.round()]);
+        }
+        for isa in Isa::available() {
+            let got = apply(isa, Instruction::Binary(BinaryOp::Power), &[&bases, &powers]);
+            for ((&a, &b), &got) in bases.iter().zip(&powers).zip(&got) {
+                let exact = f64::from(a).powf(f64::from(b));
+                let error = ulps(got, exact);
+                assert!(error <= 0.51, "{isa:?}: {a:e} ^ {b:e} = {got:e}, exactly {exact:e}: {error} ulp");
+            }
+        }
+    }
 }

@@ -1,0 +1,207 @@
+//! Fused elementwise loops against plain scalar ones, on one thread: `cargo bench --bench elementwise`.
+//!
+//! Prints the best of many runs, since other work on the machine can only slow a run down.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use rustnet::kernels::elementwise::{
+    Access, BinaryOp, CompiledTape, Instruction, Operand, Register, Step, Tape, UnaryOp,
+};
+use rustnet::kernels::simd;
+use rustnet::tensor::DType;
+
+/// A loop over f32 arrays, as a tape and as plain Rust.
+struct Case {
+    name: &'static str,
+    tape: Tape,
+    /// Which operand's memory each output has.
+    over: Vec<usize>,
+    plain: fn(&mut [Vec<f32>], usize),
+}
+
+/// Columns of a matrix with a bias.
+const COLUMNS: usize = 256;
+
+fn main() {
+    println!("instruction set: {}", simd::isa().name());
+    println!(
+        "{:<12} {:>9} {:>12} {:>10} {:>10} {:>12} {:>9}",
+        "loop", "elements", "ns a run", "Gelem/s", "GB/s", "plain ns", "speed-up"
+    );
+    for case in cases() {
+        for size in [1, 64, 1000, 1 << 14, 1 << 17, 1 << 21] {
+            report(&case, size);
+        }
+    }
+}
+
+fn report(case: &Case, size: usize) {
+    let compiled = case.tape.compile().expect("the tape is well formed");
+    let mut arrays: Vec<Vec<f32>> = case
+        .tape
+        .operands
+        .iter()
+        .map(|operand| match operand.access {
+            Access::Full => (0..size).map(|index| (index % 1000) as f32 * 0.004 - 2.0).collect(),
+            Access::Row { period } => vec![0.1; period],
+            Access::Scalar | Access::Column { .. } => vec![1.0 + 1e-3],
+        })
+        .collect();
+    let fused = best_nanoseconds(|| run(&compiled, &case.over, &mut arrays, size));
+    let plain = best_nanoseconds(|| (case.plain)(&mut arrays, size));
+    let full = case.tape.operands.iter().filter(|operand| operand.access == Access::Full).count();
+    let bytes = (4 * size * (full + case.over.len())) as f64;
+    println!(
+        "{:<12} {size:>9} {fused:>12.1} {:>10.3} {:>10.1} {plain:>12.1} {:>9.1}",
+        case.name,
+        size as f64 / fused,
+        bytes / fused,
+        plain / fused
+    );
+}
+
+fn run(compiled: &CompiledTape, over: &[usize], arrays: &mut [Vec<f32>], size: usize) {
+    let mut inputs = [std::ptr::null::<u8>(); 8];
+    let mut outputs = [std::ptr::null_mut::<u8>(); 4];
+    for (input, array) in inputs.iter_mut().zip(arrays.iter()) {
+        *input = array.as_ptr().cast();
+    }
+    for (output, &operand) in outputs.iter_mut().zip(over) {
+        *output = arrays[operand].as_mut_ptr().cast();
+    }
+    // SAFETY: full operands and outputs have `size` elements, and outputs lie over full operands only.
+    unsafe { compiled.run(&inputs[..arrays.len()], &outputs[..over.len()], 0..size) };
+    black_box(arrays);
+}
+
+/// The best time of one call, over about 30 ms.
+fn best_nanoseconds(mut call: impl FnMut()) -> f64 {
+    let mut calls = 1;
+    let mut best = f64::INFINITY;
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(30) {
+        let turn = Instant::now();
+        for _ in 0..calls {
+            call();
+        }
+        let elapsed = turn.elapsed();
+        best = best.min(elapsed.as_nanos() as f64 / f64::from(calls));
+        if elapsed < Duration::from_micros(20) {
+            calls *= 2;
+        }
+    }
+    best
+}
+
+fn step(instruction: Instruction, inputs: &[Register], output: Register) -> Step {
+    Step { instruction, inputs: inputs.to_vec(), output, dtype: DType::F32 }
+}
+
+fn unary(op: UnaryOp, x: Register, output: Register) -> Step {
+    step(Instruction::Unary(op), &[x], output)
+}
+
+fn binary(op: BinaryOp, a: Register, b: Register, output: Register) -> Step {
+    step(Instruction::Binary(op), &[a, b], output)
+}
+
+fn operands(accesses: &[Access]) -> Vec<Operand> {
+    accesses.iter().map(|&access| Operand { dtype: DType::F32, access }).collect()
+}
+
+fn single(name: &'static str, op: UnaryOp, plain: fn(&mut [Vec<f32>], usize)) -> Case {
+    let tape = Tape {
+        operands: operands(&[Access::Full, Access::Full]),
+        steps: vec![unary(op, 0, 2)],
+        outputs: vec![2],
+    };
+    Case { name, tape, over: vec![1], plain }
+}
+
+fn cases() -> Vec<Case> {
+    use Access::{Full, Row, Scalar};
+    use BinaryOp::{Add, Divide, Multiply, Subtract};
+    vec![
+        Case {
+            name: "bias + relu",
+            tape: Tape {
+                operands: operands(&[Full, Row { period: COLUMNS }]),
+                steps: vec![binary(Add, 0, 1, 2), unary(UnaryOp::Relu, 2, 3)],
+                outputs: vec![3],
+            },
+            over: vec![0],
+            plain: |arrays, size| {
+                let [x, bias] = arrays else { unreachable!() };
+                for (index, x) in x[..size].iter_mut().enumerate() {
+                    *x = (*x + bias[index % COLUMNS]).max(0.0);
+                }
+            },
+        },
+        // y = x / 2 · (1 + erf(x / √2))
+        Case {
+            name: "gelu",
+            tape: Tape {
+                operands: operands(&[Full, Full, Scalar, Scalar, Scalar]),
+                steps: vec![
+                    binary(Multiply, 0, 2, 5),
+                    unary(UnaryOp::Erf, 5, 6),
+                    binary(Add, 6, 3, 7),
+                    binary(Multiply, 0, 4, 8),
+                    binary(Multiply, 7, 8, 9),
+                ],
+                outputs: vec![9],
+            },
+            over: vec![1],
+            plain: |arrays, size| {
+                let [x, y, ..] = arrays else { unreachable!() };
+                for (x, y) in x[..size].iter().zip(y) {
+                    *y = x * 0.5 * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2));
+                }
+            },
+        },
+        // m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← p − lr·m / (√v + ε)
+        Case {
+            name: "adam",
+            tape: Tape {
+                operands: operands(&[Full, Full, Full, Full, Scalar, Scalar, Scalar, Scalar]),
+                steps: vec![
+                    binary(Subtract, 3, 1, 8),
+                    binary(Multiply, 8, 4, 9),
+                    binary(Add, 1, 9, 10),
+                    unary(UnaryOp::Square, 3, 11),
+                    binary(Subtract, 11, 2, 12),
+                    binary(Multiply, 12, 5, 13),
+                    binary(Add, 2, 13, 14),
+                    binary(Multiply, 10, 6, 15),
+                    unary(UnaryOp::Sqrt, 14, 16),
+                    binary(Add, 16, 7, 17),
+                    binary(Divide, 15, 17, 18),
+                    binary(Subtract, 0, 18, 19),
+                ],
+                outputs: vec![19, 10, 14],
+            },
+            over: vec![0, 1, 2],
+            plain: |arrays, size| {
+                let [p, m, v, g, ..] = arrays else { unreachable!() };
+                for index in 0..size {
+                    m[index] += (g[index] - m[index]) * 0.1;
+                    v[index] += (g[index] * g[index] - v[index]) * 0.001;
+                    p[index] -= m[index] * 0.001 / (v[index].sqrt() + 1e-7);
+                }
+            },
+        },
+        single("exp", UnaryOp::Exp, |arrays, size| each(arrays, size, f32::exp)),
+        single("log", UnaryOp::Log, |arrays, size| each(arrays, size, |x| (x + 3.0).ln())),
+        single("tanh", UnaryOp::Tanh, |arrays, size| each(arrays, size, f32::tanh)),
+        single("sigmoid", UnaryOp::Sigmoid, |arrays, size| each(arrays, size, |x| 1.0 / (1.0 + (-x).exp()))),
+        single("sin", UnaryOp::Sin, |arrays, size| each(arrays, size, f32::sin)),
+    ]
+}
+
+fn each(arrays: &mut [Vec<f32>], size: usize, function: fn(f32) -> f32) {
+    let [x, y] = arrays else { unreachable!() };
+    for (x, y) in x[..size].iter().zip(y) {
+        *y = function(*x);
+    }
+}
