@@ -13,8 +13,9 @@ from rustnet.core.trace import Trace, current_trace
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # A symbolic call is traced with every None replaced by the first of these, then by the second; output sizes
-# that differ are None. Nothing is run, so large primes cost nothing and are met nowhere else.
-_STAND_INS = (10007, 10009)
+# that differ are None. Nothing is run, so large primes cost nothing and are met nowhere else; they lie far
+# apart, so that no stride maps both to one size.
+_STAND_INS = (10007, 20011)
 
 
 class FunctionOperation:

@@ -110,6 +110,7 @@ from rustnet.ops.elementwise import (
 from rustnet.ops.gather import scatter, segment_sum, select, take, take_along_axis
 from rustnet.ops.linear import diag, diagonal, dot, einsum, inner, matmul, outer, tensordot, trace, vdot
 from rustnet.ops.nn import batch_normalization, layer_normalization, moments, multi_hot, normalize, one_hot
+from rustnet.ops.nn_spatial import average_pool, conv, max_pool
 from rustnet.ops.ordering import argsort, cumprod, cumsum, in_top_k, sort, top_k
 from rustnet.ops.reduction import (
     all,
@@ -171,6 +172,7 @@ __all__ = [
     "argmin",
     "argsort",
     "average",
+    "average_pool",
     "batch_normalization",
     "binary_crossentropy",
     "broadcast_shapes",
@@ -181,6 +183,7 @@ __all__ = [
     "celu",
     "clip",
     "concatenate",
+    "conv",
     "convert_to_numpy",
     "convert_to_tensor",
     "cos",
@@ -244,6 +247,7 @@ __all__ = [
     "logsumexp",
     "matmul",
     "max",
+    "max_pool",
     "maximum",
     "mean",
     "min",
