@@ -395,8 +395,68 @@ def recurrent() -> list[OpCase]:
     return cases
 
 
+def indexing() -> list[OpCase]:
+    x, rows = numbers(3, 4, 2), integers(2, 5, low=0, high=3)
+    cases = []
+    for axis, size in enumerate(x.shape):
+        indices = integers(5, low=0, high=size, seed=axis)
+        along = integers(3, 4, 2, low=0, high=size, seed=axis)
+        updates = np.take(x, indices, axis) + 1.0
+
+        def scatter(i: Array, u: Array, a: int = axis) -> Array:
+            y = np.zeros((*u.shape[:a], 6, *u.shape[a + 1 :]), u.dtype)
+            np.add.at(np.moveaxis(y, a, 0), i, np.moveaxis(u, a, 0))
+            return y
+
+        def scatter_along(i: Array, u: Array, a: int = axis) -> Array:
+            y = np.zeros((*u.shape[:a], 6, *u.shape[a + 1 :]), u.dtype)
+            where = list(np.indices(i.shape))
+            where[a] = i
+            np.add.at(y, tuple(where), u)
+            return y
+
+        cases += [
+            OpCase("gather", [x, indices], {"axis": axis}, lambda x, i, a=axis: np.take(x, i, a)),
+            OpCase(
+                "take_along_axis",
+                [x, along],
+                {"axis": axis},
+                lambda x, i, a=axis: np.take_along_axis(x, i, a),
+            ),
+            OpCase("scatter_add", [indices, updates], {"axis": axis, "size": 6}, scatter),
+            OpCase("scatter_along_axis", [along, x], {"axis": axis, "size": 6}, scatter_along),
+            OpCase("sort", [x], {"axis": axis}, lambda x, a=axis: np.sort(x, a)),
+            OpCase("argsort", [x], {"axis": axis}, lambda x, a=axis: np.argsort(x, a), False),
+        ]
+    labels = np.array([[0, 3], [-1, 4]], np.int32)
+    return [
+        *cases,
+        OpCase("gather", [x, rows], {"axis": 0}, lambda x, i: x[i]),
+        OpCase(
+            "one_hot",
+            [labels],
+            {"depth": 4, "dtype": "float32"},
+            lambda x: (x[..., None] == np.arange(4)).astype("float32"),
+            False,
+        ),
+        OpCase(
+            "top_k",
+            [numbers(3, 5)],
+            {"k": 2},
+            lambda x: (-np.sort(-x)[:, :2], np.argsort(-x)[:, :2]),
+        ),
+    ]
+
+
 # Ops with inputs that only the kernel of their forward op can make: checked through its gradient.
 REACHED_BY_GRADIENTS = {"simple_rnn_backward", "gru_backward", "lstm_backward"}
+
+# Ops whose outputs are known only as a distribution: mean, standard deviation, smallest and largest.
+DISTRIBUTIONS = {
+    "random_uniform": (0.5, 12**-0.5, 0.0, 1.0),
+    "random_normal": (0.0, 1.0, -np.inf, np.inf),
+    "random_truncated_normal": (0.0, 0.8796, -2.0, 2.0),
+}
 
 CASES: list[OpCase] = [
     *unary(),
@@ -407,4 +467,5 @@ CASES: list[OpCase] = [
     *products(),
     *convolutions(),
     *recurrent(),
+    *indexing(),
 ]

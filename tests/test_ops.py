@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from op_cases import CASES, REACHED_BY_GRADIENTS, OpCase
+from op_cases import CASES, DISTRIBUTIONS, REACHED_BY_GRADIENTS, OpCase
 from rustnet import _core
 
 
@@ -102,5 +102,37 @@ def test_gradients_are_those_of_finite_differences(case):
         np.testing.assert_allclose(actual, expected, rtol=1e-7, atol=1e-8)
 
 
+def draw(name: str, seed: list[int], dtype: str, shape: list[int]) -> np.ndarray:
+    graph = _core.Graph()
+    inputs = [graph.constant(np.array(seed, np.int32))]
+    return graph.compile(graph.apply(name, inputs, {"shape": shape, "dtype": dtype}), []).run([])[0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_random_numbers_follow_their_distribution(name, dtype):
+    mean, deviation, low, high = DISTRIBUTIONS[name]
+    count = 200_000
+    x = draw(name, [3, 4], dtype, [count // 100, 100])
+    # Five standard errors.
+    assert abs(x.mean() - mean) < 5 * deviation / count**0.5
+    assert abs(x.std() - deviation) < 5 * deviation / count**0.5
+    assert low <= x.min() and (x.max() < high or name == "random_truncated_normal" and x.max() <= high)
+    assert x.dtype == dtype and np.unique(x).size > 0.9 * count
+    neighbours = np.corrcoef(x.ravel()[:-1], x.ravel()[1:])[0, 1]
+    assert abs(neighbours) < 5 / count**0.5
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_random_numbers_depend_on_the_seed_alone(name):
+    first = draw(name, [3, 4], "float32", [1000])
+    np.testing.assert_array_equal(draw(name, [3, 4], "float32", [1000]), first)
+    # A longer tensor starts with the same numbers.
+    np.testing.assert_array_equal(draw(name, [3, 4], "float32", [5000])[:1000], first)
+    for other in ([4, 4], [3, 5], [-3, 4]):
+        assert np.mean(draw(name, other, "float32", [1000]) == first) < 0.01
+
+
 def test_the_registry_and_the_table_agree():
-    assert sorted({case.name for case in CASES} | REACHED_BY_GRADIENTS) == sorted(_core.op_names())
+    known = {case.name for case in CASES} | REACHED_BY_GRADIENTS | set(DISTRIBUTIONS)
+    assert sorted(known) == sorted(_core.op_names())
