@@ -67,6 +67,9 @@ class Layer(StateOwner):
 
     _init_arguments: tuple[tuple[Any, ...], dict[str, Any]]
 
+    # Public attributes that no recorded call depends on.
+    _NOT_CONFIGURATION: frozenset[str] = frozenset()
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
@@ -114,7 +117,8 @@ class Layer(StateOwner):
 
     def __setattr__(self, name: str, value: Any) -> None:
         global _version
-        if not name.startswith("_") and current_trace() is None:
+        is_configuration = not name.startswith("_") and name not in self._NOT_CONFIGURATION
+        if is_configuration and vars(self).get(name) is not value and current_trace() is None:
             _version += 1
         object.__setattr__(self, name, value)
 

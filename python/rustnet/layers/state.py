@@ -29,7 +29,7 @@ class StateOwner:
     """What a layer and a model answer about their weights."""
 
     # Attributes that refer to layers without owning them.
-    _NOT_STATE = frozenset({"_init_arguments", "_nodes", "_losses", "_programs"})
+    _NOT_STATE = frozenset({"_init_arguments", "_nodes", "_losses", "_calls"})
 
     def _owned(self, kind: type | tuple[type, ...]) -> list[Any]:
         return unique(

@@ -38,6 +38,8 @@ class Model(Layer):
     Source: https://keras.io/api/models/model
     """
 
+    _NOT_CONFIGURATION = frozenset({"history", "stop_evaluating", "stop_training"})
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _is_functional(args, kwargs):
             from rustnet.models.functional import Functional
@@ -60,8 +62,8 @@ class Model(Layer):
                 f"expected Model(inputs, outputs) of symbolic tensors (rustnet.Input). Received: {args!r}"
             )
         super().__init__(**kwargs)
-        self._programs: dict[Any, _Compiled] = {}
-        self._programs_version = -1
+        self._calls: dict[Any, _Compiled] = {}
+        self._calls_version = -1
 
     def build(self, input_shape: Any) -> None:
         """Makes the weights of all layers for inputs of the given shape(s), the batch first."""
@@ -125,12 +127,12 @@ class Model(Layer):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if current_trace() is not None:
             return super().__call__(*args, **kwargs)
-        if self._programs_version != structure_version():
-            self._programs.clear()
+        if self._calls_version != structure_version():
+            self._calls.clear()
         # One array, called before with this shape: nothing but a look-up and the run.
         if len(args) == 1 and not kwargs and type(args[0]) is np.ndarray:
             x = args[0]
-            compiled = self._programs.get((x.shape, x.dtype))
+            compiled = self._calls.get((x.shape, x.dtype))
             if compiled is not None and x.flags.c_contiguous and x.flags.aligned:
                 return _results(compiled, [x])
         if any_symbolic(args) or any_symbolic(kwargs):
@@ -145,16 +147,16 @@ class Model(Layer):
         key: Any = (repr(names), *(_key(leaf) for leaf in leaves))
         if len(leaves) == 1 and leaves[0] is values[0] and arrays:
             key = (arrays[0].shape, arrays[0].dtype)
-        compiled = self._programs.get(key)
+        compiled = self._calls.get(key)
         if compiled is None:
             compiled = self._compile(values, kwargs)
             # Building on the first call changes the structure, so the version is taken after it.
-            if self._programs_version != structure_version():
-                self._programs.clear()
-                self._programs_version = structure_version()
-            while len(self._programs) >= _MOST_PROGRAMS:
-                del self._programs[next(iter(self._programs))]
-            self._programs[key] = compiled
+            if self._calls_version != structure_version():
+                self._calls.clear()
+                self._calls_version = structure_version()
+            while len(self._calls) >= _MOST_PROGRAMS:
+                del self._calls[next(iter(self._calls))]
+            self._calls[key] = compiled
         return _results(compiled, arrays)
 
     def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Compiled:
