@@ -22,7 +22,10 @@ class Variable(TensorOperators):
     initializer's name; `dtype`, by default that of the value or `floatx()`; `trainable`; `name`.
     Inside a layer's `call`, `assign` takes effect at the end of the step.
 
-    >>> v = rustnet.Variable([1.0, 2.0]); v.assign_add([1.0, 1.0]); v.numpy()
+    >>> import rustnet
+    >>> v = rustnet.Variable([1.0, 2.0])
+    >>> _ = v.assign_add([1.0, 1.0])
+    >>> v.numpy()
     array([2., 3.], dtype=float32)
 
     Source: https://keras.io/api/backend_utils

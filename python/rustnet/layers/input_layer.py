@@ -74,7 +74,8 @@ def Input(
     `floatx()`; `batch_shape`, the shape with the batch; `name`. Raises `ValueError` for a negative or
     non-integer size.
 
-    >>> x = rustnet.Input(shape=(784,)); x.shape
+    >>> import rustnet
+    >>> rustnet.Input(shape=(784,)).shape
     (None, 784)
 
     Source: https://keras.io/api/layers/core_layers/input

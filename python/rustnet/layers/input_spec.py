@@ -13,7 +13,9 @@ class InputSpec:
 
     Arguments: `dtype`; `shape` (None: any size); `ndim`, `min_ndim`, `max_ndim`; `axes`, a dict axis: size.
 
-    >>> layer.input_spec = InputSpec(min_ndim=2, axes={-1: 784})
+    >>> import rustnet
+    >>> rustnet.InputSpec(min_ndim=2, axes={-1: 784}).expectation((None, 783))
+    'last dimension 784'
 
     Source: https://keras.io/api/layers/base_layer
     """

@@ -56,11 +56,15 @@ class Layer(StateOwner):
     default `floatx()`; `name`. In a Sequential model's first layer also `input_shape` (without the batch),
     `input_dim`, `batch_input_shape`. Raises `ValueError` for any other keyword.
 
+    >>> import rustnet
     >>> class Scale(rustnet.Layer):
     ...     def build(self, input_shape):
     ...         self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones")
+    ...
     ...     def call(self, x):
     ...         return x * self.scale
+    >>> Scale()([[1.0, 2.0]]).numpy()
+    array([[1., 2.]], dtype=float32)
 
     Source: https://keras.io/api/layers/base_layer
     """

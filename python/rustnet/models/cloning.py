@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rustnet.core import structure
 from rustnet.core.tensors import KerasTensor
 from rustnet.layers.input_layer import Input, InputLayer
 from rustnet.layers.layer import Layer
@@ -21,7 +22,10 @@ def clone_model(
     Arguments: `model`, Sequential or functional; `clone_function`, from a layer to its replacement.
     Raises `ValueError` for a subclassed model.
 
-    >>> twin = rustnet.models.clone_model(model); twin.set_weights(model.get_weights())
+    >>> import rustnet
+    >>> model = rustnet.Sequential([rustnet.Input((3,)), rustnet.layers.Dense(2)])
+    >>> twin = rustnet.models.clone_model(model)
+    >>> twin.set_weights(model.get_weights())
 
     Source: https://keras.io/api/models/model
     """
@@ -49,7 +53,5 @@ def clone_model(
         id(tensor): Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
         for tensor in model.inputs
     }
-    from rustnet.core import structure
-
     new_inputs = structure.map_structure(lambda tensor: inputs[id(tensor)], model.input)
     return Functional(new_inputs, model.replay(dict(inputs), clone), name=model.name)

@@ -32,8 +32,11 @@ class Model(Layer):
     Arguments: `inputs`, `outputs`, a symbolic tensor or a list or dict of them; `name`; `trainable`.
     Raises `ValueError` where the outputs do not depend on the inputs alone.
 
+    >>> import rustnet
     >>> x = rustnet.Input((784,))
     >>> model = rustnet.Model(x, rustnet.layers.Dense(10, activation="softmax")(x))
+    >>> model.count_params()
+    7850
 
     Source: https://keras.io/api/models/model
     """

@@ -18,7 +18,10 @@ class Sequential(Model):
     Arguments: `layers`, a list; `trainable`; `name`. The input's shape comes from an `Input` put first, from
     `input_shape=` of the first layer, or from the first data. Raises `ValueError` for two layers of one name.
 
+    >>> import rustnet
     >>> model = rustnet.Sequential([rustnet.Input((784,)), rustnet.layers.Dense(10)])
+    >>> model.output_shape
+    (None, 10)
 
     Source: https://keras.io/api/models/sequential
     """
