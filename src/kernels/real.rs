@@ -2,13 +2,14 @@
 
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use super::gemm::HasKernels;
+use super::gemm::{HasKernels, Transpose};
 use crate::tensor::Element;
 
 /// `f32` or `f64`, with the arithmetic that kernels need.
 pub trait Real:
     Element
     + HasKernels
+    + Transpose
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>

@@ -25,7 +25,7 @@ struct Padded<T>(T);
 struct Pool {
     /// Held by the thread whose loop it is.
     busy: Padded<AtomicBool>,
-    /// The epoch in the upper half, [`OPEN`], and the number of workers inside in the lower bits.
+    /// The epoch in the upper half, then [`OPEN`], the number of workers that there is room for, and the number inside.
     state: Padded<AtomicU64>,
     /// The next part to be taken.
     next: Padded<AtomicUsize>,
@@ -46,15 +46,17 @@ struct Pool {
 struct Job {
     body: &'static (dyn Fn(usize) + Sync),
     parts: usize,
-    /// Workers `0..workers` may join.
-    workers: usize,
 }
 
 // SAFETY: `job` is written only while no worker is inside an open epoch, and read only by workers that are.
 unsafe impl Sync for Pool {}
 
 const OPEN: u64 = 1 << 31;
-const INSIDE: u64 = OPEN - 1;
+const INSIDE: u64 = (1 << 16) - 1;
+
+fn room(state: u64) -> u64 {
+    (state & (OPEN - 1)) >> 16
+}
 
 fn epoch(state: u64) -> u64 {
     state >> 32
@@ -119,7 +121,7 @@ impl Pool {
             busy: Padded(AtomicBool::new(false)),
             state: Padded(AtomicU64::new(0)),
             next: Padded(AtomicUsize::new(0)),
-            job: UnsafeCell::new(Job { body: &|_| (), parts: 0, workers: 0 }),
+            job: UnsafeCell::new(Job { body: &|_| (), parts: 0 }),
             workers: AtomicUsize::new(0),
             refused: AtomicUsize::new(usize::MAX),
             sleepers: AtomicUsize::new(0),
@@ -141,17 +143,17 @@ impl Pool {
         // below returns, panic or not, after all of them have left.
         let body =
             unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(body) };
-        let job = Job { body, parts, workers: threads - 1 };
+        let job = Job { body, parts };
         // SAFETY: no epoch is open and no worker is inside: the last `close` made sure.
         unsafe { *self.job.get() = job };
         self.next.0.store(0, Ordering::Relaxed);
         let epoch = epoch(self.state.0.load(Ordering::Relaxed)).wrapping_add(1);
         // Sequentially consistent with a worker that counts itself asleep and then looks at the state once more: one of
         // the two sees the other.
-        self.state.0.store(epoch << 32 | OPEN, Ordering::SeqCst);
+        self.state.0.store(epoch << 32 | OPEN | (threads as u64 - 1) << 16, Ordering::SeqCst);
         if self.sleepers.load(Ordering::SeqCst) > 0 {
             drop(self.sleep.lock().unwrap_or_else(PoisonError::into_inner));
-            self.wake.notify_all();
+            (1..threads).for_each(|_| self.wake.notify_one());
         }
         self.take_parts(job);
         self.close();
@@ -196,7 +198,7 @@ impl Pool {
         let mut workers = self.workers.load(Ordering::Relaxed);
         while workers < wanted.min(self.refused.load(Ordering::Relaxed)) {
             let thread = std::thread::Builder::new().name(format!("rustnet-{}", workers + 1));
-            match thread.spawn(move || self.work(workers)) {
+            match thread.spawn(move || self.work()) {
                 Ok(_) => workers += 1,
                 Err(_) => self.refused.store(workers, Ordering::Relaxed),
             }
@@ -204,8 +206,8 @@ impl Pool {
         self.workers.store(workers, Ordering::Relaxed);
     }
 
-    /// The life of worker `index`.
-    fn work(&self, index: usize) {
+    /// The life of a worker.
+    fn work(&self) {
         flush_on_this_thread();
         let mut last = 0;
         loop {
@@ -214,9 +216,7 @@ impl Pool {
             if self.join(state) {
                 // SAFETY: the worker is inside an epoch, during which the job is not written.
                 let job = unsafe { *self.job.get() };
-                if index < job.workers {
-                    self.take_parts(job);
-                }
+                self.take_parts(job);
                 self.state.0.fetch_sub(1, Ordering::Release);
             }
         }
@@ -248,10 +248,10 @@ impl Pool {
         state
     }
 
-    /// Enters the epoch of `state`, unless it has been closed.
+    /// Enters the epoch of `state`, unless it is closed or full.
     fn join(&self, mut state: u64) -> bool {
         let wanted = epoch(state);
-        while state & OPEN != 0 && epoch(state) == wanted {
+        while state & OPEN != 0 && epoch(state) == wanted && state & INSIDE < room(state) {
             match self.state.0.compare_exchange_weak(state, state + 1, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return true,
                 Err(now) => state = now,

@@ -1,9 +1,11 @@
 //! One product: its layout decided, its parts handed to threads, each part walked tile by tile.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::ptr::copy_nonoverlapping;
 
 use super::pack::pack_panel;
-use super::plan::{Grid, k_blocks, pieces, row_blocks, share};
+use super::plan::{Grid, K_BLOCK, ROW_BLOCK, pieces, share};
 use super::tile::{Dot, Kernels, Operands};
 use super::{Matrix, MatrixMut, Right};
 use crate::graph::Epilogue;
@@ -16,6 +18,8 @@ const PRODUCTS_A_NANOSECOND: usize = 40;
 /// A plain B is packed where it has contiguous columns, or meets at least this many rows of A: then what strided reads
 /// cost exceeds one more pass over it.
 const PACK_ROWS: usize = 256;
+/// The same where rows of B lie 4 KiB apart and crowd each other out of the L1 cache.
+const PACK_ROWS_IN_CONFLICT: usize = 48;
 
 /// Where a part finds B: element (k, column) is in panel column / panel, at `k · k_stride`.
 #[derive(Clone, Copy)]
@@ -24,6 +28,34 @@ struct Panels<T> {
     k_stride: usize,
     panel_stride: usize,
 }
+
+/// A block of A, or a copy of it: element (i, k) is at `i · row_stride + k · column_stride`.
+#[derive(Clone, Copy)]
+struct Block<T> {
+    data: *const T,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<T> Matrix<'_, T> {
+    fn block(&self, rows: &Range<usize>, columns: &Range<usize>) -> Block<T> {
+        let (row_stride, column_stride) = (self.row_stride, self.column_stride);
+        let data = &self.data[rows.start * row_stride + columns.start * column_stride..];
+        Block { data: data.as_ptr(), row_stride, column_stride }
+    }
+}
+
+/// Runs of contiguous elements.
+struct Lines {
+    outer: usize,
+    inner: usize,
+    outer_stride: usize,
+}
+
+/// Rows of a block of A that is copied.
+const COPY_ROWS: usize = 84;
+/// From one row of the copy to the next: rows begin on different sets of the L1 cache.
+const COPY_STRIDE: usize = K_BLOCK + 16;
 
 /// The product as the parts see it.
 struct Product<'a, T: 'static> {
@@ -105,7 +137,8 @@ pub fn run<T: Real>(
         });
     }
 
-    if plain.column_stride == 1 && m < PACK_ROWS {
+    let conflicts = (plain.row_stride * size_of::<T>()).is_multiple_of(4096);
+    if plain.column_stride == 1 && m < if conflicts { PACK_ROWS_IN_CONFLICT } else { PACK_ROWS } {
         let b = Panels { data: plain.data.as_ptr(), k_stride: plain.row_stride, panel_stride: panel };
         let product = Product { kernels, a, b, c: &c, accumulate, epilogue };
         return for_each_part(grid.parts(), m * k * n, &|part| {
@@ -167,17 +200,78 @@ impl<T: Real> Product<'_, T> {
     /// # Safety
     /// The operands hold the elements that the shapes say, and nothing else uses this block of c.
     unsafe fn part(&self, rows: Range<usize>, columns: Range<usize>) {
-        for rows in row_blocks(rows) {
-            for ks in k_blocks(self.a.columns) {
-                let mut first = columns.start;
-                while first < columns.end {
-                    // SAFETY: within the part.
-                    first += unsafe { self.strip(rows.clone(), ks.clone(), first..columns.end) };
-                }
+        if self.copies_a(columns.len()) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.part_with_copies(rows, columns) };
+        }
+        for rows in pieces(rows, ROW_BLOCK) {
+            for ks in pieces(0..self.a.columns, K_BLOCK) {
+                // SAFETY: within the part.
+                unsafe { self.block(self.a.block(&rows, &ks), rows.clone(), ks, columns.clone()) };
             }
-            if let Some(epilogue) = self.epilogue {
-                epilogue(rows, columns.clone());
+            self.finish(rows, &columns);
+        }
+    }
+
+    /// Whether A lies so that a tile's rows crowd each other out of the L1 cache, whose sets repeat every 4 KiB, or so
+    /// that every k of a tile is far from the last. Then a block of A is copied before it is used, if it is used by more
+    /// than one panel of B.
+    fn copies_a(&self, columns: usize) -> bool {
+        let bytes = |stride: usize| stride * size_of::<T>();
+        columns >= 2 * self.kernels.panel()
+            && match self.a.column_stride {
+                1 => bytes(self.a.row_stride).is_multiple_of(2048),
+                stride => self.a.row_stride == 1 && bytes(stride) >= 2048,
             }
+    }
+
+    /// [`Product::part`], with each block of A copied to the stack first.
+    ///
+    /// # Safety
+    /// As [`Product::part`].
+    #[inline(never)]
+    unsafe fn part_with_copies(&self, rows: Range<usize>, columns: Range<usize>) {
+        let mut memory = [const { MaybeUninit::<T>::uninit() }; COPY_ROWS * COPY_STRIDE];
+        for rows in pieces(rows, COPY_ROWS) {
+            for ks in pieces(0..self.a.columns, K_BLOCK) {
+                let block = self.a.block(&rows, &ks);
+                let lines = |outer, inner, outer_stride| Lines { outer, inner, outer_stride };
+                let (lines, row_stride, column_stride) = match self.a.column_stride {
+                    1 => (lines(rows.len(), ks.len(), self.a.row_stride), COPY_STRIDE, 1),
+                    stride => (lines(ks.len(), rows.len(), stride), 1, rows.len()),
+                };
+                // SAFETY: the lines are those of the block, and the memory holds COPY_ROWS · K_BLOCK elements in either
+                // order.
+                let block = unsafe {
+                    let copy = memory.as_mut_ptr().cast::<T>();
+                    for line in 0..lines.outer {
+                        let to = copy.add(line * row_stride.max(column_stride));
+                        copy_nonoverlapping(block.data.add(line * lines.outer_stride), to, lines.inner);
+                    }
+                    Block { data: copy, row_stride, column_stride }
+                };
+                // SAFETY: within the part.
+                unsafe { self.block(block, rows.clone(), ks, columns.clone()) };
+            }
+            self.finish(rows, &columns);
+        }
+    }
+
+    fn finish(&self, rows: Range<usize>, columns: &Range<usize>) {
+        if let Some(epilogue) = self.epilogue {
+            epilogue(rows, columns.clone());
+        }
+    }
+
+    /// Adds the products of `ks` to c[rows, columns]; `a` is a[rows, ks].
+    ///
+    /// # Safety
+    /// As [`Product::part`].
+    unsafe fn block(&self, a: Block<T>, rows: Range<usize>, ks: Range<usize>, columns: Range<usize>) {
+        let mut first = columns.start;
+        while first < columns.end {
+            // SAFETY: within the block.
+            first += unsafe { self.strip(a, rows.clone(), ks.clone(), first..columns.end) };
         }
     }
 
@@ -185,7 +279,13 @@ impl<T: Real> Product<'_, T> {
     ///
     /// # Safety
     /// As [`Product::part`].
-    unsafe fn strip(&self, rows: Range<usize>, ks: Range<usize>, columns: Range<usize>) -> usize {
+    unsafe fn strip(
+        &self,
+        a: Block<T>,
+        rows: Range<usize>,
+        ks: Range<usize>,
+        columns: Range<usize>,
+    ) -> usize {
         let lanes = self.kernels.lanes;
         let [eight, four, two, one] = &self.kernels.families;
         let fits = |vectors: usize, most: usize| columns.len() >= vectors * lanes && rows.len() <= most;
@@ -202,22 +302,18 @@ impl<T: Real> Product<'_, T> {
         let last = width - (family.vectors - 1) * lanes;
         let table = if last == lanes { family.full } else { family.masked };
         let panel = columns.start / (2 * lanes);
-        for rows in pieces(rows, table.len()) {
+        for tile in pieces(rows.clone(), table.len()) {
             // SAFETY: the offsets are those of elements of a, b and c.
             unsafe {
-                table[rows.len() - 1](&Operands {
+                table[tile.len() - 1](&Operands {
                     k: ks.len(),
-                    a: self
-                        .a
-                        .data
-                        .as_ptr()
-                        .add(rows.start * self.a.row_stride + ks.start * self.a.column_stride),
-                    a_row_stride: self.a.row_stride,
-                    a_k_stride: self.a.column_stride,
+                    a: a.data.add((tile.start - rows.start) * a.row_stride),
+                    a_row_stride: a.row_stride,
+                    a_k_stride: a.column_stride,
                     b: self.b.data.add(panel * self.b.panel_stride + ks.start * self.b.k_stride),
                     b_k_stride: self.b.k_stride,
                     b_panel_stride: self.b.panel_stride,
-                    c: self.c.data.add(rows.start * self.c.row_stride + columns.start),
+                    c: self.c.data.add(tile.start * self.c.row_stride + columns.start),
                     c_row_stride: self.c.row_stride,
                     last,
                     accumulate: self.accumulate || ks.start > 0,

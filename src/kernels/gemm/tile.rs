@@ -74,6 +74,10 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
         let mut sums = [[V::splat(V::Element::ZERO); VECTORS]; ROWS];
         let a_rows: [*const V::Element; ROWS] =
             std::array::from_fn(|row| operands.a.add(row * operands.a_row_stride));
+        for row in 0..ROWS {
+            prefetch(operands.c.add(row * operands.c_row_stride));
+            prefetch(operands.c.add(row * operands.c_row_stride + (VECTORS - 1) * V::LANES));
+        }
         let mut a_offset = 0;
         let mut b_row = operands.b;
         for _ in 0..operands.k {
@@ -106,6 +110,18 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
             }
         }
     }
+}
+
+/// Asks for the cache line of an element that is used when the sums are complete.
+#[inline(always)]
+fn prefetch<T>(element: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of any address is allowed.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(element.cast())
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = element;
 }
 
 /// c (rows) = a (rows, k) · b (k), where the rows of a and b are contiguous.

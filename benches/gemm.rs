@@ -1,0 +1,221 @@
+//! Matrix products of the shapes of common models, as GFLOP/s and as a share of what the fused multiply-adds of the
+//! machine can do at all: `cargo bench --bench gemm`. A number argument sets the threads, others filter by name.
+
+use std::hint::black_box;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use rustnet::kernels::gemm::{Matrix, MatrixMut, gemm, gemm_serial, gemm_workspace};
+use rustnet::kernels::simd::{self, Isa, Vector};
+use rustnet::threads;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Layout {
+    /// a (M, K) · b (K, N): a layer's output.
+    Nn,
+    /// a (M, K) · b (N, K)ᵀ: the gradient of its input.
+    Nt,
+    /// a (K, M)ᵀ · b (K, N): the gradient of its weights.
+    Tn,
+}
+
+use Layout::{Nn, Nt, Tn};
+
+/// (name, m, k, n, layout)
+const SHAPES: &[(&str, usize, usize, usize, Layout)] = &[
+    ("square 64", 64, 64, 64, Nn),
+    ("square 128", 128, 128, 128, Nn),
+    ("square 256", 256, 256, 256, Nn),
+    ("square 512", 512, 512, 512, Nn),
+    ("square 512 nt", 512, 512, 512, Nt),
+    ("square 512 tn", 512, 512, 512, Tn),
+    ("square 1024", 1024, 1024, 1024, Nn),
+    ("square 2048", 2048, 2048, 2048, Nn),
+    ("dense 1024", 64, 1024, 1024, Nn),
+    ("mnist dense1", 128, 784, 512, Nn),
+    ("mnist dense1 dW", 784, 128, 512, Tn),
+    ("mnist dense2", 128, 512, 10, Nn),
+    ("mnist dense2 dX", 128, 10, 512, Nt),
+    ("mnist dense2 dW", 512, 128, 10, Tn),
+    ("imdb dense1", 512, 10000, 16, Nn),
+    ("imdb dense1 dW", 10000, 512, 16, Tn),
+    ("imdb dense3", 512, 16, 1, Nn),
+    ("housing dense1", 16, 13, 64, Nn),
+    ("housing dense2", 16, 64, 64, Nn),
+    ("housing dense2 dX", 16, 64, 64, Nt),
+    ("housing dense2 dW", 64, 16, 64, Tn),
+    ("one row", 1, 784, 512, Nn),
+    ("one row nt", 1, 784, 512, Nt),
+    ("one column", 512, 784, 1, Nn),
+    ("conv1 columns", 43264, 9, 32, Nn),
+    ("conv2 columns", 7744, 288, 64, Nn),
+    ("conv2 dW", 288, 7744, 64, Tn),
+    ("conv3 columns", 576, 576, 64, Nn),
+    ("conv dense", 64, 576, 64, Nn),
+    ("vgg columns", 2048, 2304, 256, Nn),
+    ("lstm32 step", 128, 32, 128, Nn),
+    ("lstm32 inputs", 64000, 32, 128, Nn),
+    ("lstm32 dW", 32, 64000, 128, Tn),
+    ("lstm128 step", 64, 128, 512, Nn),
+    ("lstm128 inputs", 6400, 64, 512, Nn),
+];
+
+/// The fastest time of one call over about half a second, by `clock`: other programs on the machine only add to it.
+fn time(clock: fn() -> Duration, mut call: impl FnMut()) -> Duration {
+    let start = clock();
+    call();
+    let once = (clock() - start).max(Duration::from_nanos(50));
+    // Samples of about 200 µs, so that reading the clock does not count.
+    let calls = (Duration::from_micros(200).as_nanos() / once.as_nanos()).clamp(1, 10_000) as u32;
+    let mut fastest = Duration::MAX;
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(400) {
+        let sample = clock();
+        (0..calls).for_each(|_| call());
+        fastest = fastest.min((clock() - sample) / calls);
+    }
+    fastest
+}
+
+fn wall() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
+
+/// The processor time of this thread: on a busy machine the one measure of work on one thread that holds still.
+#[cfg(unix)]
+fn processor() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes `time`.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+#[cfg(not(unix))]
+use wall as processor;
+
+/// Multiply-adds of registers alone, as many side by side as the tiles have.
+#[inline(always)]
+unsafe fn multiply_adds<V: Vector<Element = f32>>(rounds: usize) -> f32 {
+    const SIDE_BY_SIDE: usize = 12;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [V::splat(0.0); SIDE_BY_SIDE];
+        let (a, b) = (V::splat(black_box(0.5)), V::splat(black_box(0.25)));
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                *sum = sum.multiply_add(a, b);
+            }
+        }
+        let mut lanes = [0.0; 16];
+        sums.into_iter().reduce(|sum, other| sum.add(other)).unwrap().store(lanes.as_mut_ptr());
+        lanes[0] * (2 * V::LANES * SIDE_BY_SIDE) as f32
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod peak {
+    use std::arch::x86_64::{__m256, __m512};
+
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
+    pub unsafe fn avx512(rounds: usize) -> f32 {
+        // SAFETY: the instructions are enabled here.
+        unsafe { super::multiply_adds::<__m512>(rounds) }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub unsafe fn avx2(rounds: usize) -> f32 {
+        // SAFETY: the instructions are enabled here.
+        unsafe { super::multiply_adds::<__m256>(rounds) }
+    }
+}
+
+/// GFLOP/s of all threads together with nothing but multiply-adds.
+fn peak(parts: usize) -> f64 {
+    const ROUNDS: usize = 100_000;
+    let (run, lanes): (fn() -> f32, usize) = match simd::isa() {
+        // SAFETY: the machine has the instruction set in use.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => (|| unsafe { peak::avx512(ROUNDS) }, 16),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::Avx2 => (|| unsafe { peak::avx2(ROUNDS) }, 8),
+        // SAFETY: the baseline is always there.
+        _ => (|| unsafe { multiply_adds::<simd::Lanes<f32, 4>>(ROUNDS) }, 4),
+    };
+    let flops = (2 * 12 * lanes * ROUNDS * parts) as f64;
+    let time = time(if parts == 1 { processor } else { wall }, || {
+        threads::for_each_part(parts, u64::MAX, &|_| {
+            black_box(run());
+        });
+    });
+    flops / time.as_secs_f64() / 1e9
+}
+
+/// The plain triple loop, in the order that the compiler vectorises best.
+fn plain(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    c.fill(0.0);
+    for i in 0..m {
+        for l in 0..k {
+            let factor = a[i * k + l];
+            for (c, b) in c[i * n..][..n].iter_mut().zip(&b[l * n..][..n]) {
+                *c += factor * b;
+            }
+        }
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let Some(threads) = arguments.iter().find_map(|argument| argument.parse().ok()) {
+        threads::set_num_threads(threads);
+    }
+    let filters: Vec<&String> =
+        arguments.iter().filter(|argument| argument.parse::<usize>().is_err()).collect();
+    let threads = threads::num_threads();
+    let _flush = threads::FlushDenormals::new();
+    let (one, all) = (peak(1), peak(threads));
+    println!(
+        "{}: multiply-adds alone {one:.1} GFLOP/s on one thread, {all:.1} on {threads}",
+        simd::isa().name()
+    );
+    println!("\n| product | m × k × n | 1 thread | of peak | {threads} threads | of peak | plain loop |");
+    println!("|---|---|---:|---:|---:|---:|---:|");
+    for &(name, m, k, n, layout) in SHAPES {
+        if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter.as_str())) {
+            continue;
+        }
+        let numbers = |count: usize| (0..count).map(|i| (i % 251) as f32 / 251.0 - 0.5).collect::<Vec<f32>>();
+        let (a, b, mut c) = (numbers(m * k), numbers(k * n), vec![0.0; m * n]);
+        let left = match layout {
+            Tn => Matrix::row_major(&a, k, m).transposed(),
+            _ => Matrix::row_major(&a, m, k),
+        };
+        let right = match layout {
+            Nt => Matrix::row_major(&b, n, k).transposed(),
+            _ => Matrix::row_major(&b, k, n),
+        };
+        let mut workspace = vec![0.0f32; gemm_workspace::<f32>(m, k, n) / 4 + 16];
+        // SAFETY: floats seen as bytes, from the first that is 64-byte aligned.
+        let workspace = unsafe {
+            let skip = workspace.as_ptr().align_offset(64);
+            workspace[skip..].align_to_mut::<u8>().1
+        };
+        let flops = 2.0 * (m * k * n) as f64;
+        let rate = |time: Duration| flops / time.as_secs_f64() / 1e9;
+        let serial = rate(time(processor, || {
+            gemm_serial(left, right, MatrixMut::row_major(&mut c, m, n), false, workspace);
+        }));
+        let parallel = rate(time(wall, || {
+            gemm(left, right, MatrixMut::row_major(&mut c, m, n), false, None, workspace);
+        }));
+        let reference = match layout {
+            Nn if flops < 1e9 => format!("{:.1}", rate(time(processor, || plain(m, k, n, &a, &b, &mut c)))),
+            _ => "–".to_owned(),
+        };
+        let (share, both) = (100.0 * serial / one, 100.0 * parallel / all);
+        println!(
+            "| {name} | {m}×{k}×{n} | {serial:.1} | {share:.0} % | {parallel:.1} | {both:.0} % | {reference} |"
+        );
+    }
+}
