@@ -10,12 +10,22 @@ from typing import Any
 import numpy as np
 
 from rustnet.core import naming, structure
-from rustnet.core.convert import cast, is_tensor, tensor
+from rustnet.core.convert import cast, tensor
 from rustnet.core.dtypes import is_float, standardize_dtype
 from rustnet.core.operation import Node, any_symbolic, symbolic_outputs
 from rustnet.core.tensors import KerasTensor, Tensor, TracedTensor
 from rustnet.core.trace import Trace, current_trace, escape
 from rustnet.core.variable import Variable
+from rustnet.layers.arguments import (
+    holds_data,
+    is_numeric,
+    is_shape,
+    located,
+    map_tensors,
+    parameters_of,
+    take_batch_input_shape,
+)
+from rustnet.layers.configuration import Configurable
 from rustnet.layers.input_spec import check_inputs
 from rustnet.layers.state import StateOwner
 
@@ -26,13 +36,6 @@ _version = 0
 def structure_version() -> int:
     """A number that differs after any layer's configuration (`trainable`, `rate`, …) was changed."""
     return _version
-
-
-@functools.cache
-def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    parameters = dict(inspect.signature(function).parameters)
-    parameters.pop("self", None)
-    return parameters
 
 
 def _builder(build: Callable[..., None]) -> Callable[..., None]:
@@ -49,7 +52,7 @@ def _builder(build: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-class Layer(StateOwner):
+class Layer(Configurable, StateOwner):
     """A function of tensors with state. Subclass it with `build` (make the weights) and `call` (use `ops`).
 
     Arguments: `activity_regularizer` on the outputs; `trainable`; `dtype` of weights and computation, by
@@ -68,8 +71,6 @@ class Layer(StateOwner):
 
     Source: https://keras.io/api/layers/base_layer
     """
-
-    _init_arguments: tuple[tuple[Any, ...], dict[str, Any]]
 
     # Public attributes that no recorded call depends on.
     _NOT_CONFIGURATION: frozenset[str] = frozenset()
@@ -107,7 +108,7 @@ class Layer(StateOwner):
         self.built = False
         self.supports_masking = False
         self.input_spec: Any = None
-        self._batch_input_shape = _batch_input_shape(kwargs)
+        self._batch_input_shape = take_batch_input_shape(kwargs)
         if kwargs:
             raise ValueError(
                 f"expected keyword arguments that {type(self).__name__} knows. "
@@ -265,42 +266,6 @@ class Layer(StateOwner):
             )
         return self._nodes[0]
 
-    def get_config(self) -> dict[str, Any]:
-        """The arguments that make this layer again. A subclass with own arguments extends it."""
-        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
-        if type(self).get_config is Layer.get_config and type(self).__init__ is not Layer.__init__:
-            args, kwargs = self._init_arguments
-            bound = inspect.signature(type(self).__init__).bind(self, *args, **kwargs).arguments
-            bound.pop("self", None)
-            accepts_base = any(
-                parameter.kind is parameter.VAR_KEYWORD
-                for parameter in _parameters(type(self).__init__).values()
-            )
-            for name, parameter in _parameters(type(self).__init__).items():
-                if parameter.kind is parameter.VAR_KEYWORD:
-                    bound.update(bound.pop(name, {}))
-            config = {**(config if accepts_base else {}), **bound}
-        return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """The layer that `get_config` described."""
-        return cls(**config)
-
-    def get_build_config(self) -> dict[str, Any] | None:
-        """The shapes that the layer was built with."""
-        if self._build_shapes is None:
-            return None
-        args, kwargs = self._build_shapes
-        return {"shapes_dict": kwargs} if kwargs else {"input_shape": args[0]}
-
-    def build_from_config(self, config: dict[str, Any] | None) -> None:
-        """Builds the layer with the shapes that `get_build_config` wrote."""
-        if config and not self.built:
-            self.build(**config["shapes_dict"]) if "shapes_dict" in config else self.build(
-                config["input_shape"]
-            )
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
@@ -351,12 +316,12 @@ class Layer(StateOwner):
                 arguments = self._bind(args, kwargs)
                 return self._run_call(trace, arguments)
             except ValueError as error:
-                raise _located(error, trace.scope_name) from error.__cause__
+                raise located(error, trace.scope_name) from error.__cause__
             finally:
                 trace.training = outer_training
 
     def _run_call(self, trace: Trace, arguments: dict[str, Any]) -> Any:
-        parameters = _parameters(type(self).call)
+        parameters = parameters_of(type(self).call)
         training = arguments.pop("training", None)
         if training is None:
             training = trace.training
@@ -391,19 +356,19 @@ class Layer(StateOwner):
     def _call_with(self, arguments: dict[str, Any]) -> Any:
         positional: list[Any] = []
         keywords = dict(arguments)
-        for name, parameter in _parameters(type(self).call).items():
+        for name, parameter in parameters_of(type(self).call).items():
             if parameter.kind is parameter.VAR_POSITIONAL:
                 positional += keywords.pop(name, ())
             elif parameter.kind is parameter.VAR_KEYWORD:
                 keywords.update(keywords.pop(name, {}))
             elif parameter.kind is not parameter.KEYWORD_ONLY and name in keywords:
-                if len(positional) == list(_parameters(type(self).call)).index(name):
+                if len(positional) == list(parameters_of(type(self).call)).index(name):
                     positional.append(keywords.pop(name))
         return self.call(*positional, **keywords)
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments by name. `training` is accepted by every layer."""
-        parameters = _parameters(type(self).call)
+        parameters = parameters_of(type(self).call)
         accepts_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
         extra = {}
         if "training" in kwargs and "training" not in parameters and not accepts_all:
@@ -414,7 +379,7 @@ class Layer(StateOwner):
         except TypeError as error:
             raise TypeError(f"layer '{self.name}' expected the arguments of its call(): {error}") from None
         arguments = {**bound.arguments, **extra}
-        if arguments and not any(_holds_data(value) for value in arguments.values()):
+        if arguments and not any(holds_data(value) for value in arguments.values()):
             raise ValueError(
                 f"layer '{self.name}' expected tensors or arrays. "
                 f"Received: {', '.join(f'{key}={value!r}' for key, value in arguments.items())}"
@@ -423,7 +388,7 @@ class Layer(StateOwner):
 
     def _converted(self, value: Any) -> Any:
         """Arrays as tensors of the trace, floats in the layer's dtype."""
-        if isinstance(value, (list, tuple)) and value and _is_numeric(value):
+        if isinstance(value, (list, tuple)) and value and is_numeric(value):
             value = np.asarray(value)
 
         def convert(leaf: Any) -> Any:
@@ -447,9 +412,9 @@ class Layer(StateOwner):
             self.built = True
             return
         shapes = {
-            name: _map_tensors(shape_of, value) for name, value in arguments.items() if _holds_data(value)
+            name: map_tensors(shape_of, value) for name, value in arguments.items() if holds_data(value)
         }
-        parameters = _parameters(type(self).build)
+        parameters = parameters_of(type(self).build)
         named = {f"{name}_shape": shape for name, shape in shapes.items()}
         wanted = [name for name, one in parameters.items() if one.default is one.empty or name in named]
         if len(parameters) == 1 or len(wanted) == 1:
@@ -471,51 +436,3 @@ class Layer(StateOwner):
         for leaf, mask in zip(tensors, structure.flatten(computed), strict=False):
             if isinstance(leaf, TracedTensor) and leaf._keras_mask is None:
                 leaf._keras_mask = mask
-
-
-def _map_tensors(function: Callable[[Any], Any], value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _map_tensors(function, item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_map_tensors(function, item) for item in value]
-    return function(value)
-
-
-def _holds_data(value: Any) -> bool:
-    return any(is_tensor(leaf) or hasattr(leaf, "__array__") for leaf in structure.flatten(value)) or (
-        isinstance(value, (list, tuple)) and bool(value) and _is_numeric(value)
-    )
-
-
-def _is_numeric(value: Any) -> bool:
-    """True for (nested) lists of plain numbers."""
-    return all(isinstance(leaf, (bool, int, float)) for leaf in structure.flatten(value))
-
-
-def is_shape(shape: Any) -> bool:
-    """True for one shape, False for a structure of several."""
-    return isinstance(shape, (list, tuple)) and all(size is None or isinstance(size, int) for size in shape)
-
-
-def _batch_input_shape(kwargs: dict[str, Any]) -> tuple[int | None, ...] | None:
-    """Takes the arguments that tell a Sequential model its input's shape out of `kwargs`."""
-    batch_shape = kwargs.pop("batch_input_shape", None)
-    batch_size = kwargs.pop("batch_size", None)
-    length = kwargs.pop("input_dim", None)
-    shape = kwargs.pop("input_shape", None) if length is None else (length,)
-    if batch_shape is not None:
-        return tuple(batch_shape)
-    if shape is None:
-        return None
-    return (batch_size, *(shape if hasattr(shape, "__len__") else (shape,)))
-
-
-class _LocatedError(ValueError):
-    """A `ValueError` whose message already names the layer."""
-
-
-def _located(error: ValueError, scope: str) -> ValueError:
-    """The error with the layer's path before its message, once."""
-    if type(error) is not ValueError or str(error).startswith(("layer '", "model '")):
-        return error
-    return _LocatedError(f"{scope}: {error}")

@@ -14,7 +14,8 @@ from rustnet.core.operation import any_symbolic, symbolic_outputs
 from rustnet.core.tensors import KerasTensor, Tensor, TracedTensor
 from rustnet.core.trace import Trace, current_trace
 from rustnet.core.variable import Variable
-from rustnet.layers.layer import Layer, is_shape, structure_version
+from rustnet.layers.arguments import is_shape
+from rustnet.layers.layer import Layer, structure_version
 
 # A model called with ever new shapes (texts of any length) keeps this many programs, the latest.
 _MOST_PROGRAMS = 64
