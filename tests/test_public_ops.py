@@ -222,6 +222,22 @@ CASES = {
         call(ONE_HOT, np.clip(PROBABILITIES, 0.1, 0.9)),
         call(ONE_HOT, normal(4, 3), from_logits=True),
     ],
+    "conv": [
+        call(normal(2, 5, 6, 3), normal(3, 2, 3, 4)),
+        call(normal(2, 5, 6, 4), normal(3, 3, 2, 4), strides=2, padding="same"),
+        call(normal(2, 7, 6, 3), normal(2, 3, 3, 2), dilation_rate=(2, 1)),
+        call(normal(2, 8, 3), normal(3, 3, 4), strides=2, padding="same"),
+    ],
+    "max_pool": [
+        call(distinct(2, 5, 6, 2), pool_size=2, strides=2),
+        call(distinct(2, 5, 6, 2), pool_size=(3, 2), strides=1, padding="same"),
+        call(distinct(2, 7, 3), pool_size=3, strides=2),
+    ],
+    "average_pool": [
+        call(normal(2, 5, 6, 2), pool_size=2, strides=2),
+        call(normal(2, 5, 6, 2), pool_size=(3, 2), strides=1, padding="same"),
+        call(normal(2, 7, 3), pool_size=3, strides=2),
+    ],
     "sort": [call(distinct(3, 4)), call(distinct(3, 4), axis=0), call(INTEGERS)],
     "argsort": [call(distinct(3, 4)), call(distinct(3, 4), axis=0)],
     "top_k": [call(distinct(3, 4), 2)],
