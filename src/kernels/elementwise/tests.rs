@@ -62,17 +62,19 @@ fn number(dtype: DType, value: f64) -> Scalar {
     }
 }
 
-/// Numbers of both signs, zeros, and for floats the special values.
+/// Numbers of both signs, zeros, and the special values of the type.
 fn numbers(dtype: DType, size: usize, seed: usize) -> Vec<Scalar> {
     let special = [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1.0, -1.0, 1e30, -1e-30];
     (0..size)
         .map(|index| {
             let mixed = (index + 1).wrapping_mul(seed.wrapping_mul(2).wrapping_add(0x9E37_79B9)) >> 7;
             let plain = ((mixed % 1601) as f64 - 800.0) / 100.0;
-            if dtype.is_float() && mixed % 11 == 0 {
-                number(dtype, special[mixed / 11 % special.len()])
-            } else {
-                number(dtype, plain)
+            match dtype {
+                DType::F32 | DType::F64 if mixed % 11 == 0 => {
+                    number(dtype, special[mixed / 11 % special.len()])
+                }
+                DType::I32 if mixed % 11 == 0 => Scalar::I32([i32::MIN, i32::MAX, -1, 1][mixed / 11 % 4]),
+                _ => number(dtype, plain),
             }
         })
         .collect()
@@ -309,6 +311,26 @@ fn a_chain_with_every_access_and_outputs_of_every_kind() {
             .collect();
         check(&tape, &inputs, size, &[0..size]);
         check(&tape, &inputs, size, &[size / 3..size / 2, size / 2..size]);
+    }
+}
+
+#[test]
+fn broadcast_operands_at_every_phase() {
+    for length in 1..40 {
+        for access in [Access::Row { period: length }, Access::Column { repeat: length }] {
+            // An output that is an operand: no arithmetic.
+            let tape = Tape {
+                operands: vec![Operand { dtype: DType::I32, access }],
+                steps: vec![],
+                outputs: vec![0],
+            };
+            for (start, end) in
+                (0..20).flat_map(|start| [1, 7, 16, 17, 35].map(|count| (start, start + count)))
+            {
+                let input = (0..operand_size(access, end) as i32).map(Scalar::I32).collect();
+                check(&tape, &[input], end, &[start..end]);
+            }
+        }
     }
 }
 
