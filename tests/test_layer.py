@@ -224,6 +224,7 @@ BAD = {
     "an old tensor": (lambda: _twice(_Keeps(), X, X), "kept from an earlier call"),
     "a cycle": (lambda: _cycle(), "do not lead back to it. Received: a cycle"),
     "no super().__init__()": (lambda: _Forgets()(X), r"expected _Forgets.__init__\(\) to call super"),
+    "a ragged variable": (lambda: rustnet.Variable([[1], [1, 2]]), "rows have one length"),
     "another argument": (lambda: Affine(4)(X, 3), "expected the arguments of its call"),
 }
 

@@ -4,11 +4,14 @@ A row is a call. `CASES` maps an op's name to its calls; one contract function c
 that a symbolic call gives the same, one the gradient in float64.
 """
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import rustnet
-from rustnet import ops
+from rustnet import _core, ops
 from rustnet.core import structure
 from rustnet.core.operation import keras_tensors
 from rustnet.core.trace import Trace
@@ -274,6 +277,13 @@ def rows_with_floats(in_keywords):
             for leaf in structure.flatten(CASES[name][number] if in_keywords else CASES[name][number][0])
         )
     ]
+
+
+def test_the_front_asks_for_ops_of_the_engine():
+    """Every name that the package's sources record is in the engine's registry."""
+    sources = "\n".join(path.read_text() for path in Path(rustnet.__file__).parent.rglob("*.py"))
+    names = re.findall(r'\b(?:record|record_several|_reduce|_arg_reduce|_cumulate)\(\s*"(\w+)"', sources)
+    assert len(names) > 70 and set(names) <= set(_core.op_names())
 
 
 def arrays_of(value):

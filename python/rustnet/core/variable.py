@@ -10,7 +10,7 @@ import numpy as np
 from rustnet import _core
 from rustnet.core import naming
 from rustnet.core.arrays import as_array
-from rustnet.core.dtypes import array_dtype, standardize_dtype
+from rustnet.core.dtypes import standardize_dtype
 from rustnet.core.tensors import Shape, Tensor, TensorOperators, TracedTensor
 from rustnet.core.trace import current_trace, escape
 
@@ -120,8 +120,9 @@ class Variable(TensorOperators):
 def _initial_value(initializer: Any, shape: Any, dtype: Any, name: str) -> np.ndarray[Any, Any]:
     if shape is None and not callable(initializer) and not isinstance(initializer, str):
         if dtype is None:
-            dtype = getattr(initializer, "dtype", None) or array_dtype(np.asarray(initializer).dtype)
-            dtype = array_dtype(dtype) if isinstance(dtype, np.dtype) else dtype
+            dtype = getattr(initializer, "dtype", None)
+            # A tensor keeps its dtype; arrays and numbers get the engine's nearest.
+            dtype = dtype if isinstance(dtype, str) else None
         return as_array(initializer, dtype, name)
     if shape is None:
         raise ValueError(
