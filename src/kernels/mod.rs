@@ -8,6 +8,7 @@ pub mod elementwise;
 pub mod gather;
 pub mod gemm;
 mod lanes;
+pub mod normalize;
 pub mod number;
 pub mod parallel;
 pub mod pool;

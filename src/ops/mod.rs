@@ -6,6 +6,7 @@ pub mod cumulative;
 pub mod elementwise;
 pub mod gather;
 pub mod matmul;
+mod normalize;
 mod pool;
 mod random;
 mod recurrent;

@@ -21,6 +21,7 @@ const FAMILIES: &[&[Entry]] = &[
     super::elementwise::CAST,
     super::gather::OPS,
     super::matmul::OPS,
+    super::normalize::OPS,
     super::pool::OPS,
     super::recurrent::OPS,
     super::random::OPS,
