@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::runs::{Axis, Run};
 use super::tile::{self, MAX_ROWS, Terms, VECTORS, with_rows};
-use super::{Geometry, Parts};
+use super::{Geometry, Parts, depthwise};
 use crate::graph::Epilogue;
 use crate::kernels::simd::{self, Isa, Kernel, Vector, Vectorized};
 use crate::threads::{DisjointMut, for_each_part};
@@ -75,6 +75,9 @@ impl Correlation {
 
     /// Bytes of workspace: the packed kernel, for whichever instruction set turns out to be there.
     pub fn workspace<T: Vectorized>(&self) -> usize {
+        if self.geometry.is_depthwise() {
+            return 0;
+        }
         let lanes = 64 / size_of::<T>();
         [lanes, lanes / 2, lanes / 4].map(|lanes| self.packed_len(lanes)).into_iter().max().unwrap_or(0)
             * size_of::<T>()
@@ -90,8 +93,10 @@ impl Correlation {
         epilogue: Option<Epilogue<'_>>,
         packed: &mut [T],
     ) {
-        simd::run(isa, Pack { correlation: self, kernel, packed });
         let g = &self.geometry;
+        if !g.is_depthwise() {
+            simd::run(isa, Pack { correlation: self, kernel, packed });
+        }
         let width = self.destination[1] * g.groups * self.destination_channels;
         let parts = Parts::new(g.batch, self.destination[0], g.flops());
         let destination = DisjointMut::new(destination);
@@ -101,7 +106,23 @@ impl Correlation {
             let last_line = (images.end - 1) * self.destination[0] + lines.end;
             // SAFETY: parts have lines of their own.
             let destination = unsafe { destination.slice(first_line * width..last_line * width) };
-            simd::run(isa, Correlate { correlation: self, source, packed, destination, images, lines });
+            if g.is_depthwise() {
+                let depthwise = depthwise::Correlate {
+                    geometry: g,
+                    direction: self.direction,
+                    axes: self.axes,
+                    source_size: self.source,
+                    destination_size: self.destination,
+                    source,
+                    kernel,
+                    destination,
+                    images,
+                    lines,
+                };
+                simd::run(isa, depthwise);
+            } else {
+                simd::run(isa, Correlate { correlation: self, source, packed, destination, images, lines });
+            }
             if let Some(epilogue) = epilogue {
                 let pixels = first_line * self.destination[1]..last_line * self.destination[1];
                 epilogue(pixels, 0..g.groups * self.destination_channels);

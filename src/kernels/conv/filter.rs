@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::tile::{self, MAX_ROWS, Pixels, VECTORS, with_rows};
-use super::{Geometry, Parts};
+use super::{Geometry, Parts, depthwise};
 use crate::graph::Epilogue;
 use crate::kernels::parallel::for_each_chunk;
 use crate::kernels::simd::{self, Isa, Kernel, Vector, Vectorized};
@@ -37,6 +37,9 @@ pub struct Plan {
 
 impl Plan {
     pub fn new(g: &Geometry) -> Self {
+        if g.is_depthwise() {
+            return Self { geometry: *g, padded_len: 0, shards: 1, row_parts: 1 };
+        }
         let copy = g.is_padded() && g.channels_per_group() < FEW_CHANNELS;
         let geometry = if copy { g.padded() } else { *g };
         let padded_len = if copy { geometry.input_pixels() * g.channels } else { 0 };
@@ -68,6 +71,9 @@ impl Plan {
         epilogue: Option<Epilogue<'_>>,
         workspace: &mut [T],
     ) {
+        if original.is_depthwise() {
+            return depthwise::backward_filter(isa, original, x, dy, dkernel, epilogue);
+        }
         let g = &self.geometry;
         let (padded, partial) = workspace[..self.workspace_len()].split_at_mut(self.padded_len);
         let x = if padded.is_empty() {

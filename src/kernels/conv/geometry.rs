@@ -75,6 +75,11 @@ impl Geometry {
         [self.window.before, self.window.after] != [[0, 0]; 2]
     }
 
+    /// Whether every channel has one filter of its own.
+    pub fn is_depthwise(&self) -> bool {
+        self.groups == self.channels && self.filters == self.channels
+    }
+
     /// KH · KW.
     pub fn taps(&self) -> usize {
         self.window.size[0] * self.window.size[1]

@@ -1,6 +1,7 @@
 //! 2-D convolution over NHWC tensors, and its gradients by input and by kernel.
 
 mod correlate;
+mod depthwise;
 mod filter;
 mod geometry;
 mod parts;

@@ -125,6 +125,24 @@ fn work_split_within_an_image_is_exact() {
 }
 
 #[test]
+fn a_filter_for_each_channel() {
+    let window = Window { size: [3, 2], strides: [2, 1], before: [1, 0], after: [1, 1], dilation: [1, 2] };
+    for channels in [1, 3, 8, 21, 40] {
+        let output = [window.positions(0, 9), window.positions(1, 7)];
+        let groups = channels;
+        check::<f32>(&Geometry {
+            batch: 3,
+            input: [9, 7],
+            channels,
+            output,
+            filters: channels,
+            groups,
+            window,
+        });
+    }
+}
+
+#[test]
 fn work_split_into_shards_is_exact() {
     let window = Window { size: [3, 3], strides: [1, 1], before: [1, 0], after: [0, 1], dilation: [1, 1] };
     let geometry =
