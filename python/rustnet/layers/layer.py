@@ -348,7 +348,8 @@ class Layer(Configurable, StateOwner):
         outputs = self._call_with(arguments)
         if self.activity_regularizer is not None:
             for output in structure.flatten(outputs):
-                self.add_loss(self.activity_regularizer(output))
+                # The mean over the batch, so that its size does not change how strong the penalty is.
+                self.add_loss(self.activity_regularizer(output) / max(output.shape[0] if output.ndim else 1, 1))
         if self.supports_masking or any(mask is not None for mask in structure.flatten(masks)):
             self._propagate_masks(first, arguments.get("mask", masks), outputs)
         return outputs
