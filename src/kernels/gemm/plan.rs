@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-/// The longest run of k of one tile: a panel of B of this depth (48 KiB) stays in the L2 cache, from where a tile reads
+/// The longest run of k of one tile: a panel of B of this depth (64 KiB) stays in the L2 cache, from where a tile reads
 /// it faster than it multiplies. Longer runs read and write C less often.
-pub const K_BLOCK: usize = 384;
+pub const K_BLOCK: usize = 512;
 
 /// Rows that share a panel of B while it is in cache, and after which the epilogue runs: A's block (up to 160 KiB) and
 /// the finished rows of C stay in the L2 cache.

@@ -18,8 +18,6 @@ const PRODUCTS_A_NANOSECOND: usize = 40;
 /// A plain B is packed where it has contiguous columns, or meets at least this many rows of A: then what strided reads
 /// cost exceeds one more pass over it.
 const PACK_ROWS: usize = 256;
-/// The same where rows of B lie 4 KiB apart and crowd each other out of the L1 cache.
-const PACK_ROWS_IN_CONFLICT: usize = 48;
 
 /// Where a part finds B: element (k, column) is in panel column / panel, at `k · k_stride`.
 #[derive(Clone, Copy)]
@@ -53,7 +51,7 @@ struct Lines {
 }
 
 /// Rows of a block of A that is copied.
-const COPY_ROWS: usize = 84;
+const COPY_ROWS: usize = 56;
 /// From one row of the copy to the next: rows begin on different sets of the L1 cache.
 const COPY_STRIDE: usize = K_BLOCK + 16;
 
@@ -137,8 +135,7 @@ pub fn run<T: Real>(
         });
     }
 
-    let conflicts = (plain.row_stride * size_of::<T>()).is_multiple_of(4096);
-    if plain.column_stride == 1 && m < if conflicts { PACK_ROWS_IN_CONFLICT } else { PACK_ROWS } {
+    if plain.column_stride == 1 && m < PACK_ROWS {
         let b = Panels { data: plain.data.as_ptr(), k_stride: plain.row_stride, panel_stride: panel };
         let product = Product { kernels, a, b, c: &c, accumulate, epilogue };
         return for_each_part(grid.parts(), m * k * n, &|part| {
@@ -310,6 +307,7 @@ impl<T: Real> Product<'_, T> {
                     a: a.data.add((tile.start - rows.start) * a.row_stride),
                     a_row_stride: a.row_stride,
                     a_k_stride: a.column_stride,
+                    a_next: if a.row_stride == 1 { 2 * tile.len() - 1 } else { 0 },
                     b: self.b.data.add(panel * self.b.panel_stride + ks.start * self.b.k_stride),
                     b_k_stride: self.b.k_stride,
                     b_panel_stride: self.b.panel_stride,

@@ -16,6 +16,9 @@ pub struct Operands<T> {
     pub a: *const T,
     pub a_row_stride: usize,
     pub a_k_stride: usize,
+    /// From the tile's first element of A to the last of the next tile, if k is not contiguous: each k is then on a
+    /// cache line of its own, which no hardware foresees.
+    pub a_next: usize,
     /// b (k, columns), in panels of two vectors: `b_panel_stride` from the first column of one to that of the next.
     pub b: *const T,
     pub b_k_stride: usize,
@@ -93,6 +96,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
                     sums[row][vector] = sums[row][vector].multiply_add(a, b[vector]);
                 }
             }
+            prefetch(a_rows[0].wrapping_add(a_offset + operands.a_next));
             a_offset += operands.a_k_stride;
             b_row = b_row.add(operands.b_k_stride);
         }
@@ -112,7 +116,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
     }
 }
 
-/// Asks for the cache line of an element that is used when the sums are complete.
+/// Asks for the cache line of an element that is used later.
 #[inline(always)]
 fn prefetch<T>(element: *const T) {
     #[cfg(target_arch = "x86_64")]
