@@ -1,8 +1,8 @@
 //! Maximum and average pooling over NHWC tensors; padding never takes part.
 
-use crate::kernels::Real;
 use crate::kernels::conv::Window;
 use crate::kernels::parallel::for_each_chunk;
+use crate::kernels::simd::{self, Kernel, Vector, Vectorized, isa};
 
 /// The sizes of one pooling: x (B, H, W, C), y (B, OH, OW, C). Every window covers at least one pixel of x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +28,23 @@ impl Pooling {
         self.output[0] * self.output[1] * self.channels
     }
 
+    /// One image of x.
+    fn image<'a, T>(&self, x: &'a [T], image: usize) -> &'a [T] {
+        &x[image * self.image_len()..][..self.image_len()]
+    }
+
+    /// One image of y.
+    fn output_image<'a, T>(&self, y: &'a [T], image: usize) -> &'a [T] {
+        &y[image * self.output_image_len()..][..self.output_image_len()]
+    }
+
     /// An estimate in nanoseconds: each element of x is touched once for each window over it.
     fn work(&self) -> u64 {
         (self.batch * self.output_image_len() * self.window.size[0] * self.window.size[1] / 8) as u64
     }
 
-    /// Visits the windows of one image as (offset in its y, offsets in its x with the number of the tap).
+    /// Visits the windows of one image as (offset in its y, pixels of its x).
+    #[inline(always)]
     fn for_each_window(&self, mut visit: impl FnMut(usize, &Taps<'_>)) {
         for oh in 0..self.output[0] {
             let rows = self.window.taps_inside(0, oh, self.input[0]);
@@ -75,129 +86,184 @@ impl Taps<'_> {
 }
 
 /// y = max over each window of x; NaN where the window holds one.
-pub fn max_forward<T: Real>(p: &Pooling, x: &[T], y: &mut [T]) {
+pub fn max_forward<T: Vectorized>(p: &Pooling, x: &[T], y: &mut [T]) {
     for_each_chunk(y, p.output_image_len(), p.work(), &|image, y| {
-        let x = &x[image * p.image_len()..][..p.image_len()];
-        p.for_each_window(|start, taps| {
-            let y = &mut y[start..start + p.channels];
-            y.fill(T::NEG_INFINITY);
-            taps.for_each(|tap| {
-                for (best, &x) in y.iter_mut().zip(&x[tap..tap + p.channels]) {
-                    if x > *best || x.is_nan() {
-                        *best = x;
-                    }
-                }
-            });
-        });
+        simd::run(isa(), Pass::Max { p, x: p.image(x, image), y });
     });
 }
 
 /// dx, where each dy goes to the first maximum of its window, row by row.
-pub fn max_backward<T: Real>(p: &Pooling, x: &[T], dy: &[T], dx: &mut [T]) {
+pub fn max_backward<T: Vectorized>(p: &Pooling, x: &[T], dy: &[T], dx: &mut [T]) {
     for_each_chunk(dx, p.image_len(), p.work(), &|image, dx| {
-        let x = &x[image * p.image_len()..][..p.image_len()];
-        let dy = &dy[image * p.output_image_len()..][..p.output_image_len()];
-        dx.fill(T::ZERO);
-        p.for_each_window(|start, taps| {
-            for_each_lanes(p.channels, |lanes| {
-                let first = first_maximum(x, taps, &lanes);
-                let dy = &dy[start + lanes.start..start + lanes.end];
-                let mut number = T::ZERO;
-                taps.for_each(|tap| {
-                    let dx = &mut dx[tap + lanes.start..tap + lanes.end];
-                    for ((dx, &dy), &first) in dx.iter_mut().zip(dy).zip(&first) {
-                        *dx += if first == number { dy } else { T::ZERO };
-                    }
-                    number += T::ONE;
-                });
-            });
-        });
+        simd::run(isa(), Pass::MaxBackward { p, x: p.image(x, image), dy: p.output_image(dy, image), dx });
     });
 }
 
 /// y[window] = values at the first maximum of x in the window: what [`max_backward`] is the transpose of.
-pub fn max_select<T: Real>(p: &Pooling, x: &[T], values: &[T], y: &mut [T]) {
+pub fn max_select<T: Vectorized>(p: &Pooling, x: &[T], values: &[T], y: &mut [T]) {
     for_each_chunk(y, p.output_image_len(), p.work(), &|image, y| {
-        let x = &x[image * p.image_len()..][..p.image_len()];
-        let values = &values[image * p.image_len()..][..p.image_len()];
-        p.for_each_window(|start, taps| {
-            for_each_lanes(p.channels, |lanes| {
-                let first = first_maximum(x, taps, &lanes);
-                let y = &mut y[start + lanes.start..start + lanes.end];
-                let mut number = T::ZERO;
-                taps.for_each(|tap| {
-                    let values = &values[tap + lanes.start..tap + lanes.end];
-                    for ((y, &value), &first) in y.iter_mut().zip(values).zip(&first) {
-                        *y = if first == number { value } else { *y };
-                    }
-                    number += T::ONE;
-                });
-            });
-        });
+        simd::run(isa(), Pass::MaxSelect { p, x: p.image(x, image), values: p.image(values, image), y });
     });
+}
+
+/// y = the mean over the pixels of x under each window.
+pub fn average_forward<T: Vectorized>(p: &Pooling, x: &[T], y: &mut [T]) {
+    for_each_chunk(y, p.output_image_len(), p.work(), &|image, y| {
+        simd::run(isa(), Pass::Average { p, x: p.image(x, image), y });
+    });
+}
+
+/// dx, where each dy is shared out evenly among the pixels under its window.
+pub fn average_backward<T: Vectorized>(p: &Pooling, dy: &[T], dx: &mut [T]) {
+    for_each_chunk(dx, p.image_len(), p.work(), &|image, dx| {
+        simd::run(isa(), Pass::AverageBackward { p, dy: p.output_image(dy, image), dx });
+    });
+}
+
+/// One of the five on one image.
+enum Pass<'a, T> {
+    Max { p: &'a Pooling, x: &'a [T], y: &'a mut [T] },
+    MaxBackward { p: &'a Pooling, x: &'a [T], dy: &'a [T], dx: &'a mut [T] },
+    MaxSelect { p: &'a Pooling, x: &'a [T], values: &'a [T], y: &'a mut [T] },
+    Average { p: &'a Pooling, x: &'a [T], y: &'a mut [T] },
+    AverageBackward { p: &'a Pooling, dy: &'a [T], dx: &'a mut [T] },
+}
+
+impl<T: Vectorized> Kernel for Pass<'_, T> {
+    type Element = T;
+
+    // The loops are left to the compiler, which has the instructions of `V` at hand here.
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) {
+        match self {
+            Self::Max { p, x, y } => p.for_each_window(|start, taps| {
+                let y = &mut y[start..start + p.channels];
+                y.fill(T::NEG_INFINITY);
+                taps.for_each(|tap| {
+                    for (best, &x) in y.iter_mut().zip(&x[tap..tap + p.channels]) {
+                        *best = if x > *best || x.is_nan() { x } else { *best };
+                    }
+                });
+            }),
+            Self::MaxBackward { p, x, dy, dx } => {
+                dx.fill(T::ZERO);
+                p.for_each_window(|start, taps| {
+                    for_each_lanes(p.channels, |lanes| {
+                        let first = first_maximum(x, taps, lanes);
+                        let dy = lanes.of(dy, start);
+                        let mut number = T::ZERO;
+                        taps.for_each(|tap| {
+                            let mut sums = lanes.of(dx, tap);
+                            for lane in 0..LANES {
+                                sums[lane] += if first[lane] == number { dy[lane] } else { T::ZERO };
+                            }
+                            lanes.write(&sums, dx, tap);
+                            number += T::ONE;
+                        });
+                    });
+                });
+            }
+            Self::MaxSelect { p, x, values, y } => p.for_each_window(|start, taps| {
+                for_each_lanes(p.channels, |lanes| {
+                    let first = first_maximum(x, taps, lanes);
+                    let mut selected = [T::ZERO; LANES];
+                    let mut number = T::ZERO;
+                    taps.for_each(|tap| {
+                        let values = lanes.of(values, tap);
+                        for lane in 0..LANES {
+                            selected[lane] =
+                                if first[lane] == number { values[lane] } else { selected[lane] };
+                        }
+                        number += T::ONE;
+                    });
+                    lanes.write(&selected, y, start);
+                });
+            }),
+            Self::Average { p, x, y } => p.for_each_window(|start, taps| {
+                let y = &mut y[start..start + p.channels];
+                y.fill(T::ZERO);
+                taps.for_each(|tap| {
+                    for (y, &x) in y.iter_mut().zip(&x[tap..tap + p.channels]) {
+                        *y += x;
+                    }
+                });
+                let share = T::ONE / T::from_usize(taps.count());
+                for y in y {
+                    *y *= share;
+                }
+            }),
+            Self::AverageBackward { p, dy, dx } => {
+                dx.fill(T::ZERO);
+                p.for_each_window(|start, taps| {
+                    let dy = &dy[start..start + p.channels];
+                    let share = T::ONE / T::from_usize(taps.count());
+                    taps.for_each(|tap| {
+                        for (dx, &dy) in dx[tap..tap + p.channels].iter_mut().zip(dy) {
+                            *dx += dy * share;
+                        }
+                    });
+                });
+            }
+        }
+    }
 }
 
 /// The number of the tap that holds each channel's first maximum. It is kept as a `T`, so that it is as wide as the
 /// numbers it is compared beside.
 #[inline(always)]
-fn first_maximum<T: Real>(x: &[T], taps: &Taps<'_>, lanes: &std::ops::Range<usize>) -> [T; LANES] {
+fn first_maximum<T: Vectorized>(x: &[T], taps: &Taps<'_>, lanes: Lanes) -> [T; LANES] {
     let mut first = [T::ZERO; LANES];
     let mut best = [T::NEG_INFINITY; LANES];
     let mut number = T::ZERO;
     taps.for_each(|tap| {
-        let x = &x[tap + lanes.start..tap + lanes.end];
-        for ((best, first), &x) in best.iter_mut().zip(&mut first).zip(x) {
-            let larger = x > *best;
-            *best = if larger { x } else { *best };
-            *first = if larger { number } else { *first };
+        let x = lanes.of(x, tap);
+        for lane in 0..LANES {
+            let larger = x[lane] > best[lane];
+            best[lane] = if larger { x[lane] } else { best[lane] };
+            first[lane] = if larger { number } else { first[lane] };
         }
         number += T::ONE;
     });
     first
 }
 
-/// y = the mean over the pixels of x under each window.
-pub fn average_forward<T: Real>(p: &Pooling, x: &[T], y: &mut [T]) {
-    for_each_chunk(y, p.output_image_len(), p.work(), &|image, y| {
-        let x = &x[image * p.image_len()..][..p.image_len()];
-        p.for_each_window(|start, taps| {
-            let y = &mut y[start..start + p.channels];
-            y.fill(T::ZERO);
-            taps.for_each(|tap| {
-                for (y, &x) in y.iter_mut().zip(&x[tap..tap + p.channels]) {
-                    *y += x;
-                }
-            });
-            let share = T::ONE / T::from_usize(taps.count());
-            for y in y {
-                *y *= share;
-            }
-        });
-    });
+/// The channels `first..first + count`, at most [`LANES`].
+#[derive(Clone, Copy)]
+struct Lanes {
+    first: usize,
+    count: usize,
 }
 
-/// dx, where each dy is shared out evenly among the pixels under its window.
-pub fn average_backward<T: Real>(p: &Pooling, dy: &[T], dx: &mut [T]) {
-    for_each_chunk(dx, p.image_len(), p.work(), &|image, dx| {
-        let dy = &dy[image * p.output_image_len()..][..p.output_image_len()];
-        dx.fill(T::ZERO);
-        p.for_each_window(|start, taps| {
-            let dy = &dy[start..start + p.channels];
-            let share = T::ONE / T::from_usize(taps.count());
-            taps.for_each(|tap| {
-                for (dx, &dy) in dx[tap..tap + p.channels].iter_mut().zip(dy) {
-                    *dx += dy * share;
-                }
-            });
-        });
-    });
+impl Lanes {
+    /// These channels of the pixel at `pixel`, the missing ones as zeros.
+    #[inline(always)]
+    fn of<T: Vectorized>(self, from: &[T], pixel: usize) -> [T; LANES] {
+        let from = &from[pixel + self.first..][..self.count];
+        let mut lanes = [T::ZERO; LANES];
+        if self.count == LANES {
+            lanes.copy_from_slice(&from[..LANES]);
+        } else {
+            lanes[..self.count].copy_from_slice(from);
+        }
+        lanes
+    }
+
+    #[inline(always)]
+    fn write<T: Vectorized>(self, lanes: &[T; LANES], to: &mut [T], pixel: usize) {
+        let to = &mut to[pixel + self.first..][..self.count];
+        if self.count == LANES {
+            to[..LANES].copy_from_slice(lanes);
+        } else {
+            to.copy_from_slice(&lanes[..self.count]);
+        }
+    }
 }
 
-/// Splits `0..channels` into runs of at most [`LANES`].
+/// Cuts `0..channels` into runs of at most [`LANES`].
 #[inline(always)]
-fn for_each_lanes(channels: usize, mut visit: impl FnMut(std::ops::Range<usize>)) {
-    for start in (0..channels).step_by(LANES) {
-        visit(start..channels.min(start + LANES));
+fn for_each_lanes(channels: usize, mut visit: impl FnMut(Lanes)) {
+    for first in (0..channels).step_by(LANES) {
+        visit(Lanes { first, count: LANES.min(channels - first) });
     }
 }
 

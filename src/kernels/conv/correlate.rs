@@ -231,11 +231,11 @@ impl<T: Vectorized> Correlate<'_, T> {
         let panels_per_group = c.destination_channels.div_ceil(VECTORS * V::LANES);
 
         let pixels = self.images.len() * vertical.count * horizontal.count;
-        let tiles = pixels.div_ceil(V::ROWS);
+        let mut remaining = pixels;
         let (mut image, mut i, mut j) = (self.images.start, 0, 0);
-        for tile in 0..tiles {
-            // As equal as they can be.
-            let rows = pixels / tiles + usize::from(tile < pixels % tiles);
+        while remaining > 0 {
+            let rows = tile::next_rows::<V>(remaining);
+            remaining -= rows;
             let mut sources = [std::ptr::null(); MAX_ROWS];
             let mut destinations = [std::ptr::null_mut(); MAX_ROWS];
             for row in 0..rows {

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::tile::{self, MAX_ROWS, Pixels, VECTORS, with_rows};
+use super::tile::{self, MAX_ROWS, Pixels, TileSums, VECTORS, with_rows};
 use super::{Geometry, Parts, depthwise};
 use crate::graph::Epilogue;
 use crate::kernels::parallel::for_each_chunk;
@@ -27,6 +27,7 @@ const FEW_CHANNELS: usize = 8;
 /// How the sums are split: by pixels into shards, whose results are added in order, and by tiles of dkernel.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
+    original: Geometry,
     /// Without padding where the channels are few.
     geometry: Geometry,
     /// Elements of the copy of x that has its padding written out; 0 where x is read as it is.
@@ -38,7 +39,7 @@ pub struct Plan {
 impl Plan {
     pub fn new(g: &Geometry) -> Self {
         if g.is_depthwise() {
-            return Self { geometry: *g, padded_len: 0, shards: 1, row_parts: 1 };
+            return Self { original: *g, geometry: *g, padded_len: 0, shards: 1, row_parts: 1 };
         }
         let copy = g.is_padded() && g.channels_per_group() < FEW_CHANNELS;
         let geometry = if copy { g.padded() } else { *g };
@@ -51,7 +52,7 @@ impl Plan {
             partial + wanted.div_ceil(shards) * data
         };
         let shards = (1..=wanted.min(g.batch.max(1))).min_by_key(|&shards| cost(shards)).unwrap_or(1);
-        Self { geometry, padded_len, shards, row_parts: wanted.div_ceil(shards) }
+        Self { original: *g, geometry, padded_len, shards, row_parts: wanted.div_ceil(shards) }
     }
 
     /// Elements of workspace: the padded x and one dkernel a shard.
@@ -60,26 +61,25 @@ impl Plan {
         self.padded_len + partial
     }
 
-    /// dkernel (KH, KW, C/groups, O) from x (B, H, W, C) and dy (B, OH, OW, O); `before` is the padding of x.
+    /// dkernel (KH, KW, C/groups, O) from x (B, H, W, C) and dy (B, OH, OW, O).
     pub fn run<T: Vectorized>(
         &self,
         isa: Isa,
-        original: &Geometry,
         x: &[T],
         dy: &[T],
         dkernel: &mut [T],
         epilogue: Option<Epilogue<'_>>,
         workspace: &mut [T],
     ) {
-        if original.is_depthwise() {
-            return depthwise::backward_filter(isa, original, x, dy, dkernel, epilogue);
+        if self.original.is_depthwise() {
+            return depthwise::backward_filter(isa, &self.original, x, dy, dkernel, epilogue);
         }
         let g = &self.geometry;
         let (padded, partial) = workspace[..self.workspace_len()].split_at_mut(self.padded_len);
         let x = if padded.is_empty() {
             x
         } else {
-            write_padding(original, g, x, padded);
+            write_padding(&self.original, g, x, padded);
             &*padded
         };
         let sums = Sums(if self.shards == 1 { dkernel.as_mut_ptr() } else { partial.as_mut_ptr() });
@@ -194,13 +194,6 @@ impl<T: Vectorized> Accumulate<'_, T> {
     ) {
         let g = &self.plan.geometry;
         let (channels, filters) = (g.channels_per_group(), g.filters_per_group());
-        let mut offsets = [0; MAX_ROWS];
-        for (row, offset) in offsets.iter_mut().enumerate().take(tile.rows) {
-            let (tap, c) = ((tile.row + row) / channels, (tile.row + row) % channels);
-            let (kh, kw) = (tap / g.window.size[1], tap % g.window.size[1]);
-            let [dilation_h, dilation_w] = g.window.dilation;
-            *offset = (kh * dilation_h * g.input[1] + kw * dilation_w) * g.channels + c;
-        }
         // All taps of a tile lie inside x at the same positions: there is one tap only, or no padding.
         let tap = tile.row / channels;
         let taps = [tap / g.window.size[1], tap % g.window.size[1]];
@@ -227,26 +220,45 @@ impl<T: Vectorized> Accumulate<'_, T> {
             + ((lines.start * stride_h) as isize - g.window.before[0] as isize) * line_x as isize
             + ((horizontal.start * stride_w) as isize - g.window.before[1] as isize) * g.channels as isize;
         let x = self.x.as_ptr().wrapping_offset(corner);
-        let column = tile.group * filters + tile.column;
         let start_dy = images.start * pixels.image_dy + lines.start * line_dy + horizontal.start * g.filters;
-        let dy = self.dy.as_ptr().wrapping_add(start_dy + column);
-        let sums = self.sums.wrapping_add(tile.row * g.filters + column);
-        let columns = tile.columns;
-        // SAFETY: the pixels are those at which the tile's taps lie inside x; the tile lies inside dkernel.
-        unsafe {
-            with_rows!(V, tile.rows, ROWS => {
-                if columns == VECTORS * V::LANES {
-                    tile::accumulate::<V, ROWS, 2, true>(
-                        x, &offsets, dy, &pixels, sums, g.filters, columns, fresh);
-                } else if columns > V::LANES {
-                    tile::accumulate::<V, ROWS, 2, false>(
-                        x, &offsets, dy, &pixels, sums, g.filters, columns, fresh);
-                } else {
-                    tile::accumulate::<V, ROWS, 1, false>(
-                        x, &offsets, dy, &pixels, sums, g.filters, columns, fresh);
+        let dy = self.dy.as_ptr().wrapping_add(start_dy);
+
+        let mut row = tile.row;
+        while row < tile.row + tile.rows {
+            let rows = tile::next_rows::<V>(tile.row + tile.rows - row);
+            let offsets = self.offsets(row, rows);
+            let whole = tile.columns == VECTORS * V::LANES;
+            let width = if whole { tile.columns } else { V::LANES };
+            for first in (0..tile.columns).step_by(width) {
+                let columns = width.min(tile.columns - first);
+                let column = tile.group * filters + tile.column + first;
+                let dy = dy.wrapping_add(column);
+                let start = self.sums.wrapping_add(row * g.filters + column);
+                let sums = TileSums { start, stride: g.filters, columns, fresh };
+                // SAFETY: the pixels are those at which the tile's taps lie inside x; the tile lies inside dkernel.
+                unsafe {
+                    with_rows!(V, rows, ROWS => if whole {
+                        tile::accumulate::<V, ROWS, 2>(x, &offsets, dy, &pixels, &sums);
+                    } else {
+                        tile::accumulate::<V, ROWS, 1>(x, &offsets, dy, &pixels, &sums);
+                    });
                 }
-            });
+            }
+            row += rows;
         }
+    }
+
+    /// How far the element of x under each row (tap, c) lies from the window's corner.
+    fn offsets(&self, first: usize, rows: usize) -> [usize; MAX_ROWS] {
+        let g = &self.plan.geometry;
+        let [dilation_h, dilation_w] = g.window.dilation;
+        let mut offsets = [0; MAX_ROWS];
+        for (row, offset) in offsets.iter_mut().enumerate().take(rows) {
+            let (tap, c) = ((first + row) / g.channels_per_group(), (first + row) % g.channels_per_group());
+            let (kh, kw) = (tap / g.window.size[1], tap % g.window.size[1]);
+            *offset = (kh * dilation_h * g.input[1] + kw * dilation_w) * g.channels + c;
+        }
+        offsets
     }
 }
 
@@ -273,7 +285,7 @@ struct Tiles {
     filters: usize,
     stretches: usize,
     rows_per_stretch: usize,
-    tiles_per_stretch: usize,
+    height: usize,
 }
 
 impl Tiles {
@@ -282,26 +294,30 @@ impl Tiles {
         let stretches = if g.is_padded() { g.taps() } else { 1 };
         let width = VECTORS * V::LANES;
         let (filters, rows_per_stretch) = (g.filters_per_group(), rows / stretches);
-        let tiles_per_stretch = rows_per_stretch.div_ceil(V::ROWS);
+        // About equal, and even: see `tile::next_rows`.
+        let height = rows_per_stretch.div_ceil(rows_per_stretch.div_ceil(tile::most_rows::<V>()));
+        let height = height.next_multiple_of(2);
         let panels = filters.div_ceil(width);
-        Self { groups: g.groups, panels, width, filters, stretches, rows_per_stretch, tiles_per_stretch }
+        Self { groups: g.groups, panels, width, filters, stretches, rows_per_stretch, height }
+    }
+
+    fn tiles_per_stretch(&self) -> usize {
+        self.rows_per_stretch.div_ceil(self.height)
     }
 
     fn count(&self) -> usize {
-        self.groups * self.panels * self.stretches * self.tiles_per_stretch
+        self.groups * self.panels * self.stretches * self.tiles_per_stretch()
     }
 
     fn tile(&self, number: usize) -> Tile {
-        let (rest, tile) = (number / self.tiles_per_stretch, number % self.tiles_per_stretch);
+        let (rest, tile) = (number / self.tiles_per_stretch(), number % self.tiles_per_stretch());
         let (rest, stretch) = (rest / self.stretches, rest % self.stretches);
         let (group, panel) = (rest / self.panels, rest % self.panels);
-        // As equal as they can be.
-        let rows = share_of(tile, self.tiles_per_stretch, self.rows_per_stretch);
-        let column = panel * self.width;
+        let (row, column) = (tile * self.height, panel * self.width);
         Tile {
             group,
-            row: stretch * self.rows_per_stretch + rows.start,
-            rows: rows.len(),
+            row: stretch * self.rows_per_stretch + row,
+            rows: self.height.min(self.rows_per_stretch - row),
             column,
             columns: self.width.min(self.filters - column),
         }

@@ -53,7 +53,7 @@ pub fn backward_filter<T: Vectorized>(
     epilogue: Option<Epilogue<'_>>,
     workspace: &mut [u8],
 ) {
-    filter::Plan::new(g).run(isa(), g, x, dy, dkernel, epilogue, elements_of(workspace));
+    filter::Plan::new(g).run(isa(), x, dy, dkernel, epilogue, elements_of(workspace));
 }
 
 /// Bytes of workspace that [`forward`] needs.

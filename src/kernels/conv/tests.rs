@@ -54,7 +54,7 @@ fn correlate<T: Vectorized>(
 fn filter<T: Vectorized>(g: &Geometry, isa: Isa, x: &[T], dy: &[T], expected: &[T]) {
     let plan = Plan::new(g);
     check_run(isa, expected, g.filters, plan.workspace_len(), &|result, epilogue, workspace| {
-        plan.run(isa, g, x, dy, result, Some(epilogue), workspace);
+        plan.run(isa, x, dy, result, Some(epilogue), workspace);
     });
 }
 

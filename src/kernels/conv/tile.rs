@@ -21,15 +21,28 @@ pub struct Terms {
     pub length: usize,
 }
 
-/// Runs `$body` with the constant `$ROWS` equal to `$rows`, which is in `1..=MAX_ROWS`.
+/// The tallest tile of vectors `V`. Float64 is there to check float32 with: shorter tiles spare much code.
+pub const fn most_rows<V: Vector>() -> usize {
+    if size_of::<V::Element>() == 8 { 4 } else { V::ROWS }
+}
+
+/// The height of the next tile where `remaining` rows are left: about equal heights, all of them even but for a last
+/// row. Odd tiles would double the code.
+pub fn next_rows<V: Vector>(remaining: usize) -> usize {
+    let tiles = remaining.div_ceil(most_rows::<V>());
+    let rows = remaining.div_ceil(tiles).next_multiple_of(2);
+    if rows <= remaining { rows } else { (remaining & !1).max(1) }
+}
+
+/// Runs `$body` with the constant `$ROWS` equal to `$rows`, one of the heights that [`next_rows`] gives.
 macro_rules! with_rows {
     ($V:ident, $rows:expr, $ROWS:ident => $body:expr) => {
-        with_rows!(@arms $V, $rows, $ROWS, $body, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        with_rows!(@arms $V, $rows, $ROWS, $body, 1 2 4 6 8 10 12 14)
     };
     (@arms $V:ident, $rows:expr, $ROWS:ident, $body:expr, $($n:literal)*) => {
         match $rows {
-            // Tiles taller than the instruction set's registers allow are never asked for, nor compiled.
-            $($n if $n <= $V::ROWS => {
+            // Tiles taller than the registers allow are never asked for, nor compiled.
+            $($n if $n <= $crate::kernels::conv::tile::most_rows::<$V>() => {
                 const $ROWS: usize = $n;
                 $body
             })*
@@ -100,33 +113,38 @@ pub struct Pixels {
     pub column_dy: usize,
 }
 
+/// Where a tile of [`accumulate`] keeps its sums: rows `stride` apart, `columns` in each. `fresh` sums are taken to be 0.
+#[derive(Debug, Clone, Copy)]
+pub struct TileSums<T> {
+    pub start: *mut T,
+    pub stride: usize,
+    pub columns: usize,
+    pub fresh: bool,
+}
+
 /// sums[row][column] += Σ over pixels of x[pixel + offsets[row]] · dy[pixel + column], for the first `columns` of
-/// `WIDTH` vectors; the sums of neighbouring rows are `stride` apart. `fresh` sums are taken to be 0.
+/// `WIDTH` vectors, which are whole where there are several.
 ///
 /// # Safety
 /// As [`Vector`]. For every pixel, x is readable at every offset and dy for `columns` elements; the sums are
 /// writable for `columns` elements in each of `ROWS` rows.
 #[inline(always)]
-pub unsafe fn accumulate<V: Vector, const ROWS: usize, const WIDTH: usize, const WHOLE: bool>(
+pub unsafe fn accumulate<V: Vector, const ROWS: usize, const WIDTH: usize>(
     x: *const V::Element,
     offsets: &[usize; MAX_ROWS],
     dy: *const V::Element,
     pixels: &Pixels,
-    sums: *mut V::Element,
-    stride: usize,
-    columns: usize,
-    fresh: bool,
+    sums: &TileSums<V::Element>,
 ) {
     // SAFETY: the caller's promise covers every access.
     unsafe {
-        let last = columns - (WIDTH - 1) * V::LANES;
         let mut tile = [[V::splat(V::Element::default()); WIDTH]; ROWS];
-        if !fresh {
+        if !sums.fresh {
             for (row, tile) in tile.iter_mut().enumerate() {
                 for (vector, sum) in tile.iter_mut().enumerate() {
-                    let from = sums.add(row * stride + vector * V::LANES);
-                    let whole = WHOLE || vector + 1 < WIDTH;
-                    *sum = if whole { V::load(from) } else { V::load_first(from, last) };
+                    let from = sums.start.add(row * sums.stride + vector * V::LANES);
+                    let whole = WIDTH > 1;
+                    *sum = if whole { V::load(from) } else { V::load_first(from, sums.columns) };
                 }
             }
         }
@@ -138,8 +156,8 @@ pub unsafe fn accumulate<V: Vector, const ROWS: usize, const WIDTH: usize, const
                     let mut b = [V::splat(V::Element::default()); WIDTH];
                     for (vector, b) in b.iter_mut().enumerate() {
                         let from = dy.add(vector * V::LANES);
-                        let whole = WHOLE || vector + 1 < WIDTH;
-                        *b = if whole { V::load(from) } else { V::load_first(from, last) };
+                        let whole = WIDTH > 1;
+                        *b = if whole { V::load(from) } else { V::load_first(from, sums.columns) };
                     }
                     for (tile, &offset) in tile.iter_mut().zip(offsets) {
                         let a = V::splat(*x.wrapping_add(offset));
@@ -153,7 +171,7 @@ pub unsafe fn accumulate<V: Vector, const ROWS: usize, const WIDTH: usize, const
             }
         }
         for (row, tile) in tile.iter().enumerate() {
-            store_row::<V, WIDTH>(tile, sums.add(row * stride), columns);
+            store_row::<V, WIDTH>(tile, sums.start.add(row * sums.stride), sums.columns);
         }
     }
 }
