@@ -1,0 +1,526 @@
+"""Initial values of weights, drawn once, eagerly, as NumPy arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from rustnet import config
+from rustnet import random as rustnet_random
+from rustnet.registry import Registry
+
+Shape = Sequence[int]
+
+
+class Initializer:
+    """Base class: `initializer(shape, dtype)` returns the initial values as an array of that shape and dtype.
+
+    Example:
+        >>> class Halves(Initializer):
+        ...     def __call__(self, shape, dtype=None):
+        ...         return np.full(shape, 0.5, dtype or "float32")
+        >>> Halves()((2,))
+        array([0.5, 0.5], dtype=float32)
+
+    Source: https://keras.io/api/layers/initializers/
+    """
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
+        raise NotImplementedError(f"{type(self).__name__} must define `__call__(self, shape, dtype=None)`.")
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Initializer:
+        return cls(**config)
+
+    def clone(self) -> Initializer:
+        """An initializer of the same configuration; with a fresh seed where none was given."""
+        return self.from_config(self.get_config())
+
+
+class Constant(Initializer):
+    """Every element is `value`.
+
+    Arguments:
+        value: a number, or an array that broadcasts to the shape; default 0.
+
+    Example:
+        >>> Constant(3.0)((2,))
+        array([3., 3.], dtype=float32)
+
+    Source: https://keras.io/api/layers/initializers/#constant-class
+    """
+
+    def __init__(self, value: Any = 0.0) -> None:
+        self.value = value
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
+        values = np.asarray(self.value, dtype or config.floatx())
+        return np.array(np.broadcast_to(values, _checked(shape)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"value": self.value.tolist() if isinstance(self.value, np.ndarray) else self.value}
+
+
+class Zeros(Initializer):
+    """Every element is 0.
+
+    Example:
+        >>> Zeros()((2,))
+        array([0., 0.], dtype=float32)
+
+    Source: https://keras.io/api/layers/initializers/#zeros-class
+    """
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
+        return np.zeros(_checked(shape), dtype or config.floatx())
+
+
+class Ones(Initializer):
+    """Every element is 1.
+
+    Example:
+        >>> Ones()((2,))
+        array([1., 1.], dtype=float32)
+
+    Source: https://keras.io/api/layers/initializers/#ones-class
+    """
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
+        return np.ones(_checked(shape), dtype or config.floatx())
+
+
+class Identity(Initializer):
+    """`gain` on the diagonal of a matrix, 0 elsewhere.
+
+    Arguments:
+        gain: the diagonal's value, default 1.
+
+    Raises:
+        ValueError: the shape is not a matrix's.
+
+    Example:
+        >>> Identity(2.0)((2, 2))
+        array([[2., 0.],
+               [0., 2.]], dtype=float32)
+
+    Source: https://keras.io/api/layers/initializers/#identity-class
+    """
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = gain
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
+        shape = _checked(shape)
+        if len(shape) != 2:
+            raise ValueError(f"Identity initializes matrices, shape (rows, columns). Received: shape={shape}")
+        dtype = dtype or config.floatx()
+        return np.eye(*shape, dtype=dtype) * np.dtype(dtype).type(self.gain)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"gain": self.gain}
+
+
+class RandomInitializer(Initializer):
+    """Base of the random initializers.
+
+    A seed makes every call return the same values. Without one, the instance draws its seed when it is made,
+    from the generator that `rustnet.utils.set_random_seed` sets.
+    """
+
+    def __init__(self, seed: int | rustnet_random.SeedGenerator | None = None) -> None:
+        if not (seed is None or isinstance(seed, (int, np.integer, rustnet_random.SeedGenerator))):
+            raise ValueError(f"`seed` must be an int, a SeedGenerator or None. Received: seed={seed!r}")
+        self._given_seed = seed
+        self.seed = rustnet_random.new_seed() if seed is None else seed
+
+    def generator(self) -> np.random.Generator:
+        """The source of this call's numbers: Philox, a counter-based generator, keyed by the seed."""
+        if isinstance(self.seed, rustnet_random.SeedGenerator):
+            first, second = (int(part) & 0xFFFFFFFF for part in np.asarray(self.seed.next()))
+            key = first | second << 32
+        else:
+            key = int(self.seed) & 0xFFFFFFFFFFFFFFFF
+        return np.random.Generator(np.random.Philox(key=key))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": self._given_seed if isinstance(self._given_seed, (int, np.integer)) else None}
+
+
+class RandomNormal(RandomInitializer):
+    """Normally distributed values.
+
+    Arguments:
+        mean: default 0.
+        stddev: standard deviation, default 0.05.
+        seed: an int for the same values at each call, or None.
+
+    Example:
+        >>> RandomNormal(stddev=1.0, seed=1)((3, 4)).shape
+        (3, 4)
+
+    Source: https://keras.io/api/layers/initializers/#randomnormal-class
+    """
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
+        super().__init__(seed)
+        self.mean = mean
+        self.stddev = stddev
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
+        values = self.generator().standard_normal(_checked(shape))
+        return (self.mean + self.stddev * values).astype(dtype or config.floatx())
+
+    def get_config(self) -> dict[str, Any]:
+        return {"mean": self.mean, "stddev": self.stddev, **super().get_config()}
+
+
+class TruncatedNormal(RandomInitializer):
+    """Normally distributed values; those further than two standard deviations from the mean are drawn again.
+
+    Arguments:
+        mean: default 0.
+        stddev: standard deviation before truncation, default 0.05.
+        seed: an int for the same values at each call, or None.
+
+    Example:
+        >>> bool(np.all(np.abs(TruncatedNormal(stddev=1.0, seed=1)((100,))) <= 2.0))
+        True
+
+    Source: https://keras.io/api/layers/initializers/#truncatednormal-class
+    """
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
+        super().__init__(seed)
+        self.mean = mean
+        self.stddev = stddev
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
+        values = _truncated_normal(self.generator(), _checked(shape))
+        return (self.mean + self.stddev * values).astype(dtype or config.floatx())
+
+    def get_config(self) -> dict[str, Any]:
+        return {"mean": self.mean, "stddev": self.stddev, **super().get_config()}
+
+
+class RandomUniform(RandomInitializer):
+    """Values evenly distributed in `[minval, maxval)`.
+
+    Arguments:
+        minval: default -0.05.
+        maxval: default 0.05.
+        seed: an int for the same values at each call, or None.
+
+    Example:
+        >>> bool(np.all(RandomUniform(0.0, 1.0, seed=1)((100,)) >= 0.0))
+        True
+
+    Source: https://keras.io/api/layers/initializers/#randomuniform-class
+    """
+
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None) -> None:
+        super().__init__(seed)
+        self.minval = minval
+        self.maxval = maxval
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
+        values = self.generator().uniform(self.minval, self.maxval, _checked(shape))
+        return values.astype(dtype or config.floatx())
+
+    def get_config(self) -> dict[str, Any]:
+        return {"minval": self.minval, "maxval": self.maxval, **super().get_config()}
+
+
+class VarianceScaling(RandomInitializer):
+    """Values whose variance is `scale / n`, where `n` counts the inputs, the outputs, or their mean.
+
+    A kernel of shape (…, inputs, outputs) has `prod(…) * inputs` inputs and `prod(…) * outputs` outputs.
+
+    Arguments:
+        scale: above 0, default 1.
+        mode: `"fan_in"` (default), `"fan_out"` or `"fan_avg"`.
+        distribution: `"truncated_normal"` (default; also `"normal"`), `"untruncated_normal"` or `"uniform"`.
+        seed: an int for the same values at each call, or None.
+
+    Raises:
+        ValueError: an argument outside the lists above.
+
+    Example:
+        >>> VarianceScaling(2.0, "fan_in", seed=1)((100, 50)).shape
+        (100, 50)
+
+    Source: He et al. 2015, https://arxiv.org/abs/1502.01852;
+        https://keras.io/api/layers/initializers/#variancescaling-class
+    """
+
+    # The standard deviation of a standard normal distribution truncated at ±2.
+    TRUNCATED_DEVIATION = 0.87962566103423978
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: Any = None,
+    ) -> None:
+        super().__init__(seed)
+        if not scale > 0:
+            raise ValueError(f"`scale` must be above 0. Received: scale={scale!r}")
+        if mode not in ("fan_in", "fan_out", "fan_avg"):
+            raise ValueError(f"`mode` must be 'fan_in', 'fan_out' or 'fan_avg'. Received: mode={mode!r}")
+        if distribution == "normal":
+            distribution = "truncated_normal"
+        if distribution not in ("truncated_normal", "untruncated_normal", "uniform"):
+            raise ValueError(
+                "`distribution` must be 'truncated_normal', 'untruncated_normal' or 'uniform'. "
+                f"Received: distribution={distribution!r}"
+            )
+        self.scale = scale
+        self.mode = mode
+        self.distribution = distribution
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
+        shape = _checked(shape)
+        fan_in, fan_out = _fans(shape)
+        count = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        variance = self.scale / max(1.0, count)
+        generator = self.generator()
+        if self.distribution == "truncated_normal":
+            values = _truncated_normal(generator, shape) * (math.sqrt(variance) / self.TRUNCATED_DEVIATION)
+        elif self.distribution == "untruncated_normal":
+            values = generator.standard_normal(shape) * math.sqrt(variance)
+        else:
+            limit = math.sqrt(3.0 * variance)
+            values = generator.uniform(-limit, limit, shape)
+        return values.astype(dtype or config.floatx())
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "scale": self.scale,
+            "mode": self.mode,
+            "distribution": self.distribution,
+            **super().get_config(),
+        }
+
+
+class _FixedScaling(VarianceScaling):
+    """A variance scaling that is configured by its class, so that only the seed remains."""
+
+    fixed: tuple[float, str, str]
+
+    def __init__(self, seed: Any = None) -> None:
+        scale, mode, distribution = self.fixed
+        super().__init__(scale, mode, distribution, seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return RandomInitializer.get_config(self)
+
+
+class GlorotUniform(_FixedScaling):
+    """Uniform in ±sqrt(6 / (inputs + outputs)): the default of dense and convolutional kernels.
+
+    Arguments:
+        seed: an int for the same values at each call, or None.
+
+    Example:
+        >>> GlorotUniform(seed=1)((3, 4)).shape
+        (3, 4)
+
+    Source: Glorot and Bengio 2010, https://proceedings.mlr.press/v9/glorot10a.html
+    """
+
+    fixed = (1.0, "fan_avg", "uniform")
+
+
+class GlorotNormal(_FixedScaling):
+    """Truncated normal of variance 2 / (inputs + outputs).
+
+    Arguments:
+        seed: an int for the same values at each call, or None.
+
+    Example:
+        >>> GlorotNormal(seed=1)((3, 4)).shape
+        (3, 4)
+
+    Source: Glorot and Bengio 2010, https://proceedings.mlr.press/v9/glorot10a.html
+    """
+
+    fixed = (1.0, "fan_avg", "truncated_normal")
+
+
+class HeUniform(_FixedScaling):
+    """Uniform in ±sqrt(6 / inputs).
+
+    Arguments:
+        seed: an int for the same values at each call, or None.
+
+    Example:
+        >>> HeUniform(seed=1)((3, 4)).shape
+        (3, 4)
+
+    Source: He et al. 2015, https://arxiv.org/abs/1502.01852
+    """
+
+    fixed = (2.0, "fan_in", "uniform")
+
+
+class HeNormal(_FixedScaling):
+    """Truncated normal of variance 2 / inputs.
+
+    Arguments:
+        seed: an int for the same values at each call, or None.
+
+    Example:
+        >>> HeNormal(seed=1)((3, 4)).shape
+        (3, 4)
+
+    Source: He et al. 2015, https://arxiv.org/abs/1502.01852
+    """
+
+    fixed = (2.0, "fan_in", "truncated_normal")
+
+
+class LecunUniform(_FixedScaling):
+    """Uniform in ±sqrt(3 / inputs).
+
+    Arguments:
+        seed: an int for the same values at each call, or None.
+
+    Example:
+        >>> LecunUniform(seed=1)((3, 4)).shape
+        (3, 4)
+
+    Source: Klambauer et al. 2017, https://arxiv.org/abs/1706.02515
+    """
+
+    fixed = (1.0, "fan_in", "uniform")
+
+
+class LecunNormal(_FixedScaling):
+    """Truncated normal of variance 1 / inputs.
+
+    Arguments:
+        seed: an int for the same values at each call, or None.
+
+    Example:
+        >>> LecunNormal(seed=1)((3, 4)).shape
+        (3, 4)
+
+    Source: Klambauer et al. 2017, https://arxiv.org/abs/1706.02515
+    """
+
+    fixed = (1.0, "fan_in", "truncated_normal")
+
+
+class Orthogonal(RandomInitializer):
+    """`gain` times a random orthogonal matrix: the default of recurrent kernels.
+
+    The shape is seen as a matrix (all axes but the last, last axis); the shorter side is orthonormal.
+
+    Arguments:
+        gain: factor, default 1.
+        seed: an int for the same values at each call, or None.
+
+    Raises:
+        ValueError: the shape has fewer than two axes.
+
+    Example:
+        >>> q = Orthogonal(seed=1)((3, 3))
+        >>> bool(np.allclose(q @ q.T, np.eye(3), atol=1e-6))
+        True
+
+    Source: Saxe et al. 2014, https://arxiv.org/abs/1312.6120
+    """
+
+    def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
+        super().__init__(seed)
+        self.gain = gain
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
+        shape = _checked(shape)
+        if len(shape) < 2:
+            raise ValueError(f"Orthogonal needs a shape of two axes or more. Received: shape={shape}")
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        normal = self.generator().standard_normal((max(rows, columns), min(rows, columns)))
+        q, r = np.linalg.qr(normal)
+        # Householder's signs are not uniform; those of R's diagonal make the matrix so.
+        q *= np.sign(np.diag(r))
+        if rows < columns:
+            q = q.T
+        return (self.gain * q.reshape(shape)).astype(dtype or config.floatx())
+
+    def get_config(self) -> dict[str, Any]:
+        return {"gain": self.gain, **super().get_config()}
+
+
+def _checked(shape: Shape) -> tuple[int, ...]:
+    sizes = tuple(int(size) for size in shape)
+    if any(size < 0 for size in sizes):
+        raise ValueError(f"A shape holds sizes of 0 or more. Received: shape={sizes}")
+    return sizes
+
+
+def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    if len(shape) < 2:
+        return (math.prod(shape),) * 2
+    field = math.prod(shape[:-2])
+    return field * shape[-2], field * shape[-1]
+
+
+def _truncated_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    values = generator.standard_normal(shape)
+    flat = values.reshape(-1)
+    (outside,) = np.nonzero(np.abs(flat) > 2.0)
+    while outside.size:
+        flat[outside] = generator.standard_normal(outside.size)
+        outside = outside[np.abs(flat[outside]) > 2.0]
+    return values
+
+
+zeros = Zeros
+ones = Ones
+constant = Constant
+identity = Identity
+random_normal = RandomNormal
+random_uniform = RandomUniform
+truncated_normal = TruncatedNormal
+variance_scaling = VarianceScaling
+glorot_uniform = GlorotUniform
+glorot_normal = GlorotNormal
+he_uniform = HeUniform
+he_normal = HeNormal
+lecun_uniform = LecunUniform
+lecun_normal = LecunNormal
+orthogonal = Orthogonal
+
+_registry = Registry(
+    "initializer",
+    Initializer,
+    [
+        Zeros, Ones, Constant, Identity, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling,
+        GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, Orthogonal,
+    ],
+    {
+        "zero": Zeros, "one": Ones, "normal": RandomNormal, "uniform": RandomUniform,
+        "IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal,
+    },
+)  # fmt: skip
+serialize = _registry.serialize
+deserialize = _registry.deserialize
+
+
+def get(identifier: Any) -> Callable[..., Any] | None:
+    """An initializer from a name, a configuration, a class, an instance, a function, a number or an array.
+
+    Example:
+        >>> type(get("glorot_uniform")).__name__
+        'GlorotUniform'
+    """
+    if isinstance(identifier, (np.ndarray, int, float)) and not isinstance(identifier, bool):
+        return Constant(identifier)
+    return _registry.get(identifier)
