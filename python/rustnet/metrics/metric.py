@@ -1,0 +1,137 @@
+"""The base class of metrics: state that each batch updates, and a result made from it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rustnet import config, initializers, ops
+from rustnet.core import structure
+from rustnet.core.naming import auto_name, to_snake_case
+from rustnet.core.operation import operation
+from rustnet.core.variable import Variable
+
+
+class Metric:
+    """Base class of metrics.
+
+    A subclass makes its state with `add_variable` in `__init__`, updates it in
+    `update_state(y_true, y_pred, sample_weight=None)` and returns a scalar, or a dictionary of scalars, from
+    `result()`, all with `rustnet.ops`: in training both are recorded into the step and run in Rust.
+
+    Arguments:
+        dtype: of the state, default `floatx()`.
+        name: default the class's name in snake_case.
+
+    Example:
+        >>> class Largest(Metric):
+        ...     def __init__(self, name="largest"):
+        ...         super().__init__(name=name)
+        ...         self.largest = self.add_variable((), "zeros")
+        ...     def update_state(self, y_true, y_pred, sample_weight=None):
+        ...         self.largest.assign(ops.maximum(self.largest, ops.max(y_pred)))
+        ...     def result(self):
+        ...         return self.largest
+        >>> metric = Largest()
+        >>> metric.update_state([0.0], [3.0]); metric.update_state([0.0], [2.0])
+        >>> float(metric.result())
+        3.0
+
+    Source: https://keras.io/api/metrics/base_metric/
+    """
+
+    def __init__(self, dtype: str | None = None, name: str | None = None) -> None:
+        self.name = name or auto_name(to_snake_case(type(self).__name__))
+        self.dtype = dtype or config.floatx()
+        self._variables: list[Variable] = []
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # Whole methods are recorded, so that outside of training too they run as one program each.
+        super().__init_subclass__(**kwargs)
+        if "update_state" in vars(cls):
+            cls.update_state = operation(vars(cls)["update_state"])  # type: ignore[method-assign]
+        if "result" in vars(cls):
+            cls.result = operation(_without_variables(vars(cls)["result"]))  # type: ignore[method-assign]
+
+    def add_variable(
+        self,
+        shape: Any = (),
+        initializer: Any = "zeros",
+        dtype: str | None = None,
+        aggregation: str = "sum",
+        name: str | None = None,
+    ) -> Variable:
+        """A state variable, which `reset_state` sets to 0."""
+        variable = Variable(
+            initializers.get(initializer or "zeros"),
+            shape=tuple(shape),
+            dtype=dtype or self.dtype,
+            trainable=False,
+            aggregation=aggregation,
+            name=name,
+        )
+        self._variables.append(variable)
+        return variable
+
+    def add_weight(
+        self, shape: Any = (), initializer: Any = "zeros", dtype: str | None = None, name: str | None = None
+    ) -> Variable:
+        """The older name of `add_variable`."""
+        return self.add_variable(shape=shape, initializer=initializer, dtype=dtype, name=name)
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The state of this metric and of the metrics among its attributes."""
+        nested = [
+            value
+            for value in structure.flatten(list(vars(self).values()))
+            if isinstance(value, (Metric, Variable))
+        ]
+        found = list(self._variables)
+        for value in nested:
+            found.extend(value.variables if isinstance(value, Metric) else [value])
+        return list({id(variable): variable for variable in found}.values())
+
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Adds a batch to the state."""
+        raise NotImplementedError(f"{type(self).__name__} must define `update_state`.")
+
+    def result(self) -> Any:
+        """The metric of everything since `reset_state`: a scalar, or a dictionary of scalars."""
+        raise NotImplementedError(f"{type(self).__name__} must define `result(self)`.")
+
+    def reset_state(self) -> None:
+        """Starts again, as at the beginning of an epoch."""
+        for variable in self.variables:
+            variable.assign(np.zeros(variable.shape, variable.dtype))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Updates the state and returns the result."""
+        self.update_state(*args, **kwargs)
+        return self.result()
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "dtype": self.dtype}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Metric:
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}>"
+
+
+def _without_variables(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, with the present value in place of each variable that it returns."""
+
+    @functools.wraps(function)
+    def values(*args: Any, **kwargs: Any) -> Any:
+        return structure.map_structure(
+            lambda leaf: ops.convert_to_tensor(leaf) if isinstance(leaf, Variable) else leaf,
+            function(*args, **kwargs),
+        )
+
+    return values
