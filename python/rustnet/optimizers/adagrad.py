@@ -1,0 +1,113 @@
+"""Adagrad and Adadelta: steps divided by the size of all, or of recent, gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rustnet import initializers, ops
+from rustnet.core.variable import Variable
+from rustnet.optimizers.optimizer import Optimizer, checked_fraction
+
+
+class Adagrad(Optimizer):
+    """`a += g²`, `w -= learning_rate * g / sqrt(a + epsilon)`.
+
+    Arguments:
+        learning_rate: default 0.001.
+        initial_accumulator_value: of a, 0 or more, default 0.1.
+        epsilon: under the root, default 1e-7.
+        kwargs: see `Optimizer`.
+
+    Raises:
+        ValueError: a negative `initial_accumulator_value`.
+
+    Example:
+        >>> weight = Variable([1.0])
+        >>> Adagrad(learning_rate=0.1, initial_accumulator_value=0.0).apply([[2.0]], [weight])
+        >>> weight.numpy().round(4).tolist()
+        [0.9]
+
+    Source: Duchi et al. 2011, https://jmlr.org/papers/v12/duchi11a.html
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: float = 1e-7,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, **kwargs)
+        if not initial_accumulator_value >= 0:
+            raise ValueError(
+                "`initial_accumulator_value` must be 0 or more. "
+                f"Received: initial_accumulator_value={initial_accumulator_value!r}"
+            )
+        self.initial_accumulator_value = initial_accumulator_value
+        self.epsilon = epsilon
+
+    def build(self, variables: Sequence[Variable]) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        initial = initializers.Constant(self.initial_accumulator_value)
+        self._accumulators = self.add_optimizer_variables(variables, "accumulator", initial)
+
+    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+        accumulator = self._accumulators[self._get_variable_index(variable)]
+        accumulator.assign_add(ops.square(gradient))
+        variable.assign_sub(learning_rate * gradient / ops.sqrt(accumulator + self.epsilon))
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"initial_accumulator_value": self.initial_accumulator_value, "epsilon": self.epsilon}
+        return {**super().get_config(), **own}
+
+
+class Adadelta(Optimizer):
+    """`w -= learning_rate * d` with `d = g * sqrt(b + epsilon) / sqrt(a + epsilon)`.
+
+    a is a moving average of g², `a = rho * a + (1 - rho) * g²`, and b likewise of d².
+
+    Arguments:
+        learning_rate: default 0.001 (the paper has none, i.e. 1).
+        rho: in [0, 1], default 0.95.
+        epsilon: default 1e-7.
+        kwargs: see `Optimizer`.
+
+    Raises:
+        ValueError: `rho` outside [0, 1].
+
+    Example:
+        >>> weight = Variable([1.0])
+        >>> Adadelta(learning_rate=1.0).apply([[2.0]], [weight]); bool(weight.numpy()[0] < 1.0)
+        True
+
+    Source: Zeiler 2012, https://arxiv.org/abs/1212.5701
+    """
+
+    def __init__(
+        self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, **kwargs: Any
+    ) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.rho = checked_fraction("rho", rho)
+        self.epsilon = epsilon
+
+    def build(self, variables: Sequence[Variable]) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self._squares, self._changes = self.add_optimizer_variables(
+            variables, ["accumulated_grad", "accumulated_delta_var"]
+        )
+
+    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+        index = self._get_variable_index(variable)
+        squares, changes = self._squares[index], self._changes[index]
+        squares.assign(self.rho * squares + (1.0 - self.rho) * ops.square(gradient))
+        change = ops.sqrt(changes + self.epsilon) * gradient / ops.sqrt(squares + self.epsilon)
+        changes.assign(self.rho * changes + (1.0 - self.rho) * ops.square(change))
+        variable.assign_sub(learning_rate * change)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rho": self.rho, "epsilon": self.epsilon}

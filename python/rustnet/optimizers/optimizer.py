@@ -1,0 +1,402 @@
+"""The base class of optimizers: from gradients to new weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from rustnet import config, ops
+from rustnet.core.naming import auto_name, to_snake_case
+from rustnet.core.operation import operation
+from rustnet.core.variable import Variable
+from rustnet.optimizers import schedules
+from rustnet.registry import serialize
+
+LearningRate = float | schedules.LearningRateSchedule | Callable[[], Any]
+
+
+class Optimizer:
+    """Base class of optimizers.
+
+    A step scales and clips the gradients, decays the weights (`w -= w * weight_decay * learning_rate`),
+    updates each variable by `update_step`, and applies its constraint. All of it is recorded into the
+    training step.
+
+    A subclass creates its variables in `build(variables)` with `add_optimizer_variables`, and defines
+    `update_step(gradient, variable, learning_rate)` with `rustnet.ops` and `assign`. What all variables
+    share, such as a step size, can be computed once in `step_size`.
+
+    Arguments:
+        learning_rate: a number of 0 or more, a schedule called with the number of updates so far, or a
+            function without arguments. `lr=` is its older name.
+        weight_decay: factor, default none.
+        clipnorm: greatest norm of the gradient of each variable, default none.
+        clipvalue: greatest absolute value of an element of a gradient, default none.
+        global_clipnorm: greatest norm of all gradients together, default none. Only one of the three clips.
+        use_ema: keeps an exponential moving average of the weights, default False.
+        ema_momentum: of that average, in [0, 1], default 0.99.
+        ema_overwrite_frequency: every how many updates the weights are set to their average; default None:
+            only by `finalize_variable_values`.
+        loss_scale_factor: what the loss was multiplied by; gradients are divided by it. Default none.
+        decay: `learning_rate / (1 + decay * updates)`, for scripts of older versions; default 0.
+        name: default the class's name in snake_case.
+
+    Raises:
+        ValueError: an unknown argument, or one out of range.
+
+    Example:
+        >>> class Step(Optimizer):
+        ...     def update_step(self, gradient, variable, learning_rate):
+        ...         variable.assign_sub(learning_rate * ops.sign(gradient))
+        >>> weight = Variable([1.0, 1.0])
+        >>> Step(learning_rate=0.5).apply([[2.0, -3.0]], [weight])
+        >>> weight.numpy().tolist()
+        [0.5, 1.5]
+
+    Source: https://keras.io/api/optimizers/
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        learning_rate = kwargs.pop("lr", learning_rate)
+        self.decay = float(kwargs.pop("decay", None) or 0.0)
+        if kwargs:
+            raise ValueError(f"{type(self).__name__} does not know these arguments. Received: {kwargs}")
+        if gradient_accumulation_steps is not None:
+            raise ValueError(
+                "`gradient_accumulation_steps` is not supported: use a larger batch. "
+                f"Received: gradient_accumulation_steps={gradient_accumulation_steps}"
+            )
+        clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
+        given = {key: value for key, value in clips.items() if value is not None}
+        if len(given) > 1 or any(not value > 0 for value in given.values()):
+            raise ValueError(
+                "Only one of clipnorm, clipvalue and global_clipnorm can be given, above 0. "
+                f"Received: {given}"
+            )
+        if not 0 <= ema_momentum <= 1:
+            raise ValueError(f"`ema_momentum` must be in [0, 1]. Received: ema_momentum={ema_momentum!r}")
+        if ema_overwrite_frequency is not None and not ema_overwrite_frequency >= 1:
+            raise ValueError(
+                "`ema_overwrite_frequency` must be 1 or more, or None. "
+                f"Received: ema_overwrite_frequency={ema_overwrite_frequency!r}"
+            )
+        self.name = name or auto_name(to_snake_case(type(self).__name__))
+        self.weight_decay = weight_decay
+        self.clipnorm = clipnorm
+        self.clipvalue = clipvalue
+        self.global_clipnorm = global_clipnorm
+        self.use_ema = use_ema
+        self.ema_momentum = ema_momentum
+        self.ema_overwrite_frequency = ema_overwrite_frequency
+        self.loss_scale_factor = loss_scale_factor
+        self.built = False
+        self._variables: list[Variable] = []
+        self._positions: dict[int, int] = {}
+        self._trainable_variables: list[Variable] = []
+        self._averages: list[Variable] = []
+        self._excluded: tuple[frozenset[int], tuple[str, ...]] = (frozenset(), ())
+        self.iterations = self._track(Variable(np.int32(0), dtype="int32", trainable=False, name="iteration"))
+        self._learning_rate: Any = learning_rate
+        if not callable(learning_rate):
+            rate = Variable(
+                _checked_rate(learning_rate), dtype=config.floatx(), trainable=False, name="learning_rate"
+            )
+            self._learning_rate = self._track(rate)
+
+    # The state.
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The state: iteration, learning rate, then what `build` created."""
+        return list(self._variables)
+
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate: a variable that can be set, or the present value of a schedule."""
+        if isinstance(self._learning_rate, schedules.LearningRateSchedule):
+            return self._learning_rate(self.iterations)
+        if callable(self._learning_rate):
+            return self._learning_rate()
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        if isinstance(self._learning_rate, Variable) and not callable(value):
+            self._learning_rate.assign(_checked_rate(value))
+        elif callable(value):
+            if isinstance(self._learning_rate, Variable):
+                self._variables.remove(self._learning_rate)
+            self._learning_rate = value
+        else:
+            raise TypeError(
+                f"The learning rate of '{self.name}' comes from {type(self._learning_rate).__name__} "
+                f"and cannot be set to a number. Received: learning_rate={value!r}"
+            )
+
+    lr = learning_rate
+
+    def build(self, variables: Sequence[Variable]) -> None:
+        """Creates the state for these variables, to which the optimizer is bound from then on."""
+        if self.built:
+            return
+        self._trainable_variables = list(variables)
+        self._positions = {id(variable): index for index, variable in enumerate(self._trainable_variables)}
+        if self.use_ema:
+            self._averages = self.add_optimizer_variables(self._trainable_variables, "average")
+        self.built = True
+
+    def add_variable_from_reference(
+        self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
+    ) -> Variable:
+        """A state variable of the shape and dtype of a weight."""
+        return self._track(
+            Variable(
+                initializer,
+                shape=reference_variable.shape,
+                dtype=reference_variable.dtype,
+                trainable=False,
+                name=f"{getattr(reference_variable, 'path', reference_variable.name)}_{name}".replace(
+                    "/", "_"
+                ),
+            )
+        )
+
+    def add_optimizer_variables(
+        self, trainable_variables: Sequence[Variable], name: Any, initializer: Any = "zeros"
+    ) -> Any:
+        """State variables for each weight: a list for one name; for several names, a list for each."""
+        names = [name] if isinstance(name, str) else list(name)
+        groups: list[list[Variable]] = [[] for _ in names]
+        for variable in trainable_variables:
+            for group, each in zip(groups, names, strict=True):
+                group.append(self.add_variable_from_reference(variable, each, initializer))
+        return groups[0] if isinstance(name, str) else groups
+
+    def _track(self, variable: Variable) -> Variable:
+        self._variables.append(variable)
+        return variable
+
+    def _get_variable_index(self, variable: Variable) -> int:
+        return self._positions[id(variable)]
+
+    def set_weights(self, weights: Iterable[Any]) -> None:
+        """Sets the state, in the order of `variables`."""
+        weights = list(weights)
+        if len(weights) != len(self._variables):
+            raise ValueError(
+                f"'{self.name}' has {len(self._variables)} variables; it has them after `build`. "
+                f"Received: {len(weights)} weights"
+            )
+        for variable, weight in zip(self._variables, weights, strict=True):
+            variable.assign(weight)
+
+    # The step.
+
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
+        """Updates variables by pairs (gradient, variable); returns the number of updates so far."""
+        pairs = list(grads_and_vars)
+        self.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
+        return self.iterations
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Variable] | None = None) -> None:
+        """Updates variables by their gradients.
+
+        Arguments:
+            grads: of the variables' shapes; None leaves a variable as it is.
+            trainable_variables: default those that the optimizer was built with.
+
+        Raises:
+            ValueError: no gradients at all, or variables that the optimizer was not built with.
+        """
+        if trainable_variables is None:
+            if not self.built:
+                raise ValueError(
+                    f"Without variables, '{self.name}' must be built first: `build(variables)`. "
+                    f"Received: {len(grads)} gradients"
+                )
+            trainable_variables = self._trainable_variables
+        if len(grads) != len(trainable_variables):
+            raise ValueError(
+                "Expected one gradient for each variable. "
+                f"Received: {len(grads)} gradients, {len(trainable_variables)} variables"
+            )
+        if not grads:
+            return
+        if not self.built:
+            self.build(trainable_variables)
+        for variable in trainable_variables:
+            if id(variable) not in self._positions:
+                raise ValueError(
+                    f"'{self.name}' is bound to the variables that it was built with; others need a new one. "
+                    f"Received: variable {getattr(variable, 'path', variable.name)}"
+                )
+        pairs = [pair for pair in zip(grads, trainable_variables, strict=True) if pair[0] is not None]
+        if not pairs:
+            raise ValueError("The loss depends on none of the variables: there is no gradient to apply.")
+        _record_step(self, [gradient for gradient, _ in pairs], [variable for _, variable in pairs])
+
+    def _step(self, grads: list[Any], variables: list[Variable]) -> None:
+        if self.loss_scale_factor is not None:
+            grads = [gradient / self.loss_scale_factor for gradient in grads]
+        grads = self._clipped(grads)
+        learning_rate = self.learning_rate
+        if self.decay:
+            learning_rate = learning_rate / (1.0 + self.decay * ops.cast(self.iterations, config.floatx()))
+        learning_rate = ops.convert_to_tensor(learning_rate)
+        self._decay_weights(variables, learning_rate)
+        step_size = self.step_size(learning_rate)
+        for gradient, variable in zip(grads, variables, strict=True):
+            self.update_step(gradient, variable, step_size)
+        if self.use_ema:
+            self._update_averages()
+        for variable in variables:
+            if getattr(variable, "constraint", None) is not None:
+                variable.assign(variable.constraint(variable))
+        self.iterations.assign_add(1)
+
+    def step_size(self, learning_rate: Any) -> Any:
+        """What `update_step` gets in place of the learning rate: computed once, for all variables."""
+        return learning_rate
+
+    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+        """Updates one variable, and its state, by its gradient."""
+        raise NotImplementedError(f"{type(self).__name__} must define `update_step`.")
+
+    def local_step(self, ahead: int = 1) -> Any:
+        """The number of this update, counted from `ahead`, as a float."""
+        return ops.cast(self.iterations + ahead, config.floatx())
+
+    def scale_loss(self, loss: Any) -> Any:
+        """The loss times `loss_scale_factor`, for use before the gradients are computed."""
+        return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
+
+    def _clipped(self, grads: list[Any]) -> list[Any]:
+        if self.clipvalue is not None:
+            return [ops.clip(gradient, -self.clipvalue, self.clipvalue) for gradient in grads]
+        if self.clipnorm is not None:
+            limit = self.clipnorm
+            norms = [ops.sqrt(ops.sum(ops.square(gradient))) for gradient in grads]
+            scales = [limit / ops.maximum(norm, limit) for norm in norms]
+            return [gradient * scale for gradient, scale in zip(grads, scales, strict=True)]
+        if self.global_clipnorm is not None:
+            limit = self.global_clipnorm
+            norm = ops.sqrt(sum(ops.sum(ops.square(gradient)) for gradient in grads))
+            # norm - norm is 0, or NaN where the norm is infinite: then no gradient can be trusted.
+            scale = limit / ops.maximum(norm, limit) + (norm - norm)
+            return [gradient * scale for gradient in grads]
+        return grads
+
+    def exclude_from_weight_decay(
+        self, var_list: Sequence[Variable] | None = None, var_names: Sequence[str] | None = None
+    ) -> None:
+        """Leaves variables out of weight decay: those listed, and those named by a part of their name.
+
+        Raises:
+            ValueError: the optimizer is built already.
+        """
+        if self.built:
+            raise ValueError(f"exclude_from_weight_decay must be called before '{self.name}' is built.")
+        self._excluded = (frozenset(id(variable) for variable in var_list or ()), tuple(var_names or ()))
+
+    def _decay_weights(self, variables: list[Variable], learning_rate: Any) -> None:
+        if self.weight_decay is None:
+            return
+        excluded, names = self._excluded
+        rate = learning_rate * self.weight_decay
+        for variable in variables:
+            if id(variable) not in excluded and not any(name in variable.name for name in names):
+                variable.assign(variable - variable * ops.cast(rate, variable.dtype))
+
+    def _update_averages(self) -> None:
+        # The first average is the first weights.
+        momentum = self.ema_momentum * ops.cast(self.iterations > 0, config.floatx())
+        for variable, average in zip(self._trainable_variables, self._averages, strict=True):
+            average.assign(momentum * average + (1.0 - momentum) * variable)
+        if self.ema_overwrite_frequency is not None:
+            due = ops.equal(ops.mod(self.iterations + 1, self.ema_overwrite_frequency), 0)
+            for variable, average in zip(self._trainable_variables, self._averages, strict=True):
+                variable.assign(ops.where(due, average, variable))
+
+    def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
+        """At the end of training: sets the weights to their moving average, if one is kept."""
+        if self.use_ema and self.built:
+            for variable in var_list:
+                variable.assign(self._averages[self._get_variable_index(variable)].numpy())
+
+    # The configuration.
+
+    def get_config(self) -> dict[str, Any]:
+        rate = self._learning_rate
+        return {
+            "name": self.name,
+            "learning_rate": float(rate) if isinstance(rate, Variable) else serialize(rate),
+            "weight_decay": self.weight_decay,
+            "clipnorm": self.clipnorm,
+            "clipvalue": self.clipvalue,
+            "global_clipnorm": self.global_clipnorm,
+            "use_ema": self.use_ema,
+            "ema_momentum": self.ema_momentum,
+            "ema_overwrite_frequency": self.ema_overwrite_frequency,
+            "loss_scale_factor": self.loss_scale_factor,
+            "gradient_accumulation_steps": None,
+            **({"decay": self.decay} if self.decay else {}),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Optimizer:
+        rate = config.get("learning_rate")
+        if isinstance(rate, dict):
+            config = {**config, "learning_rate": schedules.deserialize(rate)}
+        return cls(**config)
+
+
+@operation
+def _record_step(optimizer: Optimizer, grads: list[Any], variables: list[Variable]) -> None:
+    """One step as one program when it is called outside of a training step."""
+    converted = [
+        ops.convert_to_tensor(gradient, variable.dtype)
+        for gradient, variable in zip(grads, variables, strict=True)
+    ]
+    for gradient, variable in zip(converted, variables, strict=True):
+        if tuple(gradient.shape) != tuple(variable.shape):
+            raise ValueError(
+                f"Expected a gradient of shape {tuple(variable.shape)} for variable {variable.name}. "
+                f"Received: gradient.shape={tuple(gradient.shape)}"
+            )
+    optimizer._step(converted, list(variables))
+
+
+def _checked_rate(value: Any) -> float:
+    try:
+        rate = float(value)
+    except (TypeError, ValueError):
+        rate = float("nan")
+    if isinstance(value, (bool, str)) or not 0.0 <= rate < float("inf"):
+        raise ValueError(
+            "`learning_rate` must be a finite number of 0 or more, a LearningRateSchedule or a function. "
+            f"Received: learning_rate={value!r}"
+        )
+    return rate
+
+
+def checked_fraction(name: str, value: float) -> float:
+    """A decay rate or momentum, in [0, 1]; ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+        raise ValueError(f"`{name}` must be a number in [0, 1]. Received: {name}={value!r}")
+    return float(value)

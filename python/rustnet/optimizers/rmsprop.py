@@ -1,0 +1,84 @@
+"""RMSprop: steps divided by a moving root mean square of the gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rustnet import ops
+from rustnet.core.variable import Variable
+from rustnet.optimizers.optimizer import Optimizer, checked_fraction
+
+
+class RMSprop(Optimizer):
+    """`v = rho * v + (1 - rho) * g²`, `w -= learning_rate * g / sqrt(v + epsilon)`.
+
+    Centered, the moving average of g, squared, is subtracted from v under the root. With momentum
+    `m = momentum * m + step` is subtracted in place of the step.
+
+    Arguments:
+        learning_rate: default 0.001.
+        rho: in [0, 1], default 0.9.
+        momentum: in [0, 1], default 0.
+        epsilon: under the root, default 1e-7.
+        centered: default False.
+        kwargs: see `Optimizer`.
+
+    Raises:
+        ValueError: `rho` or `momentum` outside [0, 1].
+
+    Example:
+        >>> weight = Variable([1.0])
+        >>> RMSprop(learning_rate=0.1, rho=0.0).apply([[2.0]], [weight]); weight.numpy().round(4).tolist()
+        [0.9]
+
+    Source: Hinton 2012, lecture 6e, https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.rho = checked_fraction("rho", rho)
+        self.momentum = checked_fraction("momentum", momentum)
+        self.epsilon = epsilon
+        self.centered = centered
+
+    def build(self, variables: Sequence[Variable]) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self._velocities = self.add_optimizer_variables(variables, "velocity")
+        if self.momentum:
+            self._momentums = self.add_optimizer_variables(variables, "momentum")
+        if self.centered:
+            self._average_gradients = self.add_optimizer_variables(variables, "average_gradient")
+
+    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+        index = self._get_variable_index(variable)
+        velocity = self.rho * self._velocities[index] + (1.0 - self.rho) * ops.square(gradient)
+        self._velocities[index].assign(velocity)
+        if self.centered:
+            mean = self.rho * self._average_gradients[index] + (1.0 - self.rho) * gradient
+            self._average_gradients[index].assign(mean)
+            velocity = velocity - ops.square(mean)
+        step = learning_rate * gradient / ops.sqrt(velocity + self.epsilon)
+        if self.momentum:
+            step = self.momentum * self._momentums[index] + step
+            self._momentums[index].assign(step)
+        variable.assign_sub(step)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {
+            "rho": self.rho,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "centered": self.centered,
+        }
+        return {**super().get_config(), **own}
