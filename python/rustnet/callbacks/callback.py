@@ -1,0 +1,264 @@
+"""The base class of callbacks, and the list that calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Logs = Mapping[str, Any] | None
+
+# The hooks that are called for each batch; `on_batch_begin` and `on_batch_end` are older names for training.
+BATCH_HOOKS = (
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_batch_begin",
+    "on_batch_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+    "on_predict_batch_begin",
+    "on_predict_batch_end",
+)
+
+
+class Callback:
+    """Base class of callbacks: hooks that `fit`, `evaluate` and `predict` call.
+
+    Attributes:
+        model: the model, which also has `model.stop_training` and `model.optimizer`.
+        params: a dictionary with `verbose`, `epochs` and `steps`.
+
+    `logs` holds the metrics as floats, sorted by name: the running means of the epoch after a batch, and
+    those of the whole epoch, with `val_` before the names of the validation's, at its end. A callback that
+    overrides no hook of a batch lets the engine run many batches in one go.
+
+    Example:
+        >>> class Announce(Callback):
+        ...     def on_epoch_end(self, epoch, logs=None):
+        ...         print(f"epoch {epoch}: loss {logs['loss']:.2f}")
+        >>> Announce().on_epoch_end(0, {"loss": 0.25})
+        epoch 0: loss 0.25
+
+    Source: https://keras.io/api/callbacks/base_callback/
+    """
+
+    # False where it is enough to see some of the batches, as for a progress bar.
+    needs_every_batch = True
+
+    def __init__(self) -> None:
+        self.model: Any = None
+        self.params: dict[str, Any] = {}
+
+    def set_model(self, model: Any) -> None:
+        self.model = model
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        self.params = params
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        """At the beginning of `fit`."""
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        """At the end of `fit`, with the logs of the last epoch."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Before the epoch of this index, from 0."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """After the epoch of this index and its validation."""
+
+    def on_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """The older name of `on_train_batch_begin`."""
+
+    def on_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """The older name of `on_train_batch_end`."""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """Before the training batch of this index, from 0 in each epoch."""
+        self.on_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """After the training batch of this index."""
+        self.on_batch_end(batch, logs)
+
+    def on_test_begin(self, logs: Logs = None) -> None:
+        """At the beginning of `evaluate`, and of the validation in `fit`."""
+
+    def on_test_end(self, logs: Logs = None) -> None:
+        """At the end of `evaluate`, and of the validation in `fit`."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """Before an evaluation batch."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """After an evaluation batch."""
+
+    def on_predict_begin(self, logs: Logs = None) -> None:
+        """At the beginning of `predict`."""
+
+    def on_predict_end(self, logs: Logs = None) -> None:
+        """At the end of `predict`."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """Before a prediction batch."""
+
+    def on_predict_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """After a prediction batch."""
+
+    def overrides(self, hook: str) -> bool:
+        """Whether this callback does anything in that hook."""
+        return getattr(getattr(self, hook), "__func__", None) is not getattr(Callback, hook)
+
+
+class CallbackList(Callback):
+    """Calls each hook of several callbacks, with the logs sorted by name and as floats.
+
+    Arguments:
+        callbacks: a callback, or a list of them.
+        add_history: adds a `History` where there is none, default False.
+        add_progbar: adds a `ProgbarLogger` where there is none, default False.
+        model: set on each of them.
+        params: `verbose`, `epochs`, `steps`.
+
+    Example:
+        >>> from rustnet.callbacks import LambdaCallback
+        >>> hooks = CallbackList(LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs)))
+        >>> hooks.on_epoch_end(0, {"loss": 1, "accuracy": 0.5})
+        0 {'accuracy': 0.5, 'loss': 1.0}
+
+    Source: https://keras.io/api/callbacks/
+    """
+
+    def __init__(
+        self,
+        callbacks: Any = None,
+        add_history: bool = False,
+        add_progbar: bool = False,
+        model: Any = None,
+        **params: Any,
+    ) -> None:
+        super().__init__()
+        self.callbacks = list(_flat(callbacks))
+        for callback in self.callbacks:
+            if not isinstance(callback, Callback):
+                raise ValueError(
+                    "`callbacks` must be instances of Callback. "
+                    f"Received: {callback!r} of type {type(callback).__name__}"
+                )
+        self._add_defaults(add_history, add_progbar)
+        if model is not None:
+            self.set_model(model)
+        self.set_params(params)
+
+    def _add_defaults(self, add_history: bool, add_progbar: bool) -> None:
+        from rustnet.callbacks.history import History
+        from rustnet.callbacks.progbar_logger import ProgbarLogger
+
+        self.history = next((each for each in self.callbacks if isinstance(each, History)), None)
+        if self.history is None and add_history:
+            self.history = History()
+            self.callbacks.append(self.history)
+        if add_progbar and not any(isinstance(each, ProgbarLogger) for each in self.callbacks):
+            self.callbacks.append(ProgbarLogger())
+
+    def append(self, callback: Callback) -> None:
+        self.callbacks.append(callback)
+
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        if self.history is not None:
+            model.history = self.history
+        for callback in self.callbacks:
+            callback.set_model(model)
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        super().set_params(params)
+        if params:
+            for callback in self.callbacks:
+                callback.set_params(params)
+
+    @property
+    def needs_batches(self) -> bool:
+        """Whether a callback must see every batch, so that batches cannot be run many at once."""
+        return any(
+            callback.needs_every_batch and callback.overrides(hook)
+            for callback in self.callbacks
+            for hook in BATCH_HOOKS
+        )
+
+    def _call(self, hook: str, *position: int, logs: Logs) -> None:
+        plain = plain_logs(logs)
+        for callback in self.callbacks:
+            # Hooks of scripts may lack the default, or the name, of the last argument.
+            getattr(callback, hook)(*position, plain)
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._call("on_train_begin", logs=logs)
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        self._call("on_train_end", logs=logs)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self._call("on_epoch_begin", epoch, logs=logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self._call("on_epoch_end", epoch, logs=logs)
+
+    def on_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_batch_begin", batch, logs=logs)
+
+    def on_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_batch_end", batch, logs=logs)
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_train_batch_begin", batch, logs=logs)
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_train_batch_end", batch, logs=logs)
+
+    def on_test_begin(self, logs: Logs = None) -> None:
+        self._call("on_test_begin", logs=logs)
+
+    def on_test_end(self, logs: Logs = None) -> None:
+        self._call("on_test_end", logs=logs)
+
+    def on_test_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_test_batch_begin", batch, logs=logs)
+
+    def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_test_batch_end", batch, logs=logs)
+
+    def on_predict_begin(self, logs: Logs = None) -> None:
+        self._call("on_predict_begin", logs=logs)
+
+    def on_predict_end(self, logs: Logs = None) -> None:
+        self._call("on_predict_end", logs=logs)
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_predict_batch_begin", batch, logs=logs)
+
+    def on_predict_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._call("on_predict_batch_end", batch, logs=logs)
+
+
+def plain_logs(logs: Logs) -> dict[str, Any]:
+    """The logs sorted by name, with numbers as floats; nested dictionaries are merged into one."""
+    flat: dict[str, Any] = {}
+    for name, value in (logs or {}).items():
+        if isinstance(value, Mapping):
+            flat.update(plain_logs(value))
+        else:
+            try:
+                flat[name] = float(value)
+            except (TypeError, ValueError):
+                flat[name] = value
+    return {name: flat[name] for name in sorted(flat)}
+
+
+def _flat(callbacks: Any) -> Iterable[Any]:
+    if callbacks is None:
+        return
+    if isinstance(callbacks, (list, tuple)):
+        for each in callbacks:
+            yield from _flat(each)
+    else:
+        yield callbacks
