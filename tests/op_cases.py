@@ -225,6 +225,24 @@ def softmaxes() -> list[OpCase]:
     return cases
 
 
+def normalisations() -> list[OpCase]:
+    def batch(x: Array, gamma: Array, beta: Array) -> tuple[Array, Array, Array]:
+        axes = tuple(range(x.ndim - 1))
+        mean, variance = x.mean(axes), x.var(axes)
+        return (x - mean) / np.sqrt(variance + 0.1) * gamma + beta, mean, variance
+
+    def layer(x: Array, gamma: Array, beta: Array) -> Array:
+        mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+        return (x - mean) / np.sqrt(variance + 0.1) * gamma + beta
+
+    cases = []
+    for shape in ((4, 3), (2, 3, 5), (2, 40), (70, 2)):
+        inputs = [numbers(*shape), numbers(shape[-1], low=0.5), numbers(shape[-1], seed=1)]
+        cases.append(OpCase("batch_normalize", inputs, {"epsilon": 0.1}, batch))
+        cases.append(OpCase("layer_normalize", inputs, {"epsilon": 0.1}, layer))
+    return cases
+
+
 def products() -> list[OpCase]:
     shapes = [((2, 3), (3, 4)), ((5, 2, 3), (5, 3, 4)), ((5, 2, 3), (3, 4)), ((2, 1, 2, 3), (4, 3, 2))]
     cases = []
@@ -464,6 +482,7 @@ CASES: list[OpCase] = [
     *shaping(),
     *reductions(),
     *softmaxes(),
+    *normalisations(),
     *products(),
     *convolutions(),
     *recurrent(),

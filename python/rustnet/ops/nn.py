@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 from rustnet import config
 from rustnet.core.convert import as_float, axes_of, axis_of, tensor
@@ -82,9 +85,18 @@ def layer_normalization(
 ) -> Any:
     """`(x - mean) / √(variance + epsilon) · gamma + beta` over `axis`."""
     x = as_float(x)
+    axes = axes_of(axis, x.ndim)
+    epsilon = config.epsilon() if epsilon is None else epsilon
+    sizes = [size if place in axes else 1 for place, size in enumerate(x.shape)]
+    if axes and sorted(axes) == list(range(x.ndim - len(axes), x.ndim)) and math.prod(x.shape):
+        count = math.prod(sizes)
+        rows = reshape(x, (-1, count))
+        gamma = tensor(np.ones(count) if gamma is None else gamma, x.dtype)
+        beta = tensor(np.zeros(count) if beta is None else beta, x.dtype)
+        inputs = [rows, reshape(gamma, (count,)), reshape(beta, (count,))]
+        return reshape(record("layer_normalize", inputs, epsilon=float(epsilon)), x.shape)
     center, variance = moments(x, axis, keepdims=True)
-    result = (x - center) / sqrt(variance + (config.epsilon() if epsilon is None else epsilon))
-    sizes = [size if place in axes_of(axis, x.ndim) else 1 for place, size in enumerate(x.shape)]
+    result = (x - center) / sqrt(variance + epsilon)
     if gamma is not None:
         result = result * reshape(tensor(gamma, x.dtype), sizes)
     return result if beta is None else result + reshape(tensor(beta, x.dtype), sizes)
