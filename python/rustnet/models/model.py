@@ -16,6 +16,7 @@ from rustnet.core.trace import Trace, current_trace
 from rustnet.core.variable import Variable
 from rustnet.layers.arguments import is_shape
 from rustnet.layers.layer import Layer, structure_version
+from rustnet.training.trainer import Trainer
 
 # A model called with ever new shapes (texts of any length) keeps this many programs, the latest.
 _MOST_PROGRAMS = 64
@@ -27,7 +28,7 @@ class _Compiled(NamedTuple):
     losses: list[tuple[Layer, int]]  # which layers added how many losses, at the end of the program's outputs
 
 
-class Model(Layer):
+class Model(Trainer, Layer):
     """A model: `Model(inputs, outputs)` from symbolic tensors, or a subclass that defines `call`.
 
     Arguments: `inputs`, `outputs`, a symbolic tensor or a list or dict of them; `name`; `trainable`.

@@ -24,8 +24,22 @@ from rustnet.training.programs import Kind, Programs, each_batch
 _LOOK_SECONDS = 0.1
 
 
+# What a run of `fit` writes on the model; no change of the model itself, so compiled steps stay valid.
+_RUN_STATE = frozenset({"stop_training", "stop_evaluating", "stop_predicting", "history"})
+
+
 class Trainer:
     """The training side of `Model`."""
+
+    stop_training = False
+    stop_evaluating = False
+    history: Any = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _RUN_STATE:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     # --- compile ---------------------------------------------------------------------------------------------
 
@@ -68,7 +82,7 @@ class Trainer:
         self.optimizer = optimizers.get(optimizer)
         self.loss = loss
         self._loss_tracker = Mean(name="loss")
-        self._programs = Programs(self)
+        self._step_programs = Programs(self)
         self.stop_training = False
         self._known_at_compile = {id(weight) for weight in self.weights}
         self._trainable_at_compile = {id(weight) for weight in self.trainable_weights}
@@ -219,7 +233,7 @@ class Trainer:
             for _ in self._run("train", source, batch_size, steps, order, callback_list):
                 if self.stop_training:
                     break
-            logs = self._programs.results(self.metrics)
+            logs = self._step_programs.results(self.metrics)
             if validation is not None and _is_due(validation_freq, epoch):
                 results = self.evaluate(
                     validation,
@@ -283,7 +297,7 @@ class Trainer:
         for _ in self._run("test", source, batch_size, steps, None, callback_list):
             if self.stop_evaluating:
                 break
-        logs = self._programs.results(self.metrics)
+        logs = self._step_programs.results(self.metrics)
         callback_list.on_test_end(logs)
         return logs if return_dict else self._as_list(logs)
 
@@ -373,9 +387,9 @@ class Trainer:
         arguments.no_rows(data.rows)
         self._ensure_built(data)
         self.reset_metrics()
-        program, _ = self._programs.step(kind, data, data.rows)
+        program, _ = self._step_programs.step(kind, data, data.rows)
         program.run_batches(data.columns, None, (0, data.rows), [], 0.0)
-        logs = self._programs.results(self.metrics)
+        logs = self._step_programs.results(self.metrics)
         return logs if return_dict else self._as_list(logs)
 
     # --- recording a step ------------------------------------------------------------------------------------
@@ -439,9 +453,9 @@ class Trainer:
         if isinstance(source, Stream):
             for index, data in enumerate(source.epoch(steps)):
                 begin(index)
-                program, _ = self._programs.step(kind, data, data.rows)
+                program, _ = self._step_programs.step(kind, data, data.rows)
                 program.run_batches(data.columns, None, (0, data.rows), [], 0.0)
-                end(index, self._programs.results(self.metrics))
+                end(index, self._step_programs.results(self.metrics))
                 yield index + 1
             return
         each = callback_list.needs_batches
@@ -453,12 +467,12 @@ class Trainer:
             source,
             batch_size,
             order,
-            lambda rows: self._programs.step(kind, source, rows)[0],
+            lambda rows: self._step_programs.step(kind, source, rows)[0],
             [],
             0.0 if each else _LOOK_SECONDS,
             stop,
         ):
-            end(done - 1, self._programs.results(self.metrics) if each or done < total else {})
+            end(done - 1, self._step_programs.results(self.metrics) if each or done < total else {})
             yield done
             if each and done < total and not self.stop_training:
                 begin(done)
@@ -484,9 +498,9 @@ class Trainer:
         return data
 
     def _prediction_programs(self) -> Programs:
-        if getattr(self, "_programs", None) is None:
-            self._programs = Programs(self)
-        return self._programs
+        if getattr(self, "_step_programs", None) is None:
+            self._step_programs = Programs(self)
+        return self._step_programs
 
     def _check_compiled(self, method: str) -> None:
         if not self.compiled:
@@ -510,9 +524,6 @@ class Trainer:
         self._prediction_programs().step("predict", Data(source.x), 1)
 
     # --- what a model knows ----------------------------------------------------------------------------------
-
-    stop_training = False
-    stop_evaluating = False
 
     def _layer_metrics(self) -> list[Metric]:
         return [metric for layer in self._flatten_layers() for metric in layer._owned(Metric)]
