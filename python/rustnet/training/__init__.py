@@ -1,1 +1,1 @@
-"""`compile`, `fit`, `evaluate`, `predict`: from a model and arrays to programs that run whole epochs in Rust."""
+"""`compile`, `fit`, `evaluate`, `predict`: from a model and arrays to programs that run epochs in Rust."""

@@ -10,7 +10,7 @@ from rustnet.training.columns import Data, make_data
 
 
 def is_stream(x: Any) -> bool:
-    """True for a generator and for a sequence of batches (which, unlike an array or list, has no other use)."""
+    """True for a generator and for a sequence of batches that is no array, list or dictionary."""
     if isinstance(x, types.GeneratorType):
         return True
     is_container = isinstance(x, (list, tuple, dict, str)) or hasattr(x, "shape") or hasattr(x, "__array__")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from rustnet.core import structure
 from rustnet.core.arrays import as_array
 from rustnet.core.dtypes import array_dtype
@@ -118,7 +119,7 @@ def _class_weights(class_weight: Any, y: Any) -> Array:
     """One weight a sample, by the class of its target: an int, or the position of the largest element."""
     if not isinstance(class_weight, Mapping):
         raise ValueError(
-            f"expected class_weight to be a dictionary of class → weight. Received: class_weight={class_weight!r}"
+            f"expected class_weight to map classes to weights. Received: class_weight={class_weight!r}"
         )
     if not isinstance(y, np.ndarray):
         raise ValueError("expected class_weight with a single array of targets. Received: several")
@@ -142,6 +143,7 @@ def split(data: Data, fraction: float) -> tuple[Data, Data]:
     first = int(np.floor(data.rows * (1.0 - fraction)))
     if first in (0, data.rows):
         raise ValueError(
-            f"expected samples on both sides of the split. Received: validation_split={fraction} of {data.rows} rows"
+            "expected samples on both sides of the split. "
+            f"Received: validation_split={fraction} of {data.rows} rows"
         )
     return data.slice(slice(None, first)), data.slice(slice(first, None))

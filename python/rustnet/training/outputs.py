@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rustnet import losses as losses_module
+from rustnet import metrics as metrics_module
 from rustnet.core import structure
 from rustnet.losses import Loss
 from rustnet.metrics import Mean, MeanMetricWrapper, Metric
-
-from rustnet import losses as losses_module
-from rustnet import metrics as metrics_module
 
 
 def aligned(value: Any, outputs: Any, names: list[str], what: str) -> list[Any]:
@@ -85,8 +84,8 @@ class OutputLosses:
             value = loss(target, prediction, weight)
             if len(value.shape) > 0:
                 raise ValueError(
-                    f"expected loss '{loss.name}' to reduce to a scalar. Received: shape={tuple(value.shape)}, "
-                    f"reduction={loss.reduction!r}"
+                    f"expected loss '{loss.name}' to reduce to a scalar. "
+                    f"Received: shape={tuple(value.shape)}, reduction={loss.reduction!r}"
                 )
             if tracker is not None:
                 tracker.update_state(value, sample_weight=float(prediction.shape[0]))
@@ -135,7 +134,7 @@ def _per_output(sample_weight: Any, outputs: Any, names: list[str]) -> list[Any]
 
 
 class OutputMetrics:
-    """The metrics of a model's outputs. Their classes may depend on shapes, so they are made at the first batch."""
+    """The metrics of a model's outputs. Classes may depend on shapes: they are made at the first batch."""
 
     def __init__(self, metrics: Any, weighted_metrics: Any) -> None:
         self._given = (metrics, weighted_metrics)
@@ -192,8 +191,8 @@ def _metrics_per_output(given: Any, outputs: Any, names: list[str]) -> list[list
         return [structure.flatten(given)]
     if not isinstance(given, Mapping) and (not isinstance(given, (list, tuple)) or len(given) != len(names)):
         raise ValueError(
-            f"expected metrics for each of the {len(names)} outputs {names}, as a list of lists or a dictionary. "
-            f"Received: metrics={given!r}"
+            f"expected metrics for each of the {len(names)} outputs {names}, as a list of lists or a "
+            f"dictionary. Received: metrics={given!r}"
         )
     listed = aligned(given, outputs, names, "metrics")
     return [[item for item in structure.flatten(items) if item is not None] for items in listed]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
+from rustnet import _core
 from rustnet.core import structure
 from rustnet.core.trace import Trace
 from rustnet.layers.layer import structure_version
-
-from rustnet import _core
 from rustnet.training.columns import Array, Data, engine_dtype
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class Programs:
         self._results = None
 
     def step(self, kind: Kind, data: Data, rows: int) -> tuple[_core.Program, Any]:
-        """The program for batches of `rows` rows of such data, and for predictions the nesting of the outputs."""
+        """The program for batches of `rows` rows of such data, for predictions with the outputs' nesting."""
         if self._version != structure_version():
             self._steps.clear()
             self._version = structure_version()
@@ -107,7 +106,7 @@ def each_batch(
     max_seconds: float,
     stop: int | None = None,
 ) -> Any:
-    """Runs all rows batch by batch, the last one smaller, and yields the number of steps done from time to time.
+    """Runs all rows batch by batch, the last one smaller, and yields the steps done from time to time.
 
     `order` lists all rows; `max_seconds=0` yields after every batch.
     """

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
+from rustnet import callbacks as callbacks_module
+from rustnet import optimizers
 from rustnet.core import structure
 from rustnet.core.trace import Trace
 from rustnet.metrics import Mean, Metric
 from rustnet.random import new_seed
-
-from rustnet import callbacks as callbacks_module
-from rustnet import optimizers
 from rustnet.training import arguments
 from rustnet.training.batches import Stream, is_stream
 from rustnet.training.columns import Array, Data, make_data, split
@@ -41,7 +41,7 @@ class Trainer:
         else:
             super().__setattr__(name, value)
 
-    # --- compile ---------------------------------------------------------------------------------------------
+    # --- compile ----------------------------------------------------------------------------------
 
     def compile(
         self,
@@ -59,10 +59,11 @@ class Trainer:
 
         Arguments:
             optimizer: a name (`"rmsprop"`) or an `Optimizer`.
-            loss: a name, a `Loss`, or a function `(y_true, y_pred)` written with `rustnet.ops`; for several outputs a
-                list or a dictionary by output name.
+            loss: a name, a `Loss`, or a function `(y_true, y_pred)` written with `rustnet.ops`; for several
+                outputs a list or a dictionary by output name.
             loss_weights: factors of the outputs' losses, as a list or dictionary.
-            metrics: a list of names, `Metric`s or functions; for several outputs a list of lists or a dictionary.
+            metrics: a list of names, `Metric`s or functions; for several outputs a list of lists or a
+                dictionary.
             weighted_metrics: the same, but they see `sample_weight` and `class_weight`.
             run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: accepted for compatibility;
                 every step is compiled, and as many steps as fit run in one call.
@@ -124,7 +125,7 @@ class Trainer:
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """The scalar that a step minimises: the outputs' losses plus `self.losses`. May be overridden, with ops."""
+        """The scalar that a step minimises: the outputs' losses plus `self.losses`. May be overridden."""
         del x, training
         total = None
         if self.loss is not None:
@@ -142,7 +143,7 @@ class Trainer:
         """The arguments of `compile`."""
         return dict(self._compile_arguments)
 
-    # --- fit, evaluate, predict ------------------------------------------------------------------------------
+    # --- fit, evaluate, predict -------------------------------------------------------------------
 
     def fit(
         self,
@@ -166,8 +167,9 @@ class Trainer:
         """Trains for `epochs` passes over the data and returns the `History`.
 
         Arguments:
-            x: an array (or list or dictionary of arrays for several inputs) with a row for each sample, a generator of
-                batches `(x, y)` or `(x, y, sample_weight)`, or an object with `__getitem__` and `__len__` giving such.
+            x: an array (or list or dictionary of arrays for several inputs) with a row for each sample, a
+                generator of batches `(x, y)` or `(x, y, sample_weight)`, or an object with `__getitem__` and
+                `__len__` that gives such batches.
             y: targets, likewise.
             batch_size: rows a step, default 32; the last batch is smaller where it does not divide the rows.
             epochs, initial_epoch: trains for epochs `initial_epoch` to `epochs - 1`.
@@ -182,8 +184,8 @@ class Trainer:
             validation_steps, validation_batch_size, validation_freq: the same for the validation data.
 
         Returns: `History`; its `history` has a list of one value an epoch for each metric.
-        Raises: `ValueError` for data or arguments that do not fit, `RuntimeError` before `compile`. After an error or
-            Ctrl-C the model is as of the last whole batch.
+        Raises: `ValueError` for data or arguments that do not fit, `RuntimeError` before `compile`. After an
+            error or Ctrl-C the model is as of the last whole batch.
 
         >>> history = model.fit(x_train, y_train, batch_size=128, epochs=5, validation_split=0.1)
 
@@ -265,7 +267,7 @@ class Trainer:
     ) -> Any:
         """The loss and the metrics over the data, without training.
 
-        Arguments: as `fit`; `steps` ends after so many batches; `return_dict` returns a dictionary by metric name.
+        Arguments: as `fit`; `steps` ends after so many batches; `return_dict` asks for a dictionary by name.
 
         Returns: the loss, or where there are metrics `[loss, metrics in the order of compile…]`.
         Raises: as `fit`.
@@ -353,7 +355,7 @@ class Trainer:
         callback_list.on_predict_end()
         return structure.pack(nesting, outputs)
 
-    # --- one batch -------------------------------------------------------------------------------------------
+    # --- one batch --------------------------------------------------------------------------------
 
     def train_on_batch(
         self,
@@ -392,7 +394,7 @@ class Trainer:
         logs = self._step_programs.results(self.metrics)
         return logs if return_dict else self._as_list(logs)
 
-    # --- recording a step ------------------------------------------------------------------------------------
+    # --- recording a step -------------------------------------------------------------------------
 
     def _record_loss(
         self, trace: Trace, x: Any, y: Any, outputs: Any, sample_weight: Any, training: bool
@@ -425,7 +427,7 @@ class Trainer:
             self._output_metrics.update(y, outputs, self._output_names(outputs), sample_weight)
 
     def _trained_variables(self) -> list[Any]:
-        """The trainable weights as `compile` found them, and as they are now those that did not exist then."""
+        """The trainable weights as `compile` found them; those made since, as they are now."""
         now = {id(weight) for weight in self.trainable_weights}
         trained = [
             weight
@@ -436,7 +438,7 @@ class Trainer:
             self.optimizer.build(trained)
         return trained
 
-    # --- running ---------------------------------------------------------------------------------------------
+    # --- running ----------------------------------------------------------------------------------
 
     def _run(
         self,
@@ -523,7 +525,7 @@ class Trainer:
             return
         self._prediction_programs().step("predict", Data(source.x), 1)
 
-    # --- what a model knows ----------------------------------------------------------------------------------
+    # --- what a model knows -----------------------------------------------------------------------
 
     def _layer_metrics(self) -> list[Metric]:
         return [metric for layer in self._flatten_layers() for metric in layer._owned(Metric)]
@@ -549,7 +551,7 @@ class Trainer:
 
 
 def _is_due(frequency: Any, epoch: int) -> bool:
-    """Whether to validate after this epoch: every so many epochs, or after the listed ones (counted from 1)."""
+    """Whether to validate after this epoch: every so many, or after the listed ones (counted from 1)."""
     if isinstance(frequency, (list, tuple, set)):
         return epoch + 1 in frequency
     return (epoch + 1) % arguments.count(frequency, "validation_freq") == 0
