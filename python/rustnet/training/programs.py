@@ -10,6 +10,7 @@ from rustnet.core import structure
 from rustnet.core.trace import Trace
 from rustnet.layers.layer import structure_version
 from rustnet.training.columns import Array, Data, engine_dtype
+from rustnet.training.step import input_dtypes, record_evaluation, record_prediction, record_training
 
 if TYPE_CHECKING:
     from rustnet.training.trainer import Trainer
@@ -24,11 +25,9 @@ class Programs:
         self._trainer = trainer
         self._steps: dict[Any, tuple[_core.Program, Any]] = {}
         self._results: tuple[list[Any], _core.Program] | None = None
+        # What `results` reports, in the order of the metrics.
+        self.result_names: list[str] = []
         self._version = structure_version()
-
-    def clear(self) -> None:
-        self._steps.clear()
-        self._results = None
 
     def step(self, kind: Kind, data: Data, rows: int) -> tuple[_core.Program, Any]:
         """The program for batches of `rows` rows of such data, for predictions with the outputs' nesting."""
@@ -53,24 +52,16 @@ class Programs:
                     return None
                 return trace.input(dtype or engine_dtype(column), (rows, *column.shape[1:]))
 
-            dtypes = iter(trainer._input_dtypes(data.x))
+            dtypes = iter(input_dtypes(trainer, data.x))
             x = structure.map_structure(lambda column: argument(column, next(dtypes)), data.x)
             y = structure.map_structure(argument, data.y)
             weight = structure.map_structure(argument, data.sample_weight)
             if kind == "predict":
-                outputs = trainer(x, training=False)
-                return trace.compile(structure.flatten(outputs)), structure.map_structure(
-                    lambda _: None, outputs
-                )
-            if kind == "test":
-                outputs = trainer(x, training=False)
-                trainer._record_loss(trace, x, y, outputs, weight, training=False)
-            else:
-                outputs = trainer(x, training=True)
-                loss = trainer._record_loss(trace, x, y, outputs, weight, training=True)
-                trainer._record_update(trace, loss)
-            with trace.scope("metrics"):
-                trainer._record_metrics(y, outputs, weight)
+                outputs = record_prediction(trainer, x)
+                nesting = structure.map_structure(lambda _: None, outputs)
+                return trace.compile(structure.flatten(outputs)), nesting
+            record = record_training if kind == "train" else record_evaluation
+            record(trainer, trace, x, y, weight)
             return trace.compile([]), None
 
     def results(self, metrics: list[Any]) -> dict[str, float]:
@@ -87,8 +78,8 @@ class Programs:
                         values.append(value)
                 program = trace.compile(values)
             self._results = (list(metrics), program)
-            self._names = names
-        logs = zip(self._names, self._results[1].run([]), strict=True)
+            self.result_names = names
+        logs = zip(self.result_names, self._results[1].run([]), strict=True)
         return {name: _number(value) for name, value in sorted(logs, key=lambda item: item[0])}
 
 

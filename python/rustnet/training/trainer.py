@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 from rustnet import callbacks as callbacks_module
 from rustnet import optimizers
 from rustnet.core import structure
-from rustnet.core.trace import Trace
 from rustnet.metrics import Mean, Metric
 from rustnet.random import new_seed
 from rustnet.training import arguments
@@ -394,50 +392,6 @@ class Trainer:
         logs = self._step_programs.results(self.metrics)
         return logs if return_dict else self._as_list(logs)
 
-    # --- recording a step -------------------------------------------------------------------------
-
-    def _record_loss(
-        self, trace: Trace, x: Any, y: Any, outputs: Any, sample_weight: Any, training: bool
-    ) -> Any:
-        with trace.scope("loss"):
-            loss = self.compute_loss(x, y, outputs, sample_weight, training)
-            rows = structure.flatten(x)[0].shape[0]
-            self._loss_tracker.update_state(loss, sample_weight=float(rows))
-        return loss
-
-    def _record_update(self, trace: Trace, loss: Any) -> None:
-        variables = self._trained_variables()
-        gradients = trace.gradients(loss, variables)
-        missing = [variable.path for variable, one in zip(variables, gradients, strict=True) if one is None]
-        if missing and len(missing) == len(variables):
-            raise ValueError(
-                f"expected a loss that depends on the weights. Received: no gradient for {missing}"
-            )
-        if missing:
-            warnings.warn(f"The loss does not depend on {missing}; they are not trained.", stacklevel=2)
-        pairs = [
-            (one, variable) for one, variable in zip(gradients, variables, strict=True) if one is not None
-        ]
-        if pairs:
-            with trace.scope("optimizer"):
-                self.optimizer.apply_gradients(pairs)
-
-    def _record_metrics(self, y: Any, outputs: Any, sample_weight: Any) -> None:
-        if y is not None:
-            self._output_metrics.update(y, outputs, self._output_names(outputs), sample_weight)
-
-    def _trained_variables(self) -> list[Any]:
-        """The trainable weights as `compile` found them; those made since, as they are now."""
-        now = {id(weight) for weight in self.trainable_weights}
-        trained = [
-            weight
-            for weight in self.weights
-            if id(weight) in (self._trainable_at_compile if id(weight) in self._known_at_compile else now)
-        ]
-        if not self.optimizer.built:
-            self.optimizer.build(trained)
-        return trained
-
     # --- running ----------------------------------------------------------------------------------
 
     def _run(
@@ -511,16 +465,16 @@ class Trainer:
             )
 
     def _as_list(self, logs: dict[str, Any]) -> Any:
-        values: list[Any] = []
-        for metric in self.metrics:
-            result = metric.result()
-            names = result.keys() if isinstance(result, dict) else [metric.name]
-            # As Keras lists them: the losses of single outputs only appear in the dictionary form.
-            values += [logs[name] for name in names]
+        names = self._step_programs.result_names
+        if self._output_losses.trackers and len(self._output_losses.trackers) > 1:
+            # Keras's order for several outputs: the losses as they are, then the rest by name.
+            losses = ["loss", *(metric.name for metric in self._output_losses.metrics)]
+            names = losses + sorted(name for name in names if name not in losses)
+        values = [logs[name] for name in names]
         return values[0] if len(values) == 1 else values
 
     def _ensure_built(self, source: Any) -> None:
-        """Makes the weights from the shapes of the data, so that what starts with them is in place."""
+        """Makes the weights from the shapes of the data, so that they are there before the first callback."""
         if self.built or not isinstance(source, Data):
             return
         self._prediction_programs().step("predict", Data(source.x), 1)
@@ -529,15 +483,6 @@ class Trainer:
 
     def _layer_metrics(self) -> list[Metric]:
         return [metric for layer in self._flatten_layers() for metric in layer._owned(Metric)]
-
-    def _input_dtypes(self, x: Any) -> list[str | None]:
-        """The dtype that each leaf of `x` is wanted in: that of the model's `Input` where it has one."""
-        leaves = structure.flatten(x)
-        inputs = structure.flatten(getattr(self, "inputs", None) or [])
-        if isinstance(x, dict):
-            by_name = {tensor.name: tensor.dtype for tensor in inputs}
-            return [by_name.get(name) for name in sorted(x)]
-        return [tensor.dtype for tensor in inputs] if len(inputs) == len(leaves) else [None] * len(leaves)
 
     def _output_names(self, outputs: Any) -> list[str]:
         """A name for each leaf of the outputs."""
