@@ -10,6 +10,7 @@ import numpy as np
 from rustnet import callbacks as callbacks_module
 from rustnet import optimizers
 from rustnet.core import structure
+from rustnet.layers.layer import structure_version
 from rustnet.metrics import Mean, Metric
 from rustnet.random import new_seed
 from rustnet.training import arguments
@@ -482,7 +483,12 @@ class Trainer:
     # --- what a model knows -----------------------------------------------------------------------
 
     def _layer_metrics(self) -> list[Metric]:
-        return [metric for layer in self._flatten_layers() for metric in layer._owned(Metric)]
+        """The metrics that layers own; looked for again only where a layer was changed since."""
+        version, found = getattr(self, "_found_metrics", (None, []))
+        if version != structure_version():
+            found = [metric for layer in self._flatten_layers() for metric in layer._owned(Metric)]
+            self._found_metrics = (structure_version(), found)
+        return found
 
     def _output_names(self, outputs: Any) -> list[str]:
         """A name for each leaf of the outputs."""
