@@ -1,4 +1,4 @@
-"""`compile`, `fit`, `evaluate` and `predict` against Keras: the same data and weights give the same results."""
+"""`compile`, `fit`, `evaluate` and `predict` against Keras: same data and weights, same results."""
 
 import numpy as np
 import pytest

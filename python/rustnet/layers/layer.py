@@ -349,7 +349,9 @@ class Layer(Configurable, StateOwner):
         if self.activity_regularizer is not None:
             for output in structure.flatten(outputs):
                 # The mean over the batch, so that its size does not change how strong the penalty is.
-                self.add_loss(self.activity_regularizer(output) / max(output.shape[0] if output.ndim else 1, 1))
+                self.add_loss(
+                    self.activity_regularizer(output) / max(output.shape[0] if output.ndim else 1, 1)
+                )
         if self.supports_masking or any(mask is not None for mask in structure.flatten(masks)):
             self._propagate_masks(first, arguments.get("mask", masks), outputs)
         return outputs
