@@ -3,6 +3,7 @@
 from rustnet.layers.activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from rustnet.layers.convolutional import Conv1D, Conv2D
 from rustnet.layers.core import Activation, Dense, Identity, Lambda
+from rustnet.layers.embedding import Embedding
 from rustnet.layers.input_layer import Input, InputLayer
 from rustnet.layers.input_spec import InputSpec
 from rustnet.layers.layer import Layer
@@ -24,6 +25,7 @@ from rustnet.layers.merging import (
     multiply,
     subtract,
 )
+from rustnet.layers.normalization import BatchNormalization, LayerNormalization
 from rustnet.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -52,6 +54,7 @@ __all__ = [
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
+    "BatchNormalization",
     "Concatenate",
     "Conv1D",
     "Conv2D",
@@ -59,6 +62,7 @@ __all__ = [
     "Dot",
     "Dropout",
     "ELU",
+    "Embedding",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
@@ -72,6 +76,7 @@ __all__ = [
     "InputSpec",
     "Lambda",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "MaxPooling1D",
     "MaxPooling2D",
