@@ -7,6 +7,7 @@ import pytest
 
 from oracle import assert_close, keras
 from rustnet import losses, ops
+from rustnet.core.operation import operation
 
 random = np.random.default_rng(0)
 NUMBERS = (random.normal(size=(6, 4)).astype("float32"), random.normal(size=(6, 4)).astype("float32"))
@@ -87,6 +88,34 @@ def test_configuration_round_trip(name, arguments, y_true, y_pred):
     again = losses.deserialize(losses.serialize(loss))
     assert type(again) is type(loss) and again.get_config() == loss.get_config()
     assert float(again(y_true, y_pred)) == float(loss(y_true, y_pred))
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize(
+    "loss, y_true",
+    [
+        ("binary_crossentropy", ONE_HOT),
+        ("categorical_crossentropy", ONE_HOT),
+        ("sparse_categorical_crossentropy", LABELS),
+    ],
+)
+def test_loss_of_an_activation_equals_keras(activation, loss, y_true):
+    # Recorded together, a cross-entropy is computed from the logits of its own activation, and only of that.
+    @operation
+    def ours(logits):
+        return getattr(losses, loss)(y_true, getattr(ops, activation)(logits))
+
+    probabilities = getattr(keras.ops, activation)(LOGITS)
+    assert_close(ours(LOGITS), getattr(keras.losses, loss)(y_true, probabilities), 2e-5, 2e-6)
+
+
+def test_a_saturated_activation_keeps_its_loss_finite_and_its_slope():
+    @operation
+    def loss(logits):
+        return losses.categorical_crossentropy([[1.0, 0.0]], ops.softmax(logits))
+
+    # Computed from the probabilities, it would be cut off at -log(1e-7) = 16.1.
+    assert_close(loss([[0.0, 50.0]]), [50.0])
 
 
 def test_weights_of_time_steps_and_of_samples():

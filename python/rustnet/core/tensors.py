@@ -203,8 +203,9 @@ class TracedTensor(TensorOperators):
         self.dtype = dtype
         self.shape = shape
         self._keras_mask: TracedTensor | None = None
-        # The logits whose softmax or sigmoid this is: a cross-entropy is computed from them, stably.
-        self._logits: TracedTensor | None = None
+        # "softmax" or "sigmoid", and what it was applied to: the cross-entropy that belongs to that
+        # activation is computed from there, stably.
+        self._logits: tuple[str, TracedTensor] | None = None
 
     @property
     def ndim(self) -> int:

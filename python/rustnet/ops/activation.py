@@ -97,7 +97,7 @@ def sigmoid(x: Any) -> Any:
     """`1 / (1 + e⁻ˣ)`."""
     x = as_float(x)
     result = record("sigmoid", [x])
-    result._logits = x
+    result._logits = ("sigmoid", x)
     return result
 
 
@@ -171,7 +171,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
     axis = axis_of(axis, x.ndim)
     result = record("softmax", [x], axis=axis)
     if axis == x.ndim - 1:
-        result._logits = x
+        result._logits = ("softmax", x)
     return result
 
 

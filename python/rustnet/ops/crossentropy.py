@@ -15,8 +15,12 @@ from rustnet.ops.reduction import sum as reduce_sum
 from rustnet.ops.shaping import expand_dims, moveaxis, squeeze
 
 
-def _logits_of(output: TracedTensor, from_logits: bool) -> TracedTensor | None:
-    return output if from_logits else output._logits
+def _logits_of(output: TracedTensor, from_logits: bool, activation: str) -> TracedTensor | None:
+    """What the probabilities were made from, if by the activation that belongs to this cross-entropy."""
+    if from_logits:
+        return output
+    made_by, logits = output._logits or (None, None)
+    return logits if made_by == activation else None
 
 
 def _log_probabilities(output: TracedTensor) -> TracedTensor:
@@ -37,7 +41,7 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
         )
     if axis_of(axis, output.ndim) != output.ndim - 1:
         target, output = moveaxis(target, axis, -1), moveaxis(output, axis, -1)
-    logits = _logits_of(output, from_logits)
+    logits = _logits_of(output, from_logits, "softmax")
     if logits is not None:
         return record("softmax_cross_entropy", [logits, target])
     return -reduce_sum(target * _log_probabilities(output), -1)
@@ -64,7 +68,7 @@ def sparse_categorical_crossentropy(
             f"expected target of shape {output.shape[:-1]}, one class index for each row of output. "
             f"Received: target.shape={target.shape}, output.shape={output.shape}"
         )
-    logits = _logits_of(output, from_logits)
+    logits = _logits_of(output, from_logits, "softmax")
     if logits is not None:
         return record("sparse_softmax_cross_entropy", [logits, target])
     chosen = record(
@@ -83,7 +87,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
             "expected target and output of one shape. "
             f"Received: target.shape={target.shape}, output.shape={output.shape}"
         )
-    logits = _logits_of(output, from_logits)
+    logits = _logits_of(output, from_logits, "sigmoid")
     if logits is not None:
         return maximum(logits, 0.0) - logits * target + log1p(exp(-absolute(logits)))
     output = clip(output, config.epsilon(), 1.0 - config.epsilon())
