@@ -1,7 +1,7 @@
 """Layers: functions of tensors with weights."""
 
 from rustnet.layers.activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
-from rustnet.layers.convolutional import Conv1D, Conv2D
+from rustnet.layers.convolutional import Conv1D, Conv2D, Convolution1D, Convolution2D
 from rustnet.layers.core import Activation, Dense, Identity, Lambda
 from rustnet.layers.embedding import Embedding
 from rustnet.layers.input_layer import Input, InputLayer
@@ -29,10 +29,18 @@ from rustnet.layers.normalization import BatchNormalization, LayerNormalization
 from rustnet.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
+    AvgPool1D,
+    AvgPool2D,
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
+    GlobalAvgPool1D,
+    GlobalAvgPool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
     GlobalMaxPooling1D,
     GlobalMaxPooling2D,
+    MaxPool1D,
+    MaxPool2D,
     MaxPooling1D,
     MaxPooling2D,
 )
@@ -54,10 +62,14 @@ __all__ = [
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
+    "AvgPool1D",
+    "AvgPool2D",
     "BatchNormalization",
     "Concatenate",
     "Conv1D",
     "Conv2D",
+    "Convolution1D",
+    "Convolution2D",
     "Dense",
     "Dot",
     "Dropout",
@@ -68,6 +80,10 @@ __all__ = [
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "Identity",
@@ -78,6 +94,8 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "MaxPool1D",
+    "MaxPool2D",
     "MaxPooling1D",
     "MaxPooling2D",
     "Maximum",
