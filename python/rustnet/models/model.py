@@ -28,7 +28,7 @@ class _Compiled(NamedTuple):
     losses: list[tuple[Layer, int]]  # which layers added how many losses, at the end of the program's outputs
 
 
-class Model(Trainer, Layer):
+class Model(Trainer):
     """A model: `Model(inputs, outputs)` from symbolic tensors, or a subclass that defines `call`.
 
     Arguments: `inputs`, `outputs`, a symbolic tensor or a list or dict of them; `name`; `trainable`.

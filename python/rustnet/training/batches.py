@@ -54,4 +54,5 @@ class Stream:
             raise ValueError(
                 f"expected batches (x,), (x, y) or (x, y, sample_weight). Received: a tuple of {len(parts)}"
             )
-        return make_data(*parts, class_weight=self._class_weight)
+        x, y, sample_weight = (*parts, None, None)[:3]
+        return make_data(x, y, sample_weight, self._class_weight)

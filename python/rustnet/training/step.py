@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def record_prediction(trainer: Trainer, x: Any) -> Any:
     """The outputs."""
-    return trainer(x, training=False)  # type: ignore[operator]
+    return trainer(x, training=False)
 
 
 def record_evaluation(trainer: Trainer, trace: Trace, x: Any, y: Any, sample_weight: Any) -> None:
@@ -26,7 +26,7 @@ def record_evaluation(trainer: Trainer, trace: Trace, x: Any, y: Any, sample_wei
 
 def record_training(trainer: Trainer, trace: Trace, x: Any, y: Any, sample_weight: Any) -> None:
     """The outputs, their loss, its gradient, the optimizer's update, and the metrics."""
-    outputs = trainer(x, training=True)  # type: ignore[operator]
+    outputs = trainer(x, training=True)
     loss = _record_loss(trainer, trace, x, y, outputs, sample_weight, training=True)
     _record_update(trainer, trace, loss)
     _record_metrics(trainer, trace, y, outputs, sample_weight)

@@ -10,7 +10,7 @@ import numpy as np
 from rustnet import callbacks as callbacks_module
 from rustnet import optimizers
 from rustnet.core import structure
-from rustnet.layers.layer import structure_version
+from rustnet.layers.layer import Layer, structure_version
 from rustnet.metrics import Mean, Metric
 from rustnet.random import new_seed
 from rustnet.training import arguments
@@ -27,8 +27,8 @@ _LOOK_SECONDS = 0.1
 _RUN_STATE = frozenset({"stop_training", "stop_evaluating", "stop_predicting", "history"})
 
 
-class Trainer:
-    """The training side of `Model`."""
+class Trainer(Layer):
+    """The training side of `Model`, which is its only subclass."""
 
     stop_training = False
     stop_evaluating = False
