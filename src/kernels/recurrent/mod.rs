@@ -1,7 +1,7 @@
 //! Recurrent layers: a cell applied to every timestep of a batch of sequences, forward and backward.
 //!
 //! The rows of a batch do not depend on each other, so each part of the work owns a *shard* of rows and runs the whole
-//! time loop on it, without a barrier a timestep. The number of shards depends on the batch size only, and gradients of
+//! time loop on it, without a barrier a timestep. The number of shards depends on the sizes only, and gradients of
 //! weights are summed over shards in order, so results do not depend on the number of threads.
 //!
 //! Within a shard, time advances in *blocks*: the projection x·kernel of a block is one product, its steps follow while
@@ -141,8 +141,13 @@ impl Skipped<'_> {
     }
 }
 
-/// Rows that a part of the work takes, at most: enough to fill the tiles of a product.
+/// Rows that a shard takes: enough to fill the tiles of a product.
 const SHARD_ROWS: usize = 16;
+/// Rows of a shard of a small batch, which is cut into up to [`FEW_SHARDS`] all the same, so that threads have work.
+const FEW_ROWS: usize = 8;
+const FEW_SHARDS: usize = 4;
+/// Elements of the shards' gradients of weights, beyond [`FEW_SHARDS`] shards: 64 MiB of f32.
+const PARTIAL_ELEMENTS: usize = 1 << 24;
 /// Elements of gates in a block of timesteps: 256 KiB of f32, so that a block stays in the L2 cache.
 const BLOCK_ELEMENTS: usize = 1 << 16;
 
@@ -160,7 +165,10 @@ struct Division {
 
 impl Division {
     fn new(sizes: Sizes, gates: usize, go_backwards: bool) -> Self {
-        let shards = sizes.batch.div_ceil(SHARD_ROWS);
+        let few = sizes.batch.div_ceil(FEW_ROWS).min(FEW_SHARDS);
+        let weights = gates * sizes.units * (sizes.inputs + sizes.units);
+        let most = (PARTIAL_ELEMENTS / weights.max(1)).max(FEW_SHARDS);
+        let shards = sizes.batch.div_ceil(SHARD_ROWS).max(few).min(most);
         let shard_rows = sizes.batch.div_ceil(shards.max(1));
         let step = (shard_rows * gates * sizes.units).max(1);
         let block_steps = (BLOCK_ELEMENTS / step).clamp(1, sizes.steps.max(1));

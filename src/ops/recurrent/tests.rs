@@ -7,6 +7,7 @@ use crate::graph::{Attribute, Attributes, Graph, OpRef};
 use crate::kernels::recurrent::Activation;
 use crate::ops::testing::{bools, check_gradient_of_outputs, elements, evaluate, run, uniform};
 use crate::tensor::{DType, Tensor, TensorType};
+use crate::threads::set_num_threads;
 
 const KINDS: [Kind; 4] =
     [Kind::SimpleRnn, Kind::Gru { reset_after: true }, Kind::Gru { reset_after: false }, Kind::Lstm];
@@ -301,6 +302,26 @@ fn gradients_of_a_batch_are_those_of_its_rows() {
             let together = together.as_ref().map_or(vec![], elements);
             assert_close(&together, sum, 1e-10, &format!("{layer:?}: gradient of input {index}"));
         }
+    }
+}
+
+#[test]
+fn results_are_the_same_bits_at_any_number_of_threads() {
+    for layer in layers() {
+        let inputs = inputs(&layer, 40, 30, 16, 32);
+        let weights: Vec<Tensor> = run(&(Arc::new(layer.clone()) as OpRef), &inputs).unwrap()
+            [..results(&layer).len()]
+            .iter()
+            .map(|result| uniform(result.shape(), 50, -1.0, 1.0))
+            .collect();
+        let with_threads = |threads| {
+            set_num_threads(threads);
+            (
+                run(&(Arc::new(layer.clone()) as OpRef), &inputs).unwrap()[..2].to_vec(),
+                gradients(&layer, &inputs, &weights),
+            )
+        };
+        assert_eq!(with_threads(1), with_threads(3), "{layer:?}");
     }
 }
 
