@@ -54,6 +54,13 @@ from rustnet.layers.regularization import (
     SpatialDropout2D,
 )
 from rustnet.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
+from rustnet.layers.rnn.bidirectional import Bidirectional
+from rustnet.layers.rnn.gru import GRU, GRUCell
+from rustnet.layers.rnn.lstm import LSTM, LSTMCell
+from rustnet.layers.rnn.masking import Masking
+from rustnet.layers.rnn.rnn import RNN
+from rustnet.layers.rnn.simple_rnn import SimpleRNN, SimpleRNNCell
+from rustnet.layers.rnn.time_distributed import TimeDistributed
 
 __all__ = [
     "Activation",
@@ -65,6 +72,7 @@ __all__ = [
     "AvgPool1D",
     "AvgPool2D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv2D",
@@ -76,6 +84,8 @@ __all__ = [
     "ELU",
     "Embedding",
     "Flatten",
+    "GRU",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -90,10 +100,13 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "LSTM",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "Masking",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPooling1D",
@@ -103,14 +116,18 @@ __all__ = [
     "Multiply",
     "PReLU",
     "Permute",
+    "RNN",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "Subtract",
+    "TimeDistributed",
     "add",
     "average",
     "concatenate",

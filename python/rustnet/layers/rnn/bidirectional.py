@@ -58,7 +58,8 @@ class Bidirectional(Layer):
             _copy(layer, "backward_", go_backwards=True) if backward_layer is None else backward_layer
         )
         self._check_directions()
-        for direction in (self.forward_layer, self.backward_layer):
+        directions: tuple[Any, Any] = (self.forward_layer, self.backward_layer)
+        for direction in directions:
             if hasattr(direction, "zero_output_for_mask"):
                 direction.zero_output_for_mask = direction.return_sequences
         self._initial_weights = weights
@@ -148,7 +149,9 @@ class Bidirectional(Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Bidirectional:
-        layers = {name: layer_from(config[name]) for name in ("layer", "backward_layer") if name in config}
+        layers: dict[str, Any] = {
+            name: layer_from(config[name]) for name in ("layer", "backward_layer") if name in config
+        }
         config = {**config, **layers}
         return cls(**config)
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rustnet.layers.core import known_size, positive_int
-
 from rustnet import activations, constraints, initializers, ops, random, regularizers
 from rustnet.core.trace import record_several
+from rustnet.layers.core import known_size, positive_int
 from rustnet.layers.layer import Layer
 
 # The activations that the engine's recurrent kernels know; cells with others run timestep by timestep.

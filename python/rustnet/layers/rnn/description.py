@@ -6,9 +6,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from rustnet.registry import serialize
-
 from rustnet.layers.layer import Layer
+from rustnet.registry import serialize
 
 
 def describe(layer: Any) -> Any:
