@@ -257,3 +257,13 @@ def test_early_metrics_and_mean_of_batches(keras):
     y = (y == 0).astype("int32")[:, None]
     arguments = {"batch_size": 16, "epochs": 2, "shuffle": False, "verbose": 0}
     assert_same_history(theirs.fit(x, y, **arguments).history, ours.fit(x, y, **arguments).history)
+
+
+def test_a_second_compile_starts_with_new_metrics(keras):
+    x, y = samples()
+    theirs, ours = pair(keras, optimizer="sgd", loss="sparse_categorical_crossentropy")
+    for model in (theirs, ours):
+        model.fit(x, y, shuffle=False, verbose=0)
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["acc"])
+    histories = [model.fit(x, y, shuffle=False, verbose=0).history for model in (theirs, ours)]
+    assert_same_history(*histories)

@@ -28,8 +28,10 @@ def unique(items: Iterator[Any]) -> list[Any]:
 class StateOwner:
     """What a layer and a model answer about their weights."""
 
-    # Attributes that refer to layers without owning them.
-    _NOT_STATE = frozenset({"_init_arguments", "_nodes", "_losses", "_calls"})
+    # Attributes that refer to layers and metrics without owning them.
+    _NOT_STATE = frozenset(
+        {"_init_arguments", "_nodes", "_losses", "_calls", "_found_metrics", "_loss_tracker"}
+    )
 
     def _owned(self, kind: type | tuple[type, ...]) -> list[Any]:
         return unique(
