@@ -39,7 +39,8 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
         return ops.leaky_relu(x, negative_slope) if negative_slope else ops.relu(x)
     x = ops.convert_to_tensor(x)
     above = x if max_value is None else ops.minimum(x, max_value)
-    return ops.where(x >= threshold, above, negative_slope * (x - threshold))
+    below = negative_slope * (x - threshold) if negative_slope else 0.0
+    return ops.where(x >= threshold, above, below)
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
@@ -90,8 +91,8 @@ def softplus(x: Any) -> Any:
     """`log(1 + exp(x))`.
 
     Example:
-        >>> softplus(ops.convert_to_tensor([0.0])).numpy().round(4).tolist()
-        [0.6931]
+        >>> softplus(ops.convert_to_tensor([0.0])).numpy().round(4)
+        array([0.6931], dtype=float32)
     """
     return ops.softplus(x)
 
@@ -207,8 +208,8 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     """The logarithm of `softmax`, without its rounding to 0.
 
     Example:
-        >>> log_softmax(ops.convert_to_tensor([0.0, 0.0])).numpy().round(4).tolist()
-        [-0.6931, -0.6931]
+        >>> log_softmax(ops.convert_to_tensor([0.0, 0.0])).numpy().round(4)
+        array([-0.6931, -0.6931], dtype=float32)
     """
     return ops.log_softmax(x, axis=axis)
 

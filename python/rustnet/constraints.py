@@ -58,8 +58,9 @@ class MinMaxNorm(Constraint):
             weights.
 
     Example:
-        >>> MinMaxNorm(0.0, 1.0)(ops.convert_to_tensor([[3.0], [4.0]])).numpy().round(3).tolist()
-        [[0.6], [0.8]]
+        >>> MinMaxNorm(0.0, 1.0)(ops.convert_to_tensor([[3.0], [4.0]])).numpy().round(3)
+        array([[0.6],
+               [0.8]], dtype=float32)
 
     Source: https://keras.io/api/layers/constraints/#minmaxnorm-class
     """
@@ -96,8 +97,9 @@ class MaxNorm(Constraint):
         axis: the axes of the norm, default 0.
 
     Example:
-        >>> MaxNorm(1.0)(ops.convert_to_tensor([[3.0], [4.0]])).numpy().round(3).tolist()
-        [[0.6], [0.8]]
+        >>> MaxNorm(1.0)(ops.convert_to_tensor([[3.0], [4.0]])).numpy().round(3)
+        array([[0.6],
+               [0.8]], dtype=float32)
 
     Source: https://keras.io/api/layers/constraints/#maxnorm-class
     """
@@ -121,8 +123,9 @@ class UnitNorm(Constraint):
         axis: the axes of the norm, default 0.
 
     Example:
-        >>> UnitNorm()(ops.convert_to_tensor([[3.0], [4.0]])).numpy().round(3).tolist()
-        [[0.6], [0.8]]
+        >>> UnitNorm()(ops.convert_to_tensor([[3.0], [4.0]])).numpy().round(3)
+        array([[0.6],
+               [0.8]], dtype=float32)
 
     Source: https://keras.io/api/layers/constraints/#unitnorm-class
     """

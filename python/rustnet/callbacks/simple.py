@@ -82,11 +82,11 @@ class CSVLogger(Callback):
         append: True to add to a file that exists, default False: it is replaced.
 
     Example:
-        >>> import tempfile
-        >>> path = os.path.join(tempfile.mkdtemp(), "log.csv")
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "log.csv")
         >>> logger = CSVLogger(path); logger.on_train_begin()
         >>> logger.on_epoch_end(0, {"loss": 0.5}); logger.on_train_end()
-        >>> open(path).read().split()
+        >>> path.read_text().split()
         ['epoch,loss,val_loss', '0,0.5,NA']
 
     Source: https://keras.io/api/callbacks/csv_logger/

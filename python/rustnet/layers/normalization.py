@@ -125,8 +125,9 @@ class BatchNormalization(_Normalization):
 
     Example:
         >>> layer = BatchNormalization(momentum=0.5)
-        >>> layer(ops.convert_to_tensor([[1.0], [3.0]]), training=True).numpy().round(2).tolist()
-        [[-1.0], [1.0]]
+        >>> layer(ops.convert_to_tensor([[1.0], [3.0]]), training=True).numpy().round(2)
+        array([[-1.],
+               [ 1.]], dtype=float32)
         >>> layer.moving_mean.numpy().tolist()
         [1.0]
 
@@ -267,8 +268,8 @@ class LayerNormalization(_Normalization):
         ValueError: an argument out of its domain; an axis that the inputs lack or whose size is unknown.
 
     Example:
-        >>> LayerNormalization()(ops.convert_to_tensor([[1.0, 3.0]])).numpy().round(2).tolist()
-        [[-1.0, 1.0]]
+        >>> LayerNormalization()(ops.convert_to_tensor([[1.0, 3.0]])).numpy().round(2)
+        array([[-1.,  1.]], dtype=float32)
 
     Source: Ba, Kiros and Hinton, https://arxiv.org/abs/1607.06450;
     https://keras.io/api/layers/normalization_layers/layer_normalization/

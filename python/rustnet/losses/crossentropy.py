@@ -29,8 +29,8 @@ def binary_crossentropy(
         ValueError: shapes that differ.
 
     Example:
-        >>> binary_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).numpy().round(4).tolist()
-        [0.6931]
+        >>> binary_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).numpy().round(4)
+        array([0.6931], dtype=float32)
 
     Source: https://keras.io/api/losses/probabilistic_losses/#binarycrossentropy-function
     """
@@ -57,8 +57,8 @@ def categorical_crossentropy(
         ValueError: shapes that differ.
 
     Example:
-        >>> categorical_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).numpy().round(4).tolist()
-        [0.6931]
+        >>> categorical_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).numpy().round(4)
+        array([0.6931], dtype=float32)
 
     Source: https://keras.io/api/losses/probabilistic_losses/#categoricalcrossentropy-function
     """
@@ -94,8 +94,8 @@ def sparse_categorical_crossentropy(
         ValueError: shapes that do not fit; when it is run, a label that is not the index of a class.
 
     Example:
-        >>> sparse_categorical_crossentropy([1], [[0.5, 0.5]]).numpy().round(4).tolist()
-        [0.6931]
+        >>> sparse_categorical_crossentropy([1], [[0.5, 0.5]]).numpy().round(4)
+        array([0.6931], dtype=float32)
 
     Source: https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-function
     """

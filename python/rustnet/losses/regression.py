@@ -151,8 +151,8 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
         y_true, y_pred: (batch, …, n); predictions of 0 or more.
 
     Example:
-        >>> poisson([[1.0]], [[1.0]]).numpy().round(4).tolist()
-        [1.0]
+        >>> poisson([[1.0]], [[1.0]]).numpy().round(4)
+        array([1.], dtype=float32)
 
     Source: https://keras.io/api/losses/probabilistic_losses/#poisson-function
     """

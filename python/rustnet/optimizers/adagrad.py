@@ -25,8 +25,8 @@ class Adagrad(Optimizer):
     Example:
         >>> weight = Variable([1.0])
         >>> Adagrad(learning_rate=0.1, initial_accumulator_value=0.0).apply([[2.0]], [weight])
-        >>> weight.numpy().round(4).tolist()
-        [0.9]
+        >>> weight.numpy().round(4)
+        array([0.9], dtype=float32)
 
     Source: Duchi et al. 2011, https://jmlr.org/papers/v12/duchi11a.html
     """

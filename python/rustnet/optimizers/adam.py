@@ -30,8 +30,8 @@ class Adam(Optimizer):
 
     Example:
         >>> weight = Variable([1.0])
-        >>> Adam(learning_rate=0.1).apply([[2.0]], [weight]); weight.numpy().round(4).tolist()
-        [0.9]
+        >>> Adam(learning_rate=0.1).apply([[2.0]], [weight]); weight.numpy().round(4)
+        array([0.9], dtype=float32)
 
     Source: Kingma and Ba 2015, https://arxiv.org/abs/1412.6980
     """
@@ -99,8 +99,8 @@ class AdamW(Adam):
     Example:
         >>> weight = Variable([1.0])
         >>> AdamW(learning_rate=0.1, weight_decay=0.5).apply([[2.0]], [weight])
-        >>> weight.numpy().round(4).tolist()
-        [0.85]
+        >>> weight.numpy().round(4)
+        array([0.85], dtype=float32)
 
     Source: Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101
     """
@@ -134,8 +134,8 @@ class Adamax(Optimizer):
 
     Example:
         >>> weight = Variable([1.0])
-        >>> Adamax(learning_rate=0.1).apply([[2.0]], [weight]); weight.numpy().round(4).tolist()
-        [0.9]
+        >>> Adamax(learning_rate=0.1).apply([[2.0]], [weight]); weight.numpy().round(4)
+        array([0.9], dtype=float32)
 
     Source: Kingma and Ba 2015, section 7.1, https://arxiv.org/abs/1412.6980
     """

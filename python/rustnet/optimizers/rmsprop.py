@@ -29,8 +29,8 @@ class RMSprop(Optimizer):
 
     Example:
         >>> weight = Variable([1.0])
-        >>> RMSprop(learning_rate=0.1, rho=0.0).apply([[2.0]], [weight]); weight.numpy().round(4).tolist()
-        [0.9]
+        >>> RMSprop(learning_rate=0.1, rho=0.0).apply([[2.0]], [weight]); weight.numpy().round(4)
+        array([0.9], dtype=float32)
 
     Source: Hinton 2012, lecture 6e, https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf
     """

@@ -186,7 +186,7 @@ class Trainer(Layer):
         Raises: `ValueError` for data or arguments that do not fit, `RuntimeError` before `compile`. After an
             error or Ctrl-C the model is as of the last whole batch.
 
-        >>> history = model.fit(x_train, y_train, batch_size=128, epochs=5, validation_split=0.1)
+        >>> history = model.fit(x_train, y_train, batch_size=128, epochs=5, verbose=0)
 
         Source: https://keras.io/api/models/model_training_apis/#fit-method
         """
@@ -271,7 +271,7 @@ class Trainer(Layer):
         Returns: the loss, or where there are metrics `[loss, metrics in the order of compile…]`.
         Raises: as `fit`.
 
-        >>> loss, accuracy = model.evaluate(x_test, y_test)
+        >>> loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
 
         Source: https://keras.io/api/models/model_training_apis/#evaluate-method
         """
