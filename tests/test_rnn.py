@@ -115,6 +115,32 @@ def test_gradients_are_those_of_keras(keras, name, arguments):
         assert_same(trace.run_once(gradients), [*expected, expected_dx], tolerance=2e-4)
 
 
+def test_training_is_that_of_keras(keras):
+    def model_of(front):
+        layers = front.layers
+        return front.Sequential(
+            [
+                front.Input((5, 4)),
+                layers.Masking(),
+                layers.Bidirectional(layers.LSTM(5, return_sequences=True)),
+                layers.TimeDistributed(layers.Dense(6, activation="relu")),
+                layers.GRU(5, return_sequences=True, kernel_regularizer="l2"),
+                layers.SimpleRNN(4, go_backwards=True),
+                layers.Dense(1),
+            ]
+        )
+
+    data, targets = np.tile(X * MASK[..., None], (4, 1, 1)), np.arange(12, dtype="float32") / 12
+    oracle, model = model_of(keras), model_of(rustnet)
+    with_weights_of(oracle, model)
+    histories = []
+    for each in (oracle, model):
+        each.compile(optimizer="rmsprop", loss="mse")
+        histories.append(each.fit(data, targets, batch_size=5, epochs=3, shuffle=False, verbose=0).history)
+    assert_same(histories[1]["loss"], histories[0]["loss"], tolerance=1e-4)
+    assert_same(model.get_weights(), oracle.get_weights(), tolerance=2e-3)
+
+
 def test_defaults_are_those_of_keras(keras):
     for name, layer_class in LAYERS.items():
         oracle, layer = getattr(keras.layers, name)(6), layer_class(6)
