@@ -131,6 +131,24 @@ def test_weights_of_time_steps_and_of_samples():
         loss(y_true, y_pred, np.ones(4, "float32"))
 
 
+def test_masks_leave_steps_out_as_in_keras():
+    y_true, y_pred = SERIES
+    mask = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]], bool)
+    weights = np.array([1.0, 2.0, 3.0], "float32")
+    for reduction in ("sum_over_batch_size", "sum", "mean_with_sample_weight"):
+        for weight in (None, np.repeat(weights[:, None], 5, axis=1)):
+
+            @operation
+            def ours(y_pred, reduction=reduction, weight=weight):
+                y_pred = ops.convert_to_tensor(y_pred)
+                y_pred._keras_mask = ops.convert_to_tensor(mask)
+                return losses.MeanSquaredError(reduction)(y_true, y_pred, weight)
+
+            masked = keras.ops.convert_to_tensor(y_pred)
+            masked._keras_mask = keras.ops.convert_to_tensor(mask)
+            assert_close(ours(y_pred), keras.losses.MeanSquaredError(reduction)(y_true, masked, weight))
+
+
 @pytest.mark.parametrize(
     "name, alias",
     [

@@ -7,6 +7,7 @@ import pytest
 
 from oracle import assert_close, keras
 from rustnet import losses, metrics, ops
+from rustnet.core.operation import operation
 
 random = np.random.default_rng(1)
 BATCHES, SIZE = 3, 16
@@ -230,6 +231,32 @@ def test_get():
     assert metrics.get(metrics.binary_accuracy) is metrics.binary_accuracy
     with pytest.raises(ValueError, match="Did you mean .*Received: metric='acuracy'"):
         metrics.get("acuracy")
+
+
+@pytest.mark.parametrize(
+    "name, make", [("SparseCategoricalAccuracy", step_labels), ("MeanSquaredError", None)]
+)
+def test_masks_leave_steps_out_as_in_keras(name, make):
+    y_true, y_pred = make() if make else (random.normal(size=(SIZE, 4, 2)), random.normal(size=(SIZE, 4, 2)))
+    y_pred = y_pred.astype("float32")
+    mask = random.integers(0, 2, (SIZE, 4)).astype(bool)
+    for weight in (None, random.uniform(0.5, 2.0, SIZE).astype("float32")):
+        ours, theirs = getattr(metrics, name)(), getattr(keras.metrics, name)()
+
+        @operation
+        def update(y_pred, metric=ours, weight=weight):
+            y_pred = ops.convert_to_tensor(y_pred)
+            y_pred._keras_mask = ops.convert_to_tensor(mask)
+            metric.update_state(y_true, y_pred, sample_weight=weight)
+
+        update(y_pred)
+        masked = keras.ops.convert_to_tensor(y_pred)
+        masked._keras_mask = keras.ops.convert_to_tensor(mask)
+        if weight is not None:
+            # Keras needs the weights of samples repeated for their steps.
+            weight = np.repeat(weight[:, None], 4, axis=1)
+        theirs.update_state(y_true, masked, sample_weight=weight)
+        assert_close(ours.result(), theirs.result(), 2e-5, 2e-6)
 
 
 def test_custom_metrics():

@@ -21,7 +21,7 @@ def linear(x: Any) -> Any:
 def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Any:
     """`max(x, 0)`, with an optional limit, slope and threshold.
 
-    In general `min(x, max_value)` from `threshold` on and `negative_slope * (x - threshold)` below.
+    In general `min(x, max_value)` above `threshold` and `negative_slope * (x - threshold)` up to it.
 
     Arguments:
         x: any shape.
@@ -40,7 +40,7 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
     x = ops.convert_to_tensor(x)
     above = x if max_value is None else ops.minimum(x, max_value)
     below = negative_slope * (x - threshold) if negative_slope else 0.0
-    return ops.where(x >= threshold, above, below)
+    return ops.where(x > threshold, above, below)
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
