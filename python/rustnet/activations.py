@@ -35,12 +35,12 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
 
     Source: https://keras.io/api/layers/activations/#relu-function
     """
-    if threshold == 0.0 and max_value is None:
-        return ops.leaky_relu(x, negative_slope) if negative_slope else ops.relu(x)
+    if threshold == 0.0:
+        x = ops.leaky_relu(x, negative_slope) if negative_slope else ops.relu(x)
+        return x if max_value is None else ops.minimum(x, max_value)
     x = ops.convert_to_tensor(x)
     above = x if max_value is None else ops.minimum(x, max_value)
-    below = negative_slope * (x - threshold) if negative_slope else 0.0
-    return ops.where(x > threshold, above, below)
+    return ops.where(x > threshold, above, negative_slope * (x - threshold))
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
