@@ -19,8 +19,9 @@ MODULES = [
 
 
 def names():
-    """What a reader has at hand: NumPy, rustnet and its parts, a model and data for it."""
+    """What a reader has at hand: NumPy, rustnet, its parts and layers, a model and data for it."""
     parts = {name: getattr(rustnet, name) for name in rustnet.__all__ if name[0] != "_"}
+    parts.update({name: getattr(rustnet.layers, name) for name in rustnet.layers.__all__})
     model = rustnet.Sequential([rustnet.Input((4,)), rustnet.layers.Dense(3, activation="softmax")])
     model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     x, y = np.random.default_rng(0).normal(size=(12, 4)).astype("float32"), np.arange(12) % 3

@@ -267,3 +267,17 @@ def test_a_second_compile_starts_with_new_metrics(keras):
         model.compile("sgd", "sparse_categorical_crossentropy", metrics=["acc"])
     histories = [model.fit(x, y, shuffle=False, verbose=0).history for model in (theirs, ours)]
     assert_same_history(*histories)
+
+
+def test_fit_ends_with_the_moving_average_of_the_weights(keras):
+    x, y = samples()
+    models = []
+    for library in (keras, rustnet):
+        model = classifier(library)
+        optimizer = library.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.8)
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        models.append(model)
+    models[1].set_weights(models[0].get_weights())
+    for model in models:
+        model.fit(x, y, epochs=2, batch_size=16, shuffle=False, verbose=0)
+    assert_same_weights(*models)

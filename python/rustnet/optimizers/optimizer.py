@@ -337,7 +337,8 @@ class Optimizer:
         """At the end of training: sets the weights to their moving average, if one is kept."""
         if self.use_ema and self.built:
             for variable in var_list:
-                variable.assign(self._averages[self._get_variable_index(variable)].numpy())
+                if id(variable) in self._positions:
+                    variable.assign(self._averages[self._get_variable_index(variable)].numpy())
 
     # The configuration.
 
