@@ -1,5 +1,10 @@
 //! Maximum and average pooling over NHWC tensors; padding never takes part.
 
+// Index loops: iterator adapters are not always inlined into code for the machine's vectors.
+#![allow(clippy::needless_range_loop)]
+
+use std::ops::Range;
+
 use crate::kernels::conv::Window;
 use crate::kernels::parallel::for_each_chunk;
 use crate::kernels::simd::{self, Kernel, Vector, Vectorized, isa};
@@ -43,45 +48,70 @@ impl Pooling {
         (self.batch * self.output_image_len() * self.window.size[0] * self.window.size[1] / 8) as u64
     }
 
-    /// Visits the windows of one image as (offset in its y, pixels of its x).
+    /// The windows of one image, row by row.
     #[inline(always)]
-    fn for_each_window(&self, mut visit: impl FnMut(usize, &Taps<'_>)) {
-        for oh in 0..self.output[0] {
-            let rows = self.window.taps_inside(0, oh, self.input[0]);
-            for ow in 0..self.output[1] {
-                let columns = self.window.taps_inside(1, ow, self.input[1]);
-                let taps = Taps { pooling: self, oh, ow, rows: rows.clone(), columns };
-                visit((oh * self.output[1] + ow) * self.channels, &taps);
-            }
-        }
+    fn windows(&self) -> Windows<'_> {
+        Windows { pooling: self, oh: 0, ow: 0, rows: self.window.taps_inside(0, 0, self.input[0]) }
     }
 }
 
-/// The pixels of x under the window at (oh, ow).
-struct Taps<'a> {
+struct Windows<'a> {
     pooling: &'a Pooling,
     oh: usize,
     ow: usize,
-    rows: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
+    rows: Range<usize>,
 }
 
-impl Taps<'_> {
-    fn count(&self) -> usize {
-        self.rows.len() * self.columns.len()
+impl Iterator for Windows<'_> {
+    type Item = Taps;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Taps> {
+        let (p, window) = (self.pooling, &self.pooling.window);
+        if self.ow == p.output[1] {
+            (self.oh, self.ow) = (self.oh + 1, 0);
+            self.rows = window.taps_inside(0, self.oh, p.input[0]);
+        }
+        if self.oh == p.output[0] {
+            return None;
+        }
+        let columns = window.taps_inside(1, self.ow, p.input[1]);
+        let h = self.oh * window.strides[0] + self.rows.start * window.dilation[0] - window.before[0];
+        let w = self.ow * window.strides[1] + columns.start * window.dilation[1] - window.before[1];
+        let taps = Taps {
+            output: (self.oh * p.output[1] + self.ow) * p.channels,
+            first: (h * p.input[1] + w) * p.channels,
+            rows: self.rows.len(),
+            row_step: window.dilation[0] * p.input[1] * p.channels,
+            columns: columns.len(),
+            column_step: window.dilation[1] * p.channels,
+        };
+        self.ow += 1;
+        Some(taps)
+    }
+}
+
+/// The pixels of x under one window: offsets of their first channels, `rows` × `columns` of them.
+#[derive(Clone, Copy)]
+struct Taps {
+    /// The offset of the window's pixel in y.
+    output: usize,
+    first: usize,
+    rows: usize,
+    row_step: usize,
+    columns: usize,
+    column_step: usize,
+}
+
+impl Taps {
+    #[inline(always)]
+    fn at(&self, row: usize, column: usize) -> usize {
+        self.first + row * self.row_step + column * self.column_step
     }
 
-    /// Offsets of the pixels' first channel within the image, row by row.
     #[inline(always)]
-    fn for_each(&self, mut visit: impl FnMut(usize)) {
-        let (p, window) = (self.pooling, &self.pooling.window);
-        for kh in self.rows.clone() {
-            let h = self.oh * window.strides[0] + kh * window.dilation[0] - window.before[0];
-            for kw in self.columns.clone() {
-                let w = self.ow * window.strides[1] + kw * window.dilation[1] - window.before[1];
-                visit((h * p.input[1] + w) * p.channels);
-            }
-        }
+    fn share<T: Vectorized>(&self) -> T {
+        T::ONE / T::from_usize(self.rows * self.columns)
     }
 }
 
@@ -136,73 +166,96 @@ impl<T: Vectorized> Kernel for Pass<'_, T> {
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
         match self {
-            Self::Max { p, x, y } => p.for_each_window(|start, taps| {
-                let y = &mut y[start..start + p.channels];
-                y.fill(T::NEG_INFINITY);
-                taps.for_each(|tap| {
-                    for (best, &x) in y.iter_mut().zip(&x[tap..tap + p.channels]) {
-                        *best = if x > *best || x.is_nan() { x } else { *best };
+            Self::Max { p, x, y } => {
+                for taps in p.windows() {
+                    let y = &mut y[taps.output..][..p.channels];
+                    y.fill(T::NEG_INFINITY);
+                    for row in 0..taps.rows {
+                        for column in 0..taps.columns {
+                            let x = &x[taps.at(row, column)..][..p.channels];
+                            for c in 0..p.channels {
+                                y[c] = if x[c] > y[c] || x[c].is_nan() { x[c] } else { y[c] };
+                            }
+                        }
                     }
-                });
-            }),
+                }
+            }
             Self::MaxBackward { p, x, dy, dx } => {
                 dx.fill(T::ZERO);
-                p.for_each_window(|start, taps| {
-                    for_each_lanes(p.channels, |lanes| {
-                        let first = first_maximum(x, taps, lanes);
-                        let dy = lanes.of(dy, start);
+                for taps in p.windows() {
+                    for first in (0..p.channels).step_by(LANES) {
+                        let lanes = Lanes { first, count: LANES.min(p.channels - first) };
+                        let winner = first_maximum(x, taps, lanes);
+                        let dy = lanes.of(dy, taps.output);
                         let mut number = T::ZERO;
-                        taps.for_each(|tap| {
-                            let mut sums = lanes.of(dx, tap);
-                            for lane in 0..LANES {
-                                sums[lane] += if first[lane] == number { dy[lane] } else { T::ZERO };
+                        for row in 0..taps.rows {
+                            for column in 0..taps.columns {
+                                let tap = taps.at(row, column);
+                                let mut sums = lanes.of(dx, tap);
+                                for lane in 0..LANES {
+                                    let won = winner[lane] == number;
+                                    sums[lane] += if won { dy[lane] } else { T::ZERO };
+                                }
+                                lanes.write(&sums, dx, tap);
+                                number += T::ONE;
                             }
-                            lanes.write(&sums, dx, tap);
-                            number += T::ONE;
-                        });
-                    });
-                });
-            }
-            Self::MaxSelect { p, x, values, y } => p.for_each_window(|start, taps| {
-                for_each_lanes(p.channels, |lanes| {
-                    let first = first_maximum(x, taps, lanes);
-                    let mut selected = [T::ZERO; LANES];
-                    let mut number = T::ZERO;
-                    taps.for_each(|tap| {
-                        let values = lanes.of(values, tap);
-                        for lane in 0..LANES {
-                            selected[lane] =
-                                if first[lane] == number { values[lane] } else { selected[lane] };
                         }
-                        number += T::ONE;
-                    });
-                    lanes.write(&selected, y, start);
-                });
-            }),
-            Self::Average { p, x, y } => p.for_each_window(|start, taps| {
-                let y = &mut y[start..start + p.channels];
-                y.fill(T::ZERO);
-                taps.for_each(|tap| {
-                    for (y, &x) in y.iter_mut().zip(&x[tap..tap + p.channels]) {
-                        *y += x;
                     }
-                });
-                let share = T::ONE / T::from_usize(taps.count());
-                for y in y {
-                    *y *= share;
                 }
-            }),
+            }
+            Self::MaxSelect { p, x, values, y } => {
+                for taps in p.windows() {
+                    for first in (0..p.channels).step_by(LANES) {
+                        let lanes = Lanes { first, count: LANES.min(p.channels - first) };
+                        let winner = first_maximum(x, taps, lanes);
+                        let mut selected = [T::ZERO; LANES];
+                        let mut number = T::ZERO;
+                        for row in 0..taps.rows {
+                            for column in 0..taps.columns {
+                                let values = lanes.of(values, taps.at(row, column));
+                                for lane in 0..LANES {
+                                    let won = winner[lane] == number;
+                                    selected[lane] = if won { values[lane] } else { selected[lane] };
+                                }
+                                number += T::ONE;
+                            }
+                        }
+                        lanes.write(&selected, y, taps.output);
+                    }
+                }
+            }
+            Self::Average { p, x, y } => {
+                for taps in p.windows() {
+                    let y = &mut y[taps.output..][..p.channels];
+                    y.fill(T::ZERO);
+                    for row in 0..taps.rows {
+                        for column in 0..taps.columns {
+                            let x = &x[taps.at(row, column)..][..p.channels];
+                            for c in 0..p.channels {
+                                y[c] += x[c];
+                            }
+                        }
+                    }
+                    let share: T = taps.share();
+                    for c in 0..p.channels {
+                        y[c] *= share;
+                    }
+                }
+            }
             Self::AverageBackward { p, dy, dx } => {
                 dx.fill(T::ZERO);
-                p.for_each_window(|start, taps| {
-                    let dy = &dy[start..start + p.channels];
-                    let share = T::ONE / T::from_usize(taps.count());
-                    taps.for_each(|tap| {
-                        for (dx, &dy) in dx[tap..tap + p.channels].iter_mut().zip(dy) {
-                            *dx += dy * share;
+                for taps in p.windows() {
+                    let dy = &dy[taps.output..][..p.channels];
+                    let share: T = taps.share();
+                    for row in 0..taps.rows {
+                        for column in 0..taps.columns {
+                            let dx = &mut dx[taps.at(row, column)..][..p.channels];
+                            for c in 0..p.channels {
+                                dx[c] += dy[c] * share;
+                            }
                         }
-                    });
-                });
+                    }
+                }
             }
         }
     }
@@ -211,19 +264,21 @@ impl<T: Vectorized> Kernel for Pass<'_, T> {
 /// The number of the tap that holds each channel's first maximum. It is kept as a `T`, so that it is as wide as the
 /// numbers it is compared beside.
 #[inline(always)]
-fn first_maximum<T: Vectorized>(x: &[T], taps: &Taps<'_>, lanes: Lanes) -> [T; LANES] {
+fn first_maximum<T: Vectorized>(x: &[T], taps: Taps, lanes: Lanes) -> [T; LANES] {
     let mut first = [T::ZERO; LANES];
     let mut best = [T::NEG_INFINITY; LANES];
     let mut number = T::ZERO;
-    taps.for_each(|tap| {
-        let x = lanes.of(x, tap);
-        for lane in 0..LANES {
-            let larger = x[lane] > best[lane];
-            best[lane] = if larger { x[lane] } else { best[lane] };
-            first[lane] = if larger { number } else { first[lane] };
+    for row in 0..taps.rows {
+        for column in 0..taps.columns {
+            let x = lanes.of(x, taps.at(row, column));
+            for lane in 0..LANES {
+                let larger = x[lane] > best[lane];
+                best[lane] = if larger { x[lane] } else { best[lane] };
+                first[lane] = if larger { number } else { first[lane] };
+            }
+            number += T::ONE;
         }
-        number += T::ONE;
-    });
+    }
     first
 }
 
@@ -256,14 +311,6 @@ impl Lanes {
         } else {
             to.copy_from_slice(&lanes[..self.count]);
         }
-    }
-}
-
-/// Cuts `0..channels` into runs of at most [`LANES`].
-#[inline(always)]
-fn for_each_lanes(channels: usize, mut visit: impl FnMut(Lanes)) {
-    for first in (0..channels).step_by(LANES) {
-        visit(Lanes { first, count: LANES.min(channels - first) });
     }
 }
 

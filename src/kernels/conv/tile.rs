@@ -1,4 +1,9 @@
 //! The innermost loops: a tile of sums in registers.
+//!
+//! Loops count plain numbers: iterator adapters are inlined only where the compiler feels like it, and one that is not
+//! costs a factor of ten here.
+
+#![allow(clippy::needless_range_loop)]
 
 use crate::kernels::simd::Vector;
 
@@ -78,22 +83,19 @@ pub unsafe fn multiply<V: Vector, const ROWS: usize, const WIDTH: usize>(
                 let panel_row = outer * terms.outer_panel + inner * terms.inner_panel;
                 let mut panel = panel.add(panel_row * VECTORS * V::LANES);
                 for position in start..start + terms.length {
-                    let mut b = [V::splat(V::Element::default()); WIDTH];
-                    for (vector, b) in b.iter_mut().enumerate() {
-                        *b = V::load(panel.add(vector * V::LANES));
-                    }
-                    for (row, sums) in rows.iter().zip(&mut sums) {
-                        let a = V::splat(*row.add(position));
-                        for (sum, &b) in sums.iter_mut().zip(&b) {
-                            *sum = sum.multiply_add(a, b);
+                    let b: [V; WIDTH] = load_whole(panel);
+                    for row in 0..ROWS {
+                        let a = V::splat(*rows[row].add(position));
+                        for vector in 0..WIDTH {
+                            sums[row][vector] = sums[row][vector].multiply_add(a, b[vector]);
                         }
                     }
                     panel = panel.add(VECTORS * V::LANES);
                 }
             }
         }
-        for (sums, destination) in sums.iter().zip(destinations) {
-            store_row::<V, WIDTH>(sums, destination.add(column), columns);
+        for row in 0..ROWS {
+            store_row::<V, WIDTH>(&sums[row], destinations[row].add(column), columns);
         }
     }
 }
@@ -140,29 +142,20 @@ pub unsafe fn accumulate<V: Vector, const ROWS: usize, const WIDTH: usize>(
     unsafe {
         let mut tile = [[V::splat(V::Element::default()); WIDTH]; ROWS];
         if !sums.fresh {
-            for (row, tile) in tile.iter_mut().enumerate() {
-                for (vector, sum) in tile.iter_mut().enumerate() {
-                    let from = sums.start.add(row * sums.stride + vector * V::LANES);
-                    let whole = WIDTH > 1;
-                    *sum = if whole { V::load(from) } else { V::load_first(from, sums.columns) };
-                }
+            for row in 0..ROWS {
+                tile[row] = load_row(sums.start.add(row * sums.stride), sums.columns);
             }
         }
         for image in 0..pixels.images {
             for line in 0..pixels.lines {
                 let mut x = x.wrapping_add(image * pixels.image_x + line * pixels.line_x);
-                let mut dy = dy.add(image * pixels.image_dy + line * pixels.line_dy);
+                let mut dy = dy.wrapping_add(image * pixels.image_dy + line * pixels.line_dy);
                 for _ in 0..pixels.columns {
-                    let mut b = [V::splat(V::Element::default()); WIDTH];
-                    for (vector, b) in b.iter_mut().enumerate() {
-                        let from = dy.add(vector * V::LANES);
-                        let whole = WIDTH > 1;
-                        *b = if whole { V::load(from) } else { V::load_first(from, sums.columns) };
-                    }
-                    for (tile, &offset) in tile.iter_mut().zip(offsets) {
-                        let a = V::splat(*x.wrapping_add(offset));
-                        for (sum, &b) in tile.iter_mut().zip(&b) {
-                            *sum = sum.multiply_add(a, b);
+                    let b: [V; WIDTH] = load_row(dy, sums.columns);
+                    for row in 0..ROWS {
+                        let a = V::splat(*x.wrapping_add(offsets[row]));
+                        for vector in 0..WIDTH {
+                            tile[row][vector] = tile[row][vector].multiply_add(a, b[vector]);
                         }
                     }
                     x = x.wrapping_add(pixels.column_x);
@@ -170,10 +163,36 @@ pub unsafe fn accumulate<V: Vector, const ROWS: usize, const WIDTH: usize>(
                 }
             }
         }
-        for (row, tile) in tile.iter().enumerate() {
-            store_row::<V, WIDTH>(tile, sums.start.add(row * sums.stride), sums.columns);
+        for row in 0..ROWS {
+            store_row(&tile[row], sums.start.add(row * sums.stride), sums.columns);
         }
     }
+}
+
+/// Whole vectors.
+///
+/// # Safety
+/// As [`Vector`]; `from` is readable for all of them.
+#[inline(always)]
+unsafe fn load_whole<V: Vector, const WIDTH: usize>(from: *const V::Element) -> [V; WIDTH] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut row = [V::splat(V::Element::default()); WIDTH];
+        for vector in 0..WIDTH {
+            row[vector] = V::load(from.add(vector * V::LANES));
+        }
+        row
+    }
+}
+
+/// One vector of `columns` elements, or several whole ones.
+///
+/// # Safety
+/// As [`Vector`]; `from` is readable for `columns` elements.
+#[inline(always)]
+unsafe fn load_row<V: Vector, const WIDTH: usize>(from: *const V::Element, columns: usize) -> [V; WIDTH] {
+    // SAFETY: the caller's promise.
+    unsafe { if WIDTH > 1 { load_whole(from) } else { [V::load_first(from, columns); WIDTH] } }
 }
 
 /// Writes the first `columns` of `sums`: all vectors but the last are whole.
@@ -188,12 +207,12 @@ pub unsafe fn store_row<V: Vector, const WIDTH: usize>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        for (vector, sum) in sums.iter().enumerate() {
+        for vector in 0..WIDTH {
             let first = vector * V::LANES;
             if columns >= first + V::LANES {
-                sum.store(to.add(first));
+                sums[vector].store(to.add(first));
             } else {
-                sum.store_first(to.add(first), columns - first);
+                sums[vector].store_first(to.add(first), columns - first);
             }
         }
     }
