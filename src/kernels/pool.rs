@@ -294,22 +294,20 @@ impl Lanes {
     #[inline(always)]
     fn of<T: Vectorized>(self, from: &[T], pixel: usize) -> [T; LANES] {
         let from = &from[pixel + self.first..][..self.count];
-        let mut lanes = [T::ZERO; LANES];
-        if self.count == LANES {
-            lanes.copy_from_slice(&from[..LANES]);
-        } else {
-            lanes[..self.count].copy_from_slice(from);
+        if let Some(lanes) = from.first_chunk() {
+            return *lanes;
         }
+        let mut lanes = [T::ZERO; LANES];
+        lanes[..from.len()].copy_from_slice(from);
         lanes
     }
 
     #[inline(always)]
     fn write<T: Vectorized>(self, lanes: &[T; LANES], to: &mut [T], pixel: usize) {
         let to = &mut to[pixel + self.first..][..self.count];
-        if self.count == LANES {
-            to[..LANES].copy_from_slice(lanes);
-        } else {
-            to.copy_from_slice(&lanes[..self.count]);
+        match to.first_chunk_mut() {
+            Some(whole) => *whole = *lanes,
+            None => to.copy_from_slice(&lanes[..to.len()]),
         }
     }
 }
