@@ -10,7 +10,7 @@ pub fn arg_best<T: Element>(
     x: &[T],
     length: usize,
     inner: usize,
-    is_better: fn(T, T) -> bool,
+    is_better: impl Fn(T, T) -> bool + Sync,
 ) {
     if positions.is_empty() {
         return;

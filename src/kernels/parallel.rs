@@ -19,8 +19,8 @@ pub fn for_each_chunk<T: Send>(
     });
 }
 
-/// Workspace seen as elements: as many as fit.
-pub fn elements_of<T: Element>(workspace: &mut [u8]) -> &mut [T] {
+/// Workspace seen as elements of another type: as many as fit.
+pub fn elements_of<T: Element>(workspace: &mut [impl Element]) -> &mut [T] {
     // SAFETY: every bit pattern is a value of the element types (f32, f64, i32, u8).
     let (before, elements, _) = unsafe { workspace.align_to_mut::<T>() };
     debug_assert!(before.is_empty() || elements.is_empty(), "workspaces arrive aligned");

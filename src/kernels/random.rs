@@ -156,32 +156,42 @@ pub fn normal<T: Random>(output: &mut [T], key: Key) {
     let work = output.len() as u64 * 8;
     for_each_chunk(output, GROUPS * T::GROUP, work, &|part, output| {
         for (group, elements) in output.chunks_mut(T::GROUP).enumerate() {
-            let words = words((part * GROUPS + group) as u64, key, Stream::Normal);
-            for lane in 0..LANES {
-                let block = words.map(|lanes| lanes[lane]);
-                let numbers = T::pairs(block).flat_map(normal_pair);
-                for (element, number) in elements.iter_mut().skip(lane).step_by(LANES).zip(numbers) {
-                    *element = number;
-                }
-            }
+            normal_group(elements, (part * GROUPS + group) as u64, key, Stream::Normal);
         }
     });
 }
 
-/// Normal numbers of mean 0 and standard deviation 1, drawn again until they lie within −2..=2. Each element has blocks
-/// of its own, one an attempt, and takes the first number that does.
+fn normal_group<T: Random>(elements: &mut [T], group: u64, key: Key, stream: Stream) {
+    let words = words(group, key, stream);
+    for lane in 0..LANES {
+        let block = words.map(|lanes| lanes[lane]);
+        let numbers = T::pairs(block).flat_map(normal_pair);
+        for (element, number) in elements.iter_mut().skip(lane).step_by(LANES).zip(numbers) {
+            *element = number;
+        }
+    }
+}
+
+/// Normal numbers of mean 0 and standard deviation 1, each drawn again, from its block at the next attempt, until it
+/// lies within −2..=2.
 pub fn truncated_normal<T: Random>(output: &mut [T], key: Key) {
-    const PART: usize = 2048;
-    let work = output.len() as u64 * 30;
-    let bound = T::from_f64(2.0);
-    for_each_chunk(output, PART, work, &|part, output| {
-        for (at, element) in output.iter_mut().enumerate() {
-            let index = (part * PART + at) as u64;
-            *element = (0..)
-                .flat_map(|attempt| T::pairs(philox(counter(index, attempt, Stream::TruncatedNormal), key)))
-                .flat_map(normal_pair)
-                .find(|number| number.abs() <= bound)
-                .expect("the attempts do not end");
+    let work = output.len() as u64 * 12;
+    let (stream, bound) = (Stream::TruncatedNormal, T::from_f64(2.0));
+    for_each_chunk(output, GROUPS * T::GROUP, work, &|part, output| {
+        for (group, elements) in output.chunks_mut(T::GROUP).enumerate() {
+            let group = (part * GROUPS + group) as u64;
+            normal_group(elements, group, key, stream);
+            for (at, element) in elements.iter_mut().enumerate() {
+                let block = group * LANES as u64 + (at % LANES) as u64;
+                let mut attempt = 0;
+                while element.abs() > bound {
+                    attempt += 1;
+                    let mut numbers =
+                        T::pairs(philox(counter(block, attempt, stream), key)).flat_map(normal_pair);
+                    *element =
+                        numbers.nth(at / LANES).expect("a block makes a number for each of its elements");
+                }
+            }
         }
     });
 }

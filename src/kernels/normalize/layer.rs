@@ -2,10 +2,10 @@
 //!
 //! With d = 1 / √(variance + epsilon) and x̂ = (x − mean) d: y = x̂ · gamma + beta.
 
-use super::{BLOCK, COLUMNS, Shards, blocks, with_width};
+use super::{Shards, blocks};
 use crate::kernels::Real;
-use crate::kernels::lanes::{LANES, chunks, fold_lanes, load, sum};
-use crate::kernels::parallel::{for_each_chunk, items_per_part};
+use crate::kernels::lanes::{LANES, chunks, dot, fold_lanes, load, sum};
+use crate::kernels::parallel::{elements_of, for_each_chunk, items_per_part};
 use crate::kernels::simd::per_isa;
 use crate::threads::{DisjointMut, for_each_part};
 
@@ -49,9 +49,9 @@ fn statistics<T: Real>(x: &[T], epsilon: T) -> (T, T) {
     (mean, T::ONE / (variance + epsilon).sqrt())
 }
 
-/// f64 elements of scratch that [`backward`] needs: two sums a column and shard.
+/// f64 elements of scratch that [`backward`] needs: for each shard two sums a column, and as many of a block.
 pub fn workspace(rows: usize, columns: usize) -> usize {
-    2 * columns * Shards::new(rows, columns).count
+    4 * columns * Shards::new(rows, columns).count
 }
 
 /// What the backward reads.
@@ -75,90 +75,83 @@ pub fn backward<T: Real>(
 ) {
     let columns = saved.gamma.len();
     let shards = Shards::new(dy.len() / columns, columns);
-    let workspace = &mut workspace[..2 * columns * shards.count];
+    let workspace = &mut workspace[..4 * columns * shards.count];
     {
         let (sums, dx) = (DisjointMut::new(workspace), DisjointMut::new(dx));
         for_each_part(shards.count, dy.len() as u64 * 2, &|shard| {
             let rows = shards.range(shard);
             let elements = rows.start * columns..rows.end * columns;
-            let sums_range = shard * 2 * columns..(shard + 1) * 2 * columns;
+            let sums_range = shard * 4 * columns..(shard + 1) * 4 * columns;
             // SAFETY: every shard has rows and sums of its own.
             let (sums, dx) = unsafe { (sums.slice(sums_range), dx.slice(elements.clone())) };
             backward_of_shard(sums, dx, &dy[elements.clone()], Saved { x: &saved.x[elements], ..saved });
         });
     }
     for column in 0..columns {
-        let total = |offset| workspace.chunks_exact(2 * columns).map(|sums| sums[offset + column]).sum();
+        let total = |offset| workspace.chunks_exact(4 * columns).map(|sums| sums[offset + column]).sum();
         dbeta[column] = T::from_f64(total(0));
         dgamma[column] = T::from_f64(total(columns));
     }
 }
 
 per_isa! {
-    /// dx, and Σ dy and Σ dy x̂ of each column.
+    /// dx, and at the start of `sums` Σ dy and Σ dy x̂ of each column.
     fn backward_of_shard[T: Real][T](sums: &mut [f64], dx: &mut [T], dy: &[T], saved: Saved<'_, T>) {
         let columns = saved.gamma.len();
+        let (sums, of_block) = sums.split_at_mut(2 * columns);
+        let of_block = &mut elements_of::<T>(of_block)[..2 * columns];
         sums.fill(0.0);
         for rows in blocks(dy.len() / columns) {
             let elements = rows.start * columns..rows.end * columns;
-            let (dx, dy, x) = (&mut dx[elements.clone()], &dy[elements.clone()], &saved.x[elements]);
-            let mut of_rows = [(T::ZERO, T::ZERO); BLOCK];
-            let inputs = dy.chunks_exact(columns).zip(x.chunks_exact(columns));
-            for ((dx, (dy, x)), of_row) in dx.chunks_exact_mut(columns).zip(inputs).zip(&mut of_rows) {
-                *of_row = statistics(x, saved.epsilon);
-                dx_row(dx, dy, x, saved.gamma, *of_row);
+            of_block.fill(T::ZERO);
+            let (of_dy, of_products) = of_block.split_at_mut(columns);
+            let inputs = dy[elements.clone()].chunks_exact(columns).zip(saved.x[elements.clone()].chunks_exact(columns));
+            for (dx, (dy, x)) in dx[elements].chunks_exact_mut(columns).zip(inputs) {
+                backward_row(dx, of_dy, of_products, dy, x, saved.gamma, saved.epsilon);
             }
-            for start in (0..columns).step_by(COLUMNS) {
-                let width = COLUMNS.min(columns - start);
-                let (of_dy, of_products) = with_width!(sum_products(dy, x, columns, start, &of_rows; width));
-                for column in 0..width {
-                    sums[start + column] += of_dy[column].to_f64();
-                    sums[columns + start + column] += of_products[column].to_f64();
-                }
+            for (sum, &of_block) in sums.iter_mut().zip(&*of_block) {
+                *sum += of_block.to_f64();
             }
         }
     }
 }
 
+/// dx of one row, and the row's part of Σ dy and Σ dy x̂.
 #[inline(always)]
-fn dx_row<T: Real>(dx: &mut [T], dy: &[T], x: &[T], gamma: &[T], (mean, scale): (T, T)) {
-    let (mut sums, mut products) = ([T::ZERO; LANES], [T::ZERO; LANES]);
+fn backward_row<T: Real>(
+    dx: &mut [T],
+    of_dy: &mut [T],
+    of_products: &mut [T],
+    dy: &[T],
+    x: &[T],
+    gamma: &[T],
+    epsilon: T,
+) {
+    let columns = gamma.len();
+    let (mean, scale) = statistics(x, epsilon);
+    let count = T::from_usize(columns);
+    let mean_g = dot(dy, gamma) / count;
+    let mean_product = dot_with_deviations(dy, gamma, x, mean) * scale / count;
+    let (dx, of_dy, of_products) = (&mut dx[..columns], &mut of_dy[..columns], &mut of_products[..columns]);
+    let (dy, x) = (&dy[..columns], &x[..columns]);
+    for column in 0..columns {
+        let normal = (x[column] - mean) * scale;
+        of_dy[column] += dy[column];
+        of_products[column] += dy[column] * normal;
+        dx[column] = scale * (dy[column] * gamma[column] - mean_g - normal * mean_product);
+    }
+}
+
+/// Σ dy gamma (x − mean). A loop of its own: the compiler vectorises one sum at a time.
+#[inline(always)]
+fn dot_with_deviations<T: Real>(dy: &[T], gamma: &[T], x: &[T], mean: T) -> T {
+    let mut sums = [T::ZERO; LANES];
     for chunk in chunks(x.len()) {
         let (dy, gamma) = (load(dy, chunk, T::ZERO), load(gamma, chunk, T::ZERO));
         let x = load(x, chunk, mean);
         for lane in 0..LANES {
-            let g = dy[lane] * gamma[lane];
-            sums[lane] += g;
-            products[lane] += g * (x[lane] - mean);
+            sums[lane] += dy[lane] * gamma[lane] * (x[lane] - mean);
         }
     }
-    let count = T::from_usize(x.len());
-    let mean_g = fold_lanes(sums, |a, b| a + b) / count;
-    // mean(g x̂) x̂ = slope (x − mean)
-    let slope = fold_lanes(products, |a, b| a + b) / count * scale * scale;
-    for (dx, ((&dy, &x), &gamma)) in dx.iter_mut().zip(dy.iter().zip(x).zip(gamma)) {
-        *dx = scale * (dy * gamma - mean_g - (x - mean) * slope);
-    }
-}
-
-/// Σ dy and Σ dy x̂ of each column of a tile.
-#[inline(always)]
-fn sum_products<T: Real>(
-    dy: &[T],
-    x: &[T],
-    columns: usize,
-    start: usize,
-    of_rows: &[(T, T); BLOCK],
-    width: usize,
-) -> ([T; COLUMNS], [T; COLUMNS]) {
-    let (mut sums, mut products) = ([T::ZERO; COLUMNS], [T::ZERO; COLUMNS]);
-    let rows = dy.chunks_exact(columns).zip(x.chunks_exact(columns));
-    for ((dy, x), &(mean, scale)) in rows.zip(of_rows) {
-        let (dy, x) = (&dy[start..start + width], &x[start..start + width]);
-        for column in 0..width {
-            sums[column] += dy[column];
-            products[column] += dy[column] * ((x[column] - mean) * scale);
-        }
-    }
-    (sums, products)
+    fold_lanes(sums, |a, b| a + b)
 }
