@@ -33,6 +33,9 @@ pub struct Slot {
 #[derive(Debug, Clone)]
 pub struct Loop {
     pub tape: CompiledTape,
+    /// Steps of the tape, and bytes read and written in a run: for the profile.
+    pub operations: usize,
+    pub bytes: usize,
     pub inputs: Vec<Location>,
     pub outputs: Vec<Location>,
     pub size: usize,
@@ -297,7 +300,10 @@ impl Planner<'_> {
             }
         }
         let outputs = fused.outputs.iter().map(|output| self.places[output]).collect();
-        Ok(Loop { tape: fused.tape.compile()?, inputs, outputs, size: fused.size })
+        let operations = fused.tape.steps.len();
+        let bytes =
+            fused.inputs.iter().chain(&fused.outputs).map(|&value| self.graph.ty(value).bytes()).sum();
+        Ok(Loop { tape: fused.tape.compile()?, operations, bytes, inputs, outputs, size: fused.size })
     }
 
     /// The values that this unit is the last to read.

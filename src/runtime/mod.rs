@@ -2,6 +2,7 @@
 
 mod buffer;
 mod feed;
+mod profile;
 mod program;
 mod variable;
 

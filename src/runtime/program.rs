@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+use super::profile::Profile;
 use super::{Buffer, Column, Rows, Variable};
 use crate::compile::{Assignment, Location, Loop, Plan, Request, Work, compile};
 use crate::error::{Error, Result};
@@ -23,6 +24,7 @@ pub struct Program {
     lock_order: Vec<(usize, Access)>,
     /// Idle ones; a run takes one and puts it back.
     workspaces: Mutex<Vec<Workspace>>,
+    profile: Option<Profile>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +67,8 @@ impl Program {
             .map(|index| (index, if writes(index) { Access::Write } else { Access::Read }))
             .collect();
         lock_order.sort_by_key(|&(index, _)| Arc::as_ptr(&variables[index]));
-        Ok(Self { plan, variables, lock_order, workspaces: Mutex::new(Vec::new()) })
+        let profile = Profile::requested(plan.steps.len());
+        Ok(Self { plan, variables, lock_order, workspaces: Mutex::new(Vec::new()), profile })
     }
 
     pub fn input_types(&self) -> &[TensorType] {
@@ -232,7 +235,8 @@ impl Program {
         workspace: &Workspace,
         scratch: &mut Scratch<'a>,
     ) -> Result<()> {
-        for step in &self.plan.steps {
+        for (index, step) in self.plan.steps.iter().enumerate() {
+            let began = self.profile.as_ref().map(|_| Instant::now());
             match &step.work {
                 Work::Loop(body) => {
                     let Scratch { operands, results, .. } = scratch;
@@ -282,6 +286,9 @@ impl Program {
                     })
                     .map_err(|error| error.within(&step.scope))?;
                 }
+            }
+            if let (Some(profile), Some(began)) = (&self.profile, began) {
+                profile.add(index, began.elapsed());
             }
         }
         Ok(())
@@ -344,6 +351,14 @@ impl Program {
 
     fn put_workspace(&self, workspace: Workspace) {
         self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if let Some(profile) = &self.profile {
+            profile.print(&self.plan.steps);
+        }
     }
 }
 
