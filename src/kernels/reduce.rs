@@ -135,7 +135,7 @@ pub fn fold<T: Number, F: Fold<T>>(output: &mut [T], input: &[T], plan: &Plan, w
         return;
     }
     let work = input.len() as u64 / 4;
-    if plan.columns == 1 && plan.reduced.size() == 1 && plan.rows <= LANES / 2 && plan.rows > 0 {
+    if plan.columns == 1 && plan.reduced.size() == 1 && (1..=2 * LEAF).contains(&plan.rows) {
         fold_short_rows::<T, F>(output, input, plan.rows, work);
         return;
     }

@@ -309,10 +309,10 @@ class LayerNormalization(_Normalization):
     def build(self, input_shape: Any) -> None:
         rank = len(input_shape)
         axes = self.axis if isinstance(self.axis, list) else [self.axis]
-        sizes: dict[int, int | None] = {axis % rank: self._size(input_shape, axis) for axis in axes}
+        sizes = {axis % rank: self._size(input_shape, axis) for axis in axes}
         self.axis = sorted(sizes)
         self._add_gamma_and_beta(tuple(sizes[axis] for axis in self.axis))
-        self.input_spec = InputSpec(ndim=rank, axes=sizes)
+        self.input_spec = InputSpec(ndim=rank, axes={**sizes})
 
     def call(self, inputs: Any) -> Any:
         return ops.layer_normalization(inputs, self.gamma, self.beta, self.axis, self.epsilon)

@@ -1,0 +1,116 @@
+//! Kernels over rows and columns, on one thread: `cargo bench --bench rows`.
+//!
+//! Prints the best of many runs, since other work on the machine can only slow a run down. Bytes are those of inputs
+//! and outputs, each counted once.
+
+use std::time::{Duration, Instant};
+
+use rustnet::kernels::normalize::{batch, layer};
+use rustnet::kernels::reduce::{Plan, Sum, fold};
+use rustnet::kernels::{copy, gather, random, simd, softmax};
+use rustnet::threads::set_num_threads;
+
+fn main() {
+    set_num_threads(1);
+    println!("instruction set: {}", simd::isa().name());
+    println!("{:<36} {:>14} {:>10} {:>8}", "kernel", "shape", "us", "GB/s");
+    for (rows, columns) in [(128, 10), (128, 1000), (64_000, 32)] {
+        softmaxes(rows, columns);
+    }
+    for (rows, columns) in [(43_264, 32), (7_744, 64), (256, 512)] {
+        normalisations(rows, columns);
+        sums(rows, columns);
+        transposition(rows, columns);
+    }
+    embedding(64_000, 10_000, 32);
+    numbers(1 << 20);
+}
+
+fn softmaxes(rows: usize, classes: usize) {
+    let shape = [rows, classes];
+    let (x, dy) = (uniform(rows * classes), uniform(rows * classes));
+    let (mut y, mut loss) = (x.clone(), vec![0.0; rows]);
+    let (labels, dloss) = (vec![1; rows], vec![1.0; rows]);
+    report("softmax", shape, 2.0, || softmax::softmax(&mut y, &x, classes));
+    report("softmax backward", shape, 3.0, || softmax::softmax_backward(&mut y, &x, &dy, classes));
+    report("sparse cross-entropy", shape, 1.0, || {
+        softmax::sparse_cross_entropy(&mut loss, &x, &labels, classes)
+    });
+    report("sparse cross-entropy backward", shape, 2.0, || {
+        softmax::sparse_cross_entropy_backward(&mut y, &x, &labels, &dloss, classes)
+    });
+}
+
+fn normalisations(rows: usize, columns: usize) {
+    let shape = [rows, columns];
+    let (x, dy) = (uniform(rows * columns), uniform(rows * columns));
+    let mut y = x.clone();
+    let (gamma, beta) = (uniform(columns), uniform(columns));
+    let [mut mean, mut variance, mut dgamma, mut dbeta] = [(); 4].map(|()| vec![0.0; columns]);
+    let mut workspace = vec![0.0; batch::workspace(rows, columns).max(layer::workspace(rows, columns))];
+    report("batch: moments", shape, 1.0, || batch::moments(&mut mean, &mut variance, &x, &mut workspace));
+    report("batch: apply", shape, 2.0, || batch::apply(&mut y, &x, &mean, &variance, &gamma, &beta, 1e-3));
+    let saved = batch::Saved { x: &x, gamma: &gamma, mean: &mean, variance: &variance, epsilon: 1e-3 };
+    report("batch: backward", shape, 3.0, || {
+        batch::backward(&mut y, &mut dgamma, &mut dbeta, &dy, saved, &mut workspace)
+    });
+    report("layer: forward", shape, 2.0, || layer::forward(&mut y, &x, &gamma, &beta, 1e-3));
+    let saved = layer::Saved { x: &x, gamma: &gamma, epsilon: 1e-3 };
+    report("layer: backward", shape, 3.0, || {
+        layer::backward(&mut y, &mut dgamma, &mut dbeta, &dy, saved, &mut workspace)
+    });
+}
+
+fn sums(rows: usize, columns: usize) {
+    let x = uniform(rows * columns);
+    for (name, axis) in [("sum of columns", 0), ("sum of rows", 1)] {
+        let plan = Plan::new(&[rows, columns], &[axis]);
+        let mut y = vec![0.0; [columns, rows][axis]];
+        let mut workspace = vec![0.0; plan.workspace()];
+        report(name, [rows, columns], 1.0, || fold::<f32, Sum>(&mut y, &x, &plan, &mut workspace));
+    }
+}
+
+fn transposition(rows: usize, columns: usize) {
+    let x = uniform(rows * columns);
+    let mut y = x.clone();
+    let axes = [(columns, 1), (rows, columns as isize)];
+    let view = copy::Strided::new(0, axes.into_iter());
+    report("transpose", [rows, columns], 2.0, || copy::copy_strided(&mut y, &x, &view));
+}
+
+fn embedding(count: usize, length: usize, width: usize) {
+    let (mut table, mut vectors) = (uniform(length * width), vec![0.0; count * width]);
+    let ids: Vec<i32> = uniform(count).iter().map(|x| (x * length as f32) as i32).collect();
+    report("gather", [count, width], 2.0, || gather::gather(&mut vectors, &table, &ids, length, width));
+    report("scatter-add", [count, width], 2.0, || {
+        gather::scatter_add(&mut table, &vectors, &ids, length, width)
+    });
+}
+
+fn numbers(count: usize) {
+    let mut x = vec![0.0f32; count];
+    report("uniform numbers", [1, count], 1.0, || random::uniform(&mut x, [1, 2]));
+    report("normal numbers", [1, count], 1.0, || random::normal(&mut x, [1, 2]));
+    report("truncated normal numbers", [1, count], 1.0, || random::truncated_normal(&mut x, [1, 2]));
+}
+
+fn uniform(count: usize) -> Vec<f32> {
+    let mut x = vec![0.0; count];
+    random::uniform(&mut x, [3, 4]);
+    x
+}
+
+/// Times runs for a fifth of a second; `tensors` of the shape are read or written.
+fn report(kernel: &str, [rows, columns]: [usize; 2], tensors: f64, mut run: impl FnMut()) {
+    let (mut best, start) = (Duration::MAX, Instant::now());
+    while start.elapsed() < Duration::from_millis(200) {
+        let before = Instant::now();
+        run();
+        best = best.min(before.elapsed());
+    }
+    let nanoseconds = best.as_nanos() as f64;
+    let bytes = 4.0 * tensors * (rows * columns) as f64;
+    let shape = format!("{rows}x{columns}");
+    println!("{kernel:<36} {shape:>14} {:>10.2} {:>8.1}", nanoseconds / 1e3, bytes / nanoseconds);
+}
