@@ -113,6 +113,12 @@ def row(workload: str, results: dict[str, list[float]]) -> str:
     return f"| {' | '.join([title, *(cell(samples) for samples in results.values()), ratio])} |"
 
 
+def version(module: str) -> str:
+    """A module's version; its distribution may have another name (tensorflow-cpu)."""
+    distributions = importlib.metadata.packages_distributions().get(module, [])
+    return importlib.metadata.version(distributions[0]) if distributions else "from its sources"
+
+
 def machine(threads: int) -> str:
     """What the figures were measured on and with."""
     processor = platform.processor() or platform.machine()
@@ -122,7 +128,7 @@ def machine(threads: int) -> str:
     except (OSError, StopIteration):
         pass
     modules = sorted({module for needed, _ in PEERS.values() for module in needed})
-    versions = [f"{m} {importlib.metadata.version(m)}" for m in modules if importlib.util.find_spec(m)]
+    versions = [f"{m} {version(m)}" for m in modules if importlib.util.find_spec(m)]
     return f"{processor}, {threads} threads; Python {platform.python_version()}, {', '.join(versions)}."
 
 
