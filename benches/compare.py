@@ -12,6 +12,7 @@ import argparse
 import importlib.metadata
 import importlib.util
 import json
+import math
 import os
 import platform
 import statistics
@@ -92,7 +93,7 @@ def measure(workers: list[Worker], workload: str, rounds: int) -> dict[str, list
 
 def figure(milliseconds: float) -> str:
     """Three significant digits."""
-    return f"{milliseconds:.{2 if milliseconds < 10 else 1 if milliseconds < 100 else 0}f}"
+    return f"{milliseconds:.{max(0, 2 - math.floor(math.log10(milliseconds)))}f}"
 
 
 def cell(samples: list[float]) -> str:

@@ -16,7 +16,7 @@ def trainer(module: str, workload: Workload) -> Callable[[], float]:
     x, y = workload.data()
     model = workload.model(api)
 
-    class EpochTimer(api.callbacks.Callback):  # type: ignore[misc]
+    class EpochTimer(api.callbacks.Callback):
         seconds = 0.0
         start = 0.0
 

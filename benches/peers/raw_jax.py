@@ -100,8 +100,8 @@ def model(name: str) -> tuple[Parameters, Callable[[Parameters, Any], Any]]:
         return [embeddings, recurrent(g, 32, 32), linear(g, 32, 1)], review_lstm
     if name == "W6":
         return [recurrent(g, 64, 128), recurrent(g, 128, 128), linear(g, 128, 10)], stacked_lstm
-    sizes = {"W1": (784, 512, 10), "W2": (10_000, 16, 16, 1), "W2b": (13, 64, 64, 1)}[name]
-    return [linear(g, *pair) for pair in zip(sizes, sizes[1:], strict=False)], dense
+    widths = {"W1": (784, 512, 10), "W2": (10_000, 16, 16, 1), "W2b": (13, 64, 64, 1)}[name]
+    return [linear(g, *pair) for pair in zip(widths, widths[1:], strict=False)], dense
 
 
 def cross_entropy(logits: Any, labels: Any) -> Any:
