@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 WHEELS := $(VENV)/wheels
-INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
+INSTALL := $(RUN) -m pip install --quiet
 
 MANIFESTS := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE-MIT LICENSE-APACHE
 SOURCES := $(MANIFESTS) $(shell find src python -type f ! -name '*.so' ! -name '*.pyd' ! -path '*/__pycache__/*')
@@ -12,6 +12,7 @@ PYTHON_DIRECTORIES := python tests examples benches
 
 export PYO3_PYTHON := $(abspath $(RUN))
 export KERAS_BACKEND ?= jax
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
