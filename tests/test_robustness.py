@@ -41,8 +41,16 @@ def trained_weights(seed: int) -> list[np.ndarray]:
     return model.get_weights()
 
 
+@pytest.fixture
+def interruptible():
+    """Python's own answer to SIGINT, also where the tests run in the background and inherit another."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, inherited)
+
+
 @pytest.mark.parametrize("delay", [0.05, 0.3, 0.6])
-def test_an_interrupt_leaves_a_usable_model(delay):
+def test_an_interrupt_leaves_a_usable_model(interruptible, delay):
     model = make_model()
     model.fit(X[:64], Y[:64], verbose=0)
     sent = []
