@@ -43,8 +43,6 @@ class Model(Trainer):
     Source: https://keras.io/api/models/model
     """
 
-    _NOT_CONFIGURATION = frozenset({"history", "stop_evaluating", "stop_training"})
-
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _is_functional(args, kwargs):
             from rustnet.models.functional import Functional

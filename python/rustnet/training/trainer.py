@@ -23,22 +23,15 @@ from rustnet.training.programs import Kind, Programs, each_batch
 _LOOK_SECONDS = 0.1
 
 
-# What a run of `fit` writes on the model; no change of the model itself, so compiled steps stay valid.
-_RUN_STATE = frozenset({"stop_training", "stop_evaluating", "stop_predicting", "history"})
-
-
 class Trainer(Layer):
     """The training side of `Model`, which is its only subclass."""
+
+    # What a run of `fit` writes on the model; no change of the model itself, so compiled steps stay valid.
+    _NOT_CONFIGURATION = frozenset({"history", "stop_evaluating", "stop_predicting", "stop_training"})
 
     stop_training = False
     stop_evaluating = False
     history: Any = None
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in _RUN_STATE:
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
 
     # --- compile ----------------------------------------------------------------------------------
 
