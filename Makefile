@@ -41,7 +41,7 @@ test-rust: ## run the Rust tests; they need no Python
 test-python: $(VENV)/installed $(VENV)/tools ## run the Python tests, with Keras as the oracle
 	$(RUN) -m pytest
 
-bench: $(VENV)/installed $(VENV)/peers ## train the same models with rustnet and its peers, and print a table
+bench: $(VENV)/installed $(VENV)/peers ## compare with PyTorch, TensorFlow, JAX and ONNX Runtime, and print tables
 	$(RUN) benches/compare.py
 
 wheel: $(VENV)/installed ## build the wheel into dist/

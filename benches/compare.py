@@ -1,136 +1,33 @@
-"""Trains the same models with rustnet and with the peers that are installed, and prints a Markdown table.
+"""Trains and asks the same models with rustnet and with the peers that are installed; prints Markdown tables.
 
-Every peer runs in a process of its own and trains one epoch when it is its turn, so that all of them meet the
-same machine. A figure is the median over the rounds, of milliseconds a training step in a steady state; the
-smallest and the largest are beside it. Keras and rustnet are timed through `fit`, with shuffling and metrics;
-`torch` and `jax` are hand-written loops without either.
+Every peer has a process of its own for each workload, and all peers of a workload are measured in turn, so
+that they meet the same machine. A figure is the median over the rounds, with the smallest and the largest
+beside it.
+
+Training is milliseconds a step in a steady state. rustnet and Keras train through `fit`, with shuffling and
+metrics; `torch` and `jax` are hand-written loops without either. Prediction is microseconds a call.
+
+The best peer is the fastest of all peers as their users run them. `torch-tuned` is PyTorch with an allocator
+that keeps freed memory; it is shown, but is never the best peer. The share of the FMA peak is of what
+multiply-adds of registers alone reach in the same run.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import importlib.util
-import json
-import math
 import os
-import platform
-import statistics
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from workloads import WORKLOADS
+from machine import describe
+from peers import PEERS
+from processes import ISA_ENVIRONMENT, measure
+from report import report, write
+from results import Run, load, merge, save
+from workloads import PREDICTED, WORKLOADS
 
-HERE = Path(__file__).parent
-
-# peer -> the modules that it needs, and the Keras backend if it has one
-PEERS: dict[str, tuple[tuple[str, ...], str | None]] = {
-    "rustnet": (("rustnet",), None),
-    "keras-jax": (("keras", "jax"), "jax"),
-    "keras-tensorflow": (("keras", "tensorflow"), "tensorflow"),
-    "keras-torch": (("keras", "torch"), "torch"),
-    "torch": (("torch",), None),
-    "jax": (("jax",), None),
-}
-
-
-class Worker:
-    """A peer that waits in its own process."""
-
-    def __init__(self, peer: str, threads: int) -> None:
-        backend = PEERS[peer][1]
-        environment = os.environ | ({"KERAS_BACKEND": backend} if backend else {})
-        environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": str(threads)}
-        self.peer = peer
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "worker.py"), peer, str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            text=True,
-        )
-
-    def milliseconds(self, workload: str) -> float | None:
-        """One measurement, or None if the peer cannot train this model."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        try:
-            self.process.stdin.write(f"{workload}\n")
-            self.process.stdin.flush()
-            answer = json.loads(self.process.stdout.readline())
-        except (OSError, json.JSONDecodeError):
-            answer = {"error": "the process ended"}
-        if "error" in answer:
-            print(f"{self.peer} could not train {workload}: {answer['error']}", file=sys.stderr)
-            return None
-        return float(answer["milliseconds"])
-
-    def stop(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def is_installed(peer: str) -> bool:
-    return all(importlib.util.find_spec(module) for module in PEERS[peer][0])
-
-
-def measure(workers: list[Worker], workload: str, rounds: int) -> dict[str, list[float]]:
-    """Measurements by peer, one from each peer in each round."""
-    results: dict[str, list[float]] = {worker.peer: [] for worker in workers}
-    failed: set[str] = set()
-    for _ in range(rounds):
-        for worker in workers:
-            if worker.peer not in failed:
-                figure = worker.milliseconds(workload)
-                if figure is None:
-                    failed.add(worker.peer)
-                else:
-                    results[worker.peer].append(figure)
-    return results
-
-
-def figure(milliseconds: float) -> str:
-    """Three significant digits."""
-    return f"{milliseconds:.{max(0, 2 - math.floor(math.log10(milliseconds)))}f}"
-
-
-def cell(samples: list[float]) -> str:
-    if not samples:
-        return "–"
-    return f"{figure(statistics.median(samples))} ({figure(min(samples))}–{figure(max(samples))})"
-
-
-def row(workload: str, results: dict[str, list[float]]) -> str:
-    """A row of the table; the last column is how many times faster rustnet is than the best peer."""
-    medians = {peer: statistics.median(samples) for peer, samples in results.items() if samples}
-    ours = medians.pop("rustnet", None)
-    ratio = "–"
-    if ours and medians:
-        best = min(medians, key=lambda peer: medians[peer])
-        ratio = f"**{medians[best] / ours:.2f}×** ({best})"
-    title = f"{workload} {WORKLOADS[workload].title}, batch {WORKLOADS[workload].batch_size}"
-    return f"| {' | '.join([title, *(cell(samples) for samples in results.values()), ratio])} |"
-
-
-def version(module: str) -> str:
-    """A module's version; its distribution may have another name (tensorflow-cpu)."""
-    distributions = importlib.metadata.packages_distributions().get(module, [])
-    return importlib.metadata.version(distributions[0]) if distributions else "from its sources"
-
-
-def machine(threads: int) -> str:
-    """What the figures were measured on and with."""
-    processor = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    modules = sorted({module for needed, _ in PEERS.values() for module in needed})
-    versions = [f"{m} {version(m)}" for m in modules if importlib.util.find_spec(m)]
-    return f"{processor}, {threads} threads; Python {platform.python_version()}, {', '.join(versions)}."
+KINDS = {"training": tuple(WORKLOADS), "prediction": PREDICTED}
 
 
 def names(known: list[str]) -> Callable[[str], list[str]]:
@@ -146,31 +43,53 @@ def names(known: list[str]) -> Callable[[str], list[str]]:
     return parse
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--workloads", type=names(list(WORKLOADS)), default=list(WORKLOADS))
-    parser.add_argument("--peers", type=names(list(PEERS)), default=list(PEERS))
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    arguments = parser.parse_args()
+    add = parser.add_argument
+    add("--kinds", type=names(list(KINDS)), default=list(KINDS), help="training, prediction or both")
+    add("--workloads", type=names(list(WORKLOADS)), default=list(WORKLOADS))
+    add("--peers", type=names(list(PEERS)), default=list(PEERS))
+    add("--rounds", type=int, default=3, help="0: only show what --json holds")
+    add("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    add("--isa", choices=list(ISA_ENVIRONMENT), default="", help="restrict everybody to these instructions")
+    add("--patience", type=float, default=120, help="seconds that a peer may take to prepare or to measure")
+    add("--json", type=Path, help="add the figures to this file, and show all that it holds")
+    add("--write", type=Path, help="put the tables between their markers in this document")
+    return parser.parse_args()
 
-    peers = [peer for peer in arguments.peers if is_installed(peer)]
-    for peer in arguments.peers:
-        if peer not in peers:
-            print(f"{peer} is not installed", file=sys.stderr)
-    workers = [Worker(peer, arguments.threads) for peer in peers]
-    print("Milliseconds a training step: median (smallest–largest).\n")
-    print(f"| model | {' | '.join(peers)} | rustnet against the best peer |")
-    print(f"| --- |{' ---: |' * (len(peers) + 1)}")
-    try:
-        for workload in arguments.workloads:
-            print(row(workload, measure(workers, workload, arguments.rounds)), flush=True)
-    finally:
-        for worker in workers:
-            worker.stop()
-    print(f"\n{machine(arguments.threads)}")
+
+def settings(threads: int, isa: str) -> str:
+    return f"{threads} thread{'s' if threads > 1 else ''}{isa and f', {isa}'}"
+
+
+def main() -> None:
+    given = arguments()
+    command = f"python benches/compare.py --rounds {given.rounds} --threads {given.threads}"
+    command += f" --isa {given.isa}" if given.isa else ""
+    missing = {module for peer in given.peers for module in PEERS[peer].missing}
+    for module in sorted(missing):
+        print(f"{module} is not installed", file=sys.stderr)
+
+    runs = load(given.json) if given.json else []
+    for kind in given.kinds if given.rounds else []:
+        for workload in given.workloads:
+            peers = [peer for peer in given.peers if PEERS[peer].can(kind, workload)]
+            if workload not in KINDS[kind] or not peers:
+                continue
+            print(f"{kind} of {workload}", file=sys.stderr)
+            samples = measure(kind, workload, peers, given.threads, given.isa, given.rounds, given.patience)
+            machine = describe(given.threads, given.isa)
+            run = Run(kind, workload, settings(given.threads, given.isa), command, machine, samples)
+            runs = merge(runs, [run])
+            if given.json:
+                save(given.json, runs)
+
+    texts = report(runs)
+    print("\n\n".join(f"## {name}\n\n{text}" for name, text in texts.items()))
+    for name in write(given.write, texts) if given.write else []:
+        print(f"{given.write} has no place for the table of {name}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 //! Matrix products of the shapes of common models, as GFLOP/s and as a share of what the fused multiply-adds of the
 //! machine can do at all: `cargo bench --bench gemm`. A number argument sets the threads, others filter by name.
 
-use std::hint::black_box;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustnet::kernels::gemm::{Matrix, MatrixMut, gemm, gemm_serial, gemm_workspace};
-use rustnet::kernels::simd::{self, Isa, Vector};
+use rustnet::kernels::{peak, simd};
 use rustnet::threads;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -94,62 +93,15 @@ fn processor() -> Duration {
 #[cfg(not(unix))]
 use wall as processor;
 
-/// Multiply-adds of registers alone, as many side by side as the tiles have.
-#[inline(always)]
-unsafe fn multiply_adds<V: Vector<Element = f32>>(rounds: usize) -> f32 {
-    const SIDE_BY_SIDE: usize = 12;
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut sums = [V::splat(0.0); SIDE_BY_SIDE];
-        let (a, b) = (V::splat(black_box(0.5)), V::splat(black_box(0.25)));
-        for _ in 0..rounds {
-            for sum in &mut sums {
-                *sum = sum.multiply_add(a, b);
-            }
-        }
-        let mut lanes = [0.0; 16];
-        sums.into_iter().reduce(|sum, other| sum.add(other)).unwrap().store(lanes.as_mut_ptr());
-        lanes[0] * (2 * V::LANES * SIDE_BY_SIDE) as f32
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod peak {
-    use std::arch::x86_64::{__m256, __m512};
-
-    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
-    pub unsafe fn avx512(rounds: usize) -> f32 {
-        // SAFETY: the instructions are enabled here.
-        unsafe { super::multiply_adds::<__m512>(rounds) }
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub unsafe fn avx2(rounds: usize) -> f32 {
-        // SAFETY: the instructions are enabled here.
-        unsafe { super::multiply_adds::<__m256>(rounds) }
-    }
-}
-
-/// GFLOP/s of all threads together with nothing but multiply-adds.
+/// GFLOP/s of `parts` threads together with nothing but multiply-adds.
 fn peak(parts: usize) -> f64 {
     const ROUNDS: usize = 100_000;
-    let (run, lanes): (fn() -> f32, usize) = match simd::isa() {
-        // SAFETY: the machine has the instruction set in use.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => (|| unsafe { peak::avx512(ROUNDS) }, 16),
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 => (|| unsafe { peak::avx2(ROUNDS) }, 8),
-        // SAFETY: the baseline is always there.
-        _ => (|| unsafe { multiply_adds::<simd::Lanes<f32, 4>>(ROUNDS) }, 4),
-    };
-    let flops = (2 * 12 * lanes * ROUNDS * parts) as f64;
     let time = time(if parts == 1 { processor } else { wall }, || {
         threads::for_each_part(parts, u64::MAX, &|_| {
-            black_box(run());
+            peak::multiply_adds(ROUNDS);
         });
     });
-    flops / time.as_secs_f64() / 1e9
+    parts as f64 * peak::multiply_adds(ROUNDS) / time.as_secs_f64() / 1e9
 }
 
 /// The plain triple loop, in the order that the compiler vectorises best.

@@ -1,53 +1,49 @@
-"""One peer in a process of its own: reads names of workloads, answers each with milliseconds a step."""
+"""One peer and one workload in a process of their own: a line in asks to measure, a line out answers."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
-from collections.abc import Callable
-from typing import Any
 
-from workloads import WORKLOADS, Workload
+import numpy as np
+
+from peers import PEERS, Measurement
+from workloads import WORKLOADS
+
+BATCH_SIZES = (1, 256)
 
 
-def trainer(peer: str, name: str, workload: Workload) -> Callable[[], float]:
-    """The function that trains one epoch of a workload with a peer."""
-    if peer == "torch":
-        from peers import raw_torch
-
-        return raw_torch.trainer(name, workload)
-    if peer == "jax":
-        from peers import raw_jax
-
-        return raw_jax.trainer(name, workload)
-    from peers import keras_api
-
-    return keras_api.trainer("rustnet" if peer == "rustnet" else "keras", workload)
+def prepare(kind: str, peer: str, name: str) -> Measurement:
+    """The measurement of `kind` (training or prediction), warmed up."""
+    script = importlib.import_module(f"peers.{PEERS[peer].script}")
+    workload = WORKLOADS[name]
+    if kind == "training":
+        return script.trainer(peer, workload)
+    x, _ = workload.make_data(np.random.default_rng(0), max(BATCH_SIZES))
+    return script.predictor(peer, workload, {batch: x[:batch] for batch in BATCH_SIZES})
 
 
 def main() -> None:
-    peer, threads = sys.argv[1], int(sys.argv[2])
+    kind, peer, name, threads = sys.argv[1:]
     # Every peer sizes its thread pool by the processors that it may run on.
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
     # Answers go where standard output went; what libraries print goes to standard error.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
-    prepared: tuple[str, Callable[[], float]] | None = None
-    for line in sys.stdin:
-        name = line.strip()
-        workload = WORKLOADS[name]
-        answer: dict[str, Any]
-        try:
-            if prepared is None or prepared[0] != name:
-                prepared = None
-                prepared = (name, trainer(peer, name, workload))
-            answer = {"milliseconds": 1000 * prepared[1]() / workload.steps}
-        except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        answers.write(f"{json.dumps(answer)}\n")
+    def answer(value: object) -> None:
+        answers.write(f"{json.dumps(value)}\n")
         answers.flush()
+
+    try:
+        measure = prepare(kind, peer, name)
+        answer("ready")
+        for _ in sys.stdin:
+            answer(measure())
+    except Exception as error:
+        answer(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

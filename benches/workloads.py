@@ -11,11 +11,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Workload:
-    """One model, its batch size, and the number of steps that are timed together."""
+    """One model, its data, and the number of epochs that are timed together."""
 
+    name: str
     title: str
     batch_size: int
-    steps: int
+    samples: int
+    epochs: int
     optimizer: str
     loss: str
     metrics: tuple[str, ...]
@@ -24,9 +26,14 @@ class Workload:
     # (generator, samples) -> inputs, targets
     make_data: Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
 
+    @property
+    def steps(self) -> int:
+        """Training steps an epoch; the last batch may be smaller."""
+        return -(-self.samples // self.batch_size)
+
     def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and targets for `steps` batches."""
-        return self.make_data(np.random.default_rng(0), self.batch_size * self.steps)
+        """Inputs and targets of one epoch."""
+        return self.make_data(np.random.default_rng(0), self.samples)
 
     def model(self, api: Any) -> Any:
         """The compiled model, built with this implementation of the Keras API."""
@@ -35,20 +42,26 @@ class Workload:
         return model
 
 
-def labelled(*shape: int, classes: int) -> Callable[[np.random.Generator, int], Any]:
-    """Normal inputs with random labels."""
+def channels_first(x: np.ndarray) -> np.ndarray:
+    """Images (B, H, W, C) as (B, C, H, W); anything else as it is."""
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x
+
+
+def labelled(*shape: int) -> Callable[[np.random.Generator, int], Any]:
+    """Normal inputs of ten classes, at random."""
 
     def make(generator: np.random.Generator, samples: int) -> tuple[np.ndarray, np.ndarray]:
         x = generator.standard_normal((samples, *shape), dtype=np.float32)
-        return x, generator.integers(0, classes, samples, dtype=np.int32)
+        return x, generator.integers(0, 10, samples, dtype=np.int32)
 
     return make
 
 
 def multi_hot(generator: np.random.Generator, samples: int) -> tuple[np.ndarray, np.ndarray]:
     """Reviews as bags of 10,000 words, 2% of them present, good or bad."""
-    x = generator.random((samples, 10_000), dtype=np.float32) < 0.02
-    return x.astype(np.float32), generator.integers(0, 2, (samples, 1)).astype(np.float32)
+    x = np.zeros((samples, 10_000), np.float32)
+    np.put_along_axis(x, generator.integers(0, 10_000, (samples, 200)), 1, axis=1)
+    return x, generator.integers(0, 2, (samples, 1)).astype(np.float32)
 
 
 def regression(generator: np.random.Generator, samples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -133,19 +146,34 @@ LABELS = ("sparse_categorical_crossentropy", ("accuracy",))
 BINARY = ("binary_crossentropy", ("accuracy",))
 
 WORKLOADS = {
-    "W1": Workload(
-        "dense 784-512-10", 128, 200, "rmsprop", *LABELS, dense_classifier, labelled(784, classes=10)
-    ),
-    "W2": Workload("dense 10000-16-16-1", 512, 10, "rmsprop", *BINARY, bag_of_words, multi_hot),
-    "W2b": Workload("dense 13-64-64-1", 16, 200, "rmsprop", "mse", ("mae",), small_regression, regression),
-    "W3": Workload(
-        "convolutional, 28×28×1", 64, 40, "rmsprop", *LABELS, small_convnet, labelled(28, 28, 1, classes=10)
-    ),
-    "W4": Workload(
-        "convolutional, 32×32×3", 32, 5, "adam", *LABELS, large_convnet, labelled(32, 32, 3, classes=10)
-    ),
-    "W5": Workload("embedding, LSTM 32, 500 steps", 128, 5, "rmsprop", *BINARY, review_lstm, tokens),
-    "W6": Workload(
-        "LSTM 128 twice, 100 steps", 64, 8, "adam", *LABELS, stacked_lstm, labelled(100, 64, classes=10)
-    ),
+    workload.name: workload
+    for workload in (
+        Workload(
+            "W1", "dense 784-512-10", 128, 25_600, 1, "rmsprop", *LABELS, dense_classifier, labelled(784)
+        ),
+        Workload("W2", "dense 10000-16-16-1", 512, 5120, 1, "rmsprop", *BINARY, bag_of_words, multi_hot),
+        Workload(
+            "W2b", "dense 13-64-64-1", 16, 404, 50, "rmsprop", "mse", ("mae",), small_regression, regression
+        ),
+        Workload(
+            "W3",
+            "convolutional, 28×28×1",
+            64,
+            2560,
+            1,
+            "rmsprop",
+            *LABELS,
+            small_convnet,
+            labelled(28, 28, 1),
+        ),
+        Workload(
+            "W4", "convolutional, 32×32×3", 32, 160, 1, "adam", *LABELS, large_convnet, labelled(32, 32, 3)
+        ),
+        Workload("W5", "embedding, LSTM 32, 500 steps", 128, 640, 1, "rmsprop", *BINARY, review_lstm, tokens),
+        Workload(
+            "W6", "LSTM 128 twice, 100 steps", 64, 512, 1, "adam", *LABELS, stacked_lstm, labelled(100, 64)
+        ),
+    )
 }
+# The models that are asked for predictions.
+PREDICTED = ("W1", "W3", "W6")

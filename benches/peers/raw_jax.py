@@ -1,8 +1,10 @@
-"""JAX with a hand-written, jitted step: no metrics, no shuffling, data already on the device."""
+"""JAX with a hand-written step: no metrics, no shuffling, data already on the device.
+
+The peer `jax` compiles the step, `jax-scan` a whole epoch of steps.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from peers import Measurement
+from timing import Stopwatch, calls
 from workloads import Workload
 
 Parameters = list[Any]
@@ -138,12 +142,10 @@ def adam(w: Any, g: Any, m: Any, v: Any, t: Any) -> Any:
 OPTIMIZERS = {"rmsprop": rmsprop, "adam": adam}
 
 
-def trainer(name: str, workload: Workload) -> Callable[[], float]:
-    """A function that trains one epoch and returns its seconds; the step has been compiled."""
+def trainer(peer: str, workload: Workload) -> Measurement:
     x, y = (jnp.asarray(array) for array in workload.data())
     size = workload.batch_size
-    batches = [(x[i : i + size], y[i : i + size]) for i in range(0, len(x), size)]
-    parameters, forward = model(name)
+    parameters, forward = model(workload.name)
     loss, update = LOSSES[workload.loss], OPTIMIZERS[workload.optimizer]
     leaves, structure = jax.tree.flatten(parameters)
     zeros = [jnp.zeros_like(leaf) for leaf in leaves]
@@ -158,16 +160,36 @@ def trainer(name: str, workload: Workload) -> Callable[[], float]:
         updated = [update(*leaf, t + 1) for leaf in zip(weights, gradients, means, squares, strict=True)]
         return (*(list(part) for part in zip(*updated, strict=True)), t + 1)
 
-    jitted = jax.jit(step, donate_argnums=0)
+    def all_steps(state: Any, x: Any, y: Any) -> Any:
+        whole = len(x) // size * size
+        batches = [array[:whole].reshape(-1, size, *array.shape[1:]) for array in (x, y)]
+        state, _ = lax.scan(lambda state, batch: (step(state, *batch), None), state, batches)
+        return step(state, x[whole:], y[whole:]) if whole < len(x) else state
+
+    if peer == "jax-scan":
+        jitted, batches = jax.jit(all_steps, donate_argnums=0), [(x, y)]
+    else:
+        jitted = jax.jit(step, donate_argnums=0)
+        batches = [(x[i : i + size], y[i : i + size]) for i in range(0, len(x), size)]
+    del x, y
     state = (leaves, zeros, [jnp.zeros_like(leaf) for leaf in leaves], jnp.float32(0))
 
-    def train() -> float:
+    def measure() -> dict[str, float]:
         nonlocal state
-        start = time.perf_counter()
-        for batch, targets in batches:
-            state = jitted(state, batch, targets)
+        stopwatch = Stopwatch()
+        for _ in range(workload.epochs):
+            for batch, targets in batches:
+                state = jitted(state, batch, targets)
         jax.block_until_ready(state)
-        return time.perf_counter() - start
+        return stopwatch.training(workload.steps * workload.epochs)
 
-    train()
-    return train
+    measure()
+    return measure
+
+
+def predictor(peer: str, workload: Workload, inputs: dict[int, np.ndarray]) -> Measurement:
+    """Predicts with a jitted function, from an array on the device to another."""
+    parameters, forward = model(workload.name)
+    jitted = jax.jit(lambda parameters, x: jax.nn.softmax(forward(parameters, x)))
+    arrays = {batch: jnp.asarray(x) for batch, x in inputs.items()}
+    return calls({"jit": lambda x: jitted(parameters, x).block_until_ready()}, arrays)

@@ -1,15 +1,21 @@
-"""PyTorch with a hand-written loop: no metrics, no shuffling, data already in tensors."""
+"""PyTorch with a hand-written loop: no metrics, no shuffling, data already in tensors.
+
+The peer's name says the mode: `torch-compile` compiles the model, `torch-channels-last` keeps images and
+filters with the channels last, `torch` and `torch-tuned` (whose environment differs) do neither.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from workloads import Workload
+from peers import Measurement
+from timing import Stopwatch, calls
+from workloads import Workload, channels_first
 
 
 class LastOutput(nn.Module):
@@ -79,28 +85,48 @@ LOSSES: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def trainer(name: str, workload: Workload) -> Callable[[], float]:
-    """A function that trains one epoch and returns its seconds; the model has been warmed up."""
+def in_mode(peer: str, model: nn.Module) -> Any:
+    if peer == "torch-channels-last":
+        return model.to(memory_format=torch.channels_last)
+    return torch.compile(model) if peer == "torch-compile" else model
+
+
+def tensor(peer: str, x: np.ndarray) -> torch.Tensor:
+    inputs = torch.from_numpy(channels_first(x))
+    return inputs.contiguous(memory_format=torch.channels_last) if peer == "torch-channels-last" else inputs
+
+
+def trainer(peer: str, workload: Workload) -> Measurement:
     torch.manual_seed(0)
     x, y = workload.data()
-    if x.ndim == 4:
-        x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
-    inputs = torch.from_numpy(x)
+    inputs = tensor(peer, x)
     targets = torch.from_numpy(y.astype(np.int64) if y.dtype == np.int32 else y)
     batches = list(zip(inputs.split(workload.batch_size), targets.split(workload.batch_size), strict=True))
-    model, loss = MODELS[name](), LOSSES[workload.loss]()
+    model, loss = in_mode(peer, MODELS[workload.name]()), LOSSES[workload.loss]()
     if workload.optimizer == "adam":
         optimizer: torch.optim.Optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7)
     else:
         optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3, alpha=0.9, eps=1e-7)
 
-    def train() -> float:
-        start = time.perf_counter()
-        for batch, target in batches:
-            optimizer.zero_grad()
-            loss(model(batch), target).backward()
-            optimizer.step()
-        return time.perf_counter() - start
+    def measure() -> dict[str, float]:
+        stopwatch = Stopwatch()
+        for _ in range(workload.epochs):
+            for batch, target in batches:
+                optimizer.zero_grad()
+                loss(model(batch), target).backward()
+                optimizer.step()
+        return stopwatch.training(workload.steps * workload.epochs)
 
-    train()
-    return train
+    measure()
+    return measure
+
+
+def predictor(peer: str, workload: Workload, inputs: dict[int, np.ndarray]) -> Measurement:
+    """Predicts without recording gradients, from a tensor to another."""
+    model = in_mode(peer, nn.Sequential(MODELS[workload.name](), nn.Softmax(dim=1)).eval())
+
+    def call(x: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return model(x)
+
+    return calls({"inference_mode": call}, {batch: tensor(peer, x) for batch, x in inputs.items()})

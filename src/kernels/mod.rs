@@ -11,6 +11,7 @@ mod lanes;
 pub mod normalize;
 pub mod number;
 pub mod parallel;
+pub mod peak;
 pub mod pool;
 pub mod random;
 mod real;

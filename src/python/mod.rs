@@ -8,7 +8,7 @@ mod variable;
 
 use pyo3::prelude::*;
 
-use crate::{ops, threads};
+use crate::{kernels, ops, threads};
 
 /// The compiled engine of rustnet; what users see is the package `rustnet`.
 #[pymodule]
@@ -22,7 +22,7 @@ mod _core {
     #[pymodule_export]
     use super::variable::PyVariable;
     #[pymodule_export]
-    use super::{get_num_threads, op_names, set_num_threads};
+    use super::{get_num_threads, op_names, peak_flops_per_second, set_num_threads};
 }
 
 /// The names of all ops, in the registry's order.
@@ -45,4 +45,10 @@ fn set_num_threads(threads: usize) -> PyResult<()> {
 #[pyfunction]
 fn get_num_threads() -> usize {
     threads::num_threads()
+}
+
+/// What all threads together reach with multiply-adds of registers alone, in float32 FLOP/s.
+#[pyfunction]
+fn peak_flops_per_second(py: Python<'_>) -> f64 {
+    py.detach(kernels::peak::flops_per_second)
 }
