@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,8 +48,21 @@ def training(runs: list[Run]) -> str:
 
 def memory(runs: list[Run]) -> str:
     """Peak resident MiB of each process, with the data that it trains on."""
-    columns = grid(runs, "megabytes")
+    columns = single(grid(runs, "megabytes"), max)
     return markdown([*body(columns), summary("best peer ÷ rustnet", columns, against_best_peer("rustnet"))])
+
+
+def page_faults(runs: list[Run]) -> str:
+    """Pages that the system gives to the process in a step, once it runs steadily."""
+    return markdown(body(single(grid(runs, "faults"), statistics.median)))
+
+
+def single(columns: Grid, of: Callable[[list[float]], float]) -> Grid:
+    """Columns with one sample in place of several: for figures that hardly differ between rounds."""
+    return {
+        name: {row: [of(samples)] for row, samples in column.items() if samples}
+        for name, column in columns.items()
+    }
 
 
 def prediction(runs: list[Run], batch: int) -> str:
@@ -81,7 +95,7 @@ def samples_per_second(name: str, batch: int) -> Callable[[str, Column], str]:
 TABLES: dict[str, tuple[str, Callable[[list[Run]], str]]] = {
     "training": ("training", training),
     "memory": ("training", memory),
-    "page faults": ("training", lambda runs: markdown(body(grid(runs, "faults")))),
+    "page faults": ("training", page_faults),
     "prediction of one row": ("prediction", lambda runs: prediction(runs, 1)),
     "prediction of 256 rows": ("prediction", lambda runs: prediction(runs, 256)),
 }
