@@ -1,11 +1,13 @@
-//! Kernels over rows and columns, on one thread: `cargo bench --bench rows`.
+//! Kernels over rows and columns, on one thread: `cargo bench --bench rows [-- KERNEL]`.
 //!
 //! Prints the best of many runs, since other work on the machine can only slow a run down. Bytes are those of inputs
 //! and outputs, each counted once.
 
 use std::time::{Duration, Instant};
 
+use rustnet::kernels::conv::Window;
 use rustnet::kernels::normalize::{batch, layer};
+use rustnet::kernels::pool::{self, Pooling};
 use rustnet::kernels::reduce::{Plan, Sum, fold};
 use rustnet::kernels::{copy, gather, random, simd, softmax};
 use rustnet::threads::set_num_threads;
@@ -21,6 +23,9 @@ fn main() {
         normalisations(rows, columns);
         sums(rows, columns);
         transposition(rows, columns);
+    }
+    for (side, channels) in [(26, 32), (11, 64), (32, 3)] {
+        poolings(64, side, channels);
     }
     embedding(64_000, 10_000, 32);
     numbers(1 << 20);
@@ -79,6 +84,28 @@ fn transposition(rows: usize, columns: usize) {
     report("transpose", [rows, columns], 2.0, || copy::copy_strided(&mut y, &x, &view));
 }
 
+/// Windows of 2×2 side by side, over squares; columns are those of x.
+fn poolings(batch: usize, side: usize, channels: usize) {
+    let none = [0, 0];
+    let window = Window { size: [2, 2], strides: [2, 2], before: none, after: none, dilation: [1, 1] };
+    let output = [window.positions(0, side); 2];
+    let p = &Pooling { batch, input: [side; 2], channels, output, window };
+    let shape = [batch * side * side, channels];
+    let (x, isa) = (uniform(shape[0] * channels), simd::isa());
+    let (mut y, mut dx) = (uniform(batch * output[0] * output[1] * channels), x.clone());
+    let mut winner = vec![0; y.len()];
+    let quarter = y.len() as f64 / x.len() as f64;
+    let (one, two) = (1.0 + quarter, 1.0 + 2.0 * quarter);
+    report("max pool", shape, two, || pool::max_forward(isa, p, &x, &mut y, &mut winner));
+    report("max pool, plain", shape, two, || pool::reference::max_forward(p, &x, &mut y, &mut winner));
+    report("max pool backward", shape, two, || pool::max_backward(isa, p, &winner, &y, &mut dx));
+    report("max pool backward, plain", shape, two, || pool::reference::max_backward(p, &winner, &y, &mut dx));
+    report("average pool", shape, one, || pool::average_forward(isa, p, &x, &mut y));
+    report("average pool, plain", shape, one, || pool::reference::average_forward(p, &x, &mut y));
+    report("average pool backward", shape, one, || pool::average_backward(isa, p, &y, &mut dx));
+    report("average pool backward, plain", shape, one, || pool::reference::average_backward(p, &y, &mut dx));
+}
+
 fn embedding(count: usize, length: usize, width: usize) {
     let (mut table, mut vectors) = (uniform(length * width), vec![0.0; count * width]);
     let ids: Vec<i32> = uniform(count).iter().map(|x| (x * length as f32) as i32).collect();
@@ -103,6 +130,10 @@ fn uniform(count: usize) -> Vec<f32> {
 
 /// Times runs for a fifth of a second; `tensors` of the shape are read or written.
 fn report(kernel: &str, [rows, columns]: [usize; 2], tensors: f64, mut run: impl FnMut()) {
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    if !kernel.contains(&wanted) {
+        return;
+    }
     let (mut best, start) = (Duration::MAX, Instant::now());
     while start.elapsed() < Duration::from_millis(200) {
         let before = Instant::now();

@@ -281,8 +281,11 @@ def convolve(x: Array, kernel: Array, strides: Any, padding: Any, dilation: Any,
     return np.concatenate(outputs, axis=3)
 
 
-def max_pool(x: Array, pool: Any, strides: Any, padding: Any) -> Array:
-    return windows(x, pool, strides, padding, (1, 1), -np.inf).max(axis=(-2, -1))
+def max_pool(x: Array, pool: Any, strides: Any, padding: Any) -> tuple[Array, Array]:
+    """The maximum of each window, and the number of its first element that has it."""
+    seen = windows(x, pool, strides, padding, (1, 1), -np.inf)
+    flat = seen.reshape(*seen.shape[:-2], -1)
+    return flat.max(axis=-1), flat.argmax(axis=-1).astype(np.int32)
 
 
 def average_pool(x: Array, pool: Any, strides: Any, padding: Any) -> Array:
@@ -321,11 +324,12 @@ def convolutions() -> list[OpCase]:
     ):
         x = numbers(2, 5, 6, 3)
         attributes = {"pool": pool, "strides": strides, "padding": padding}
-        dy = numbers(*max_pool(x, **attributes).shape, seed=2)
+        y, winner = max_pool(x, **attributes)
+        dy = numbers(*y.shape, seed=2)
         cases += [
             OpCase("max_pool2d", [x], attributes, lambda x, a=attributes: max_pool(x, **a)),
-            OpCase("max_pool2d_backward", [x, dy], attributes),
-            OpCase("max_pool2d_select", [x, numbers(*x.shape, seed=3)], attributes),
+            OpCase("max_pool2d_backward", [winner, dy], {**attributes, "input_shape": list(x.shape)}),
+            OpCase("max_pool2d_select", [winner, numbers(*x.shape, seed=3)], attributes),
             OpCase("average_pool2d", [x], attributes, lambda x, a=attributes: average_pool(x, **a)),
             OpCase("average_pool2d_backward", [dy], {**attributes, "input_shape": list(x.shape)}),
         ]

@@ -14,14 +14,22 @@ use crate::tensor::{Tensor, TensorType};
 /// The part of `graph` that `roots` need, simplified, and the roots as values of the new graph.
 pub fn simplify(graph: &Graph, roots: &[Value]) -> Result<(Graph, Vec<Value>)> {
     let live = live_nodes(graph, roots);
-    let mut rewriter =
-        Rewriter { old: graph, new: Graph::new(), mapped: HashMap::new(), known: HashMap::new() };
+    let mut rewriter = Rewriter {
+        old: graph,
+        new: Graph::new(),
+        mapped: HashMap::new(),
+        known: HashMap::new(),
+        leaves_unread: false,
+    };
     for (index, node) in graph.nodes().iter().enumerate() {
         if live[index] {
             rewriter.rewrite(node)?;
         }
     }
-    let roots = roots.iter().map(|&root| rewriter.map(root)).collect();
+    let roots: Vec<Value> = roots.iter().map(|&root| rewriter.map(root)).collect();
+    if rewriter.leaves_unread {
+        return simplify(&rewriter.new, &roots);
+    }
     Ok((rewriter.new, roots))
 }
 
@@ -67,6 +75,8 @@ struct Rewriter<'a> {
     /// Old value → new value.
     mapped: HashMap<Value, Value>,
     known: HashMap<Key, Vec<Value>>,
+    /// Whether a rewrite has made nodes superfluous that were appended before it.
+    leaves_unread: bool,
 }
 
 impl Rewriter<'_> {
@@ -104,22 +114,30 @@ impl Rewriter<'_> {
 
     fn rewrite(&mut self, node: &Node) -> Result<()> {
         self.new.set_scope(&node.scope);
-        let mut inputs: Vec<Value> = node.inputs.iter().map(|&input| self.map(input)).collect();
-        let output = self.old.ty(node.outputs[0]).clone();
-        let outputs = match self.identity(node, &inputs, &output) {
+        let inputs: Vec<Value> = node.inputs.iter().map(|&input| self.map(input)).collect();
+        let output = self.old.ty(node.outputs[0]);
+        let outputs = match self.identity(node, &inputs, output) {
             Some(same) => vec![same],
-            None => {
-                if self.is_elementwise(&node.op, &inputs) {
-                    self.skip_broadcasts(node, &mut inputs, &output);
-                    self.legalize(&mut inputs, &output)?;
-                }
-                self.apply(&node.op, &inputs)?
-            }
+            None => match self.masked_pooling(node, &inputs) {
+                Some(pooling) => self.masked_before_pooling(node, &pooling)?,
+                None => self.append(&node.op, inputs)?,
+            },
         };
         for (&old, new) in node.outputs.iter().zip(outputs) {
             self.mapped.insert(old, new);
         }
         Ok(())
+    }
+
+    /// Appends a node whose operands a tape can address where it is elementwise.
+    fn append(&mut self, op: &OpRef, mut inputs: Vec<Value>) -> Result<Vec<Value>> {
+        let types: Vec<&TensorType> = inputs.iter().map(|&input| self.new.ty(input)).collect();
+        if op.instruction(&types).is_some() {
+            let output = op.output_types(&types)?.remove(0);
+            self.skip_broadcasts(op, &mut inputs, &output);
+            self.legalize(&mut inputs, &output)?;
+        }
+        self.apply(op, &inputs)
     }
 
     /// Appends the node unless the new graph already has the same one.
@@ -136,10 +154,7 @@ impl Rewriter<'_> {
     /// The value that the node's only output equals without computing anything.
     fn identity(&self, node: &Node, inputs: &[Value], output: &TensorType) -> Option<Value> {
         let same_type = |index: usize| self.new.ty(inputs[index]) == output;
-        let constant = |index: usize| match self.new.source(inputs[index]) {
-            Source::Constant(tensor) => scalar_of(tensor),
-            _ => None,
-        };
+        let constant = |index: usize| self.constant(inputs[index]);
         let neutral = |right_only: bool, value: f64| {
             if constant(1) == Some(value) && same_type(0) {
                 Some(inputs[0])
@@ -159,22 +174,61 @@ impl Rewriter<'_> {
         }
     }
 
-    fn is_elementwise(&self, op: &OpRef, inputs: &[Value]) -> bool {
-        let types: Vec<&TensorType> = inputs.iter().map(|&input| self.new.ty(input)).collect();
-        op.instruction(&types).is_some()
+    /// The pooling whose input's gradient the node masks with what the pooling's input is above zero, as a ReLU below a
+    /// maximum pooling does: select(x > 0, max_pool2d_backward(winner, dy), 0) with y, winner = max_pool2d(x).
+    fn masked_pooling(&self, node: &Node, inputs: &[Value]) -> Option<MaskedPooling> {
+        let produced = |value: Value, name: &str| self.produced_by(value, name);
+        let is_zero = |value: Value| self.constant(value) == Some(0.0);
+        let [condition, dx, zero] = *inputs else { return None };
+        if node.op.name() != "select" || !is_zero(zero) {
+            return None;
+        }
+        let backward = produced(dx, "max_pool2d_backward")?;
+        let above = produced(condition, "greater")?;
+        let pooling = produced(backward.inputs[0], "max_pool2d")?;
+        let is_mask = above.inputs[0] == pooling.inputs[0] && is_zero(above.inputs[1]);
+        is_mask.then(|| MaskedPooling {
+            backward: backward.op.clone(),
+            greater: above.op.clone(),
+            y: pooling.outputs[0],
+            winner: pooling.outputs[1],
+            dy: backward.inputs[1],
+            zero,
+        })
+    }
+
+    /// max_pool2d_backward(winner, select(y > 0, dy, 0)): a winner is as large as y, so the mask can be applied where
+    /// there are fewer elements, and where the kernel that computes dy can do it.
+    fn masked_before_pooling(&mut self, node: &Node, pooling: &MaskedPooling) -> Result<Vec<Value>> {
+        self.leaves_unread = true;
+        let condition = self.append(&pooling.greater, vec![pooling.y, pooling.zero])?[0];
+        let masked = self.append(&node.op, vec![condition, pooling.dy, pooling.zero])?[0];
+        self.append(&pooling.backward, vec![pooling.winner, masked])
+    }
+
+    /// The node that produced `value`, if it is one of this name.
+    fn produced_by(&self, value: Value, name: &str) -> Option<&Node> {
+        match self.new.source(value) {
+            Source::Output { node, .. } => Some(self.new.node(*node)).filter(|node| node.op.name() == name),
+            _ => None,
+        }
+    }
+
+    /// The number that `value` is known to be.
+    fn constant(&self, value: Value) -> Option<f64> {
+        match self.new.source(value) {
+            Source::Constant(tensor) => scalar_of(tensor),
+            _ => None,
+        }
     }
 
     /// Elementwise ops broadcast by themselves: an operand that was broadcast beforehand is read where it was.
-    fn skip_broadcasts(&self, node: &Node, inputs: &mut [Value], output: &TensorType) {
+    fn skip_broadcasts(&self, op: &OpRef, inputs: &mut [Value], output: &TensorType) {
         for index in 0..inputs.len() {
-            let Source::Output { node: producer, .. } = self.new.source(inputs[index]) else { continue };
-            let producer = self.new.node(*producer);
-            if producer.op.name() != "broadcast_to" {
-                continue;
-            }
+            let Some(producer) = self.produced_by(inputs[index], "broadcast_to") else { continue };
             let broadcast = std::mem::replace(&mut inputs[index], producer.inputs[0]);
             let types: Vec<&TensorType> = inputs.iter().map(|&input| self.new.ty(input)).collect();
-            let unchanged = node.op.output_types(&types).is_ok_and(|types| types[0] == *output);
+            let unchanged = op.output_types(&types).is_ok_and(|types| types[0] == *output);
             if !unchanged || access(&self.new.ty(inputs[index]).shape, &output.shape).is_none() {
                 inputs[index] = broadcast;
             }
@@ -194,6 +248,16 @@ impl Rewriter<'_> {
     }
 }
 
+/// What [`Rewriter::masked_pooling`] finds.
+struct MaskedPooling {
+    backward: OpRef,
+    greater: OpRef,
+    y: Value,
+    winner: Value,
+    dy: Value,
+    zero: Value,
+}
+
 /// The value of a rank-0 constant.
 fn scalar_of(tensor: &Tensor) -> Option<f64> {
     if !tensor.shape().is_empty() {
@@ -204,5 +268,54 @@ fn scalar_of(tensor: &Tensor) -> Option<f64> {
         Tensor::F64(array) => array.first().copied(),
         Tensor::I32(array) => array.first().map(|&value| f64::from(value)),
         Tensor::Bool(array) => array.first().map(|&value| f64::from(value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::gradients;
+    use crate::ops::elementwise::{multiply, relu};
+    use crate::ops::reduce::reduce_sum;
+    use crate::ops::testing::{elements, evaluate, tensor, uniform};
+    use crate::tensor::DType;
+
+    /// d/dx Σ weights · max_pool2d(relu(x)).
+    fn gradient_of_pooled_relu(pool: &[i64], strides: &[i64], shape: &[usize]) -> (Graph, Value, Vec<usize>) {
+        let mut graph = Graph::new();
+        let x = graph.input(0, TensorType::new(DType::F64, shape));
+        let active = relu(&mut graph, x).unwrap();
+        let lists = [("pool", pool), ("strides", strides), ("padding", &[1, 0, 0, 1])];
+        let attributes = lists.map(|(name, values)| (name.to_owned(), Attribute::Ints(values.to_vec())));
+        let op = registry::build("max_pool2d", &Attributes::new(attributes)).unwrap();
+        let y = graph.apply(op, &[active]).unwrap()[0];
+        let y_shape = graph.shape(y).to_vec();
+        let weights = graph.input(1, TensorType::new(DType::F64, y_shape.clone()));
+        let weighted = multiply(&mut graph, y, weights).unwrap();
+        let loss = reduce_sum(&mut graph, weighted, &[0, 1, 2, 3], false).unwrap();
+        let dx = gradients(&mut graph, loss, &[x]).unwrap()[0].unwrap();
+        (graph, dx, y_shape)
+    }
+
+    #[test]
+    fn a_relu_below_a_pooling_is_masked_where_there_are_fewer_elements() {
+        for (pool, strides) in [([2, 2], [2, 2]), ([3, 2], [1, 2])] {
+            let shape = [2, 6, 5, 3];
+            let (graph, dx, y_shape) = gradient_of_pooled_relu(&pool, &strides, &shape);
+            // Whole numbers, so that there are ties, many at zero; and a NaN.
+            let noise = elements(&uniform(&shape, 1, -3.0, 2.0));
+            let x = tensor(&shape, |i| if i == 40 { f64::NAN } else { noise[i].round() });
+            let feed = [x, uniform(&y_shape, 2, -1.0, 1.0)];
+            let expected = elements(&evaluate(&graph, &feed, &[dx]).unwrap()[0]);
+            assert!(expected.iter().any(|dx| *dx != 0.0));
+
+            let (simplified, roots) = simplify(&graph, &[dx]).unwrap();
+            assert_eq!(elements(&evaluate(&simplified, &feed, &roots).unwrap()[0]), expected);
+            let names: Vec<_> = simplified.nodes().iter().map(|node| node.op.name()).collect();
+            assert_eq!(
+                names,
+                ["relu", "max_pool2d", "reshape", "multiply", "greater", "select", "max_pool2d_backward"]
+            );
+        }
     }
 }

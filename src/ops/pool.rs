@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use super::check::expect_inputs;
 use super::registry::Entry;
 use super::window::{by_float, check_float, positive_pair, rank_4_shape, window_attributes};
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
 use crate::kernels::conv::Window;
 use crate::kernels::pool::{self, Pooling};
-use crate::tensor::TensorType;
+use crate::kernels::simd::isa;
+use crate::tensor::{DType, TensorType};
 
 pub const OPS: &[Entry] = &[
     Entry { name: "max_pool2d", build: |attributes| build(attributes, Kind::Max) },
@@ -20,11 +22,11 @@ pub const OPS: &[Entry] = &[
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// y = max_pool2d(x).
+    /// y, winner = max_pool2d(x): each window's maximum, and the tap kh·KW + kw of the first element that has it.
     Max,
-    /// dx = max_pool2d_backward(x, dy).
+    /// dx = max_pool2d_backward(winner, dy).
     MaxBackward,
-    /// y = max_pool2d_select(x, values): the values that lie where each window of x has its first maximum.
+    /// y = max_pool2d_select(winner, values): the values that lie where each window has its winner.
     MaxSelect,
     /// y = average_pool2d(x).
     Average,
@@ -37,13 +39,14 @@ enum Kind {
 struct Pool {
     kind: Kind,
     window: Window,
-    /// The shape of x, for [`Kind::AverageBackward`], whose input does not tell it.
+    /// The shape of x for the two backward ops, whose inputs do not tell it.
     input_shape: Option<[usize; 4]>,
 }
 
 fn build(attributes: &Attributes, kind: Kind) -> Result<OpRef> {
     let mut known = vec!["pool", "strides", "padding"];
-    let shape = (kind == Kind::AverageBackward).then_some("input_shape");
+    let is_backward = matches!(kind, Kind::MaxBackward | Kind::AverageBackward);
+    let shape = is_backward.then_some("input_shape");
     known.extend(shape);
     attributes.only(&known)?;
     let size = positive_pair("pool", &attributes.sizes("pool")?)?;
@@ -60,14 +63,10 @@ fn build(attributes: &Attributes, kind: Kind) -> Result<OpRef> {
 }
 
 impl Pool {
-    fn apply(
-        &self,
-        graph: &mut Graph,
-        kind: Kind,
-        input_shape: Option<[usize; 4]>,
-        inputs: &[Value],
-    ) -> Result<Value> {
-        graph.apply1(Arc::new(Self { kind, input_shape, ..self.clone() }), inputs)
+    /// An op of another kind over the same windows; `like` has the shape of x where the op is a backward one.
+    fn apply(&self, graph: &mut Graph, kind: Kind, like: Option<Value>, inputs: &[Value]) -> Result<Value> {
+        let input_shape = like.map(|x| graph.shape(x).try_into().expect("the shape rule admits rank 4 only"));
+        Ok(graph.apply(Arc::new(Self { kind, input_shape, ..self.clone() }), inputs)?[0])
     }
 
     /// The sizes of the pooling of x.
@@ -90,19 +89,36 @@ impl Pool {
 
     /// The sizes of the pooling that this op is, or belongs to.
     fn pooling_of(&self, inputs: &[&[usize]]) -> Result<Pooling> {
-        let pooling = self.pooling(self.input_shape.as_ref().map_or(inputs[0], |shape| &shape[..]))?;
-        let last = inputs[inputs.len() - 1];
-        let expected = match self.kind {
-            Kind::Max | Kind::Average => return Ok(pooling),
-            Kind::MaxBackward | Kind::AverageBackward => y_shape(&pooling),
-            Kind::MaxSelect => x_shape(&pooling),
+        let x = match (&self.input_shape, self.kind) {
+            (Some(shape), _) => &shape[..],
+            (None, Kind::MaxSelect) => inputs[1],
+            (None, _) => inputs[0],
         };
-        if last != expected {
-            return Err(Error::Shape(format!(
-                "expected a last input of shape {expected:?}. Received: shape={last:?}"
-            )));
+        let pooling = self.pooling(x)?;
+        // All that the op reads besides x has a window's place each.
+        let others: &[usize] = match self.kind {
+            Kind::Max | Kind::Average => &[],
+            Kind::MaxBackward => &[0, 1],
+            Kind::MaxSelect | Kind::AverageBackward => &[0],
+        };
+        for &other in others {
+            if inputs[other] != y_shape(&pooling) {
+                return Err(Error::Shape(format!(
+                    "expected input {other} of shape {:?}. Received: shape={:?}",
+                    y_shape(&pooling),
+                    inputs[other]
+                )));
+            }
         }
         Ok(pooling)
+    }
+}
+
+/// Checks that `ty` is of the winners that [`Kind::Max`] gives.
+fn check_winner(ty: &TensorType) -> Result<()> {
+    match ty.dtype {
+        DType::I32 => Ok(()),
+        _ => Err(Error::Shape(format!("expected winners of dtype int32. Received: {ty}"))),
     }
 }
 
@@ -126,50 +142,55 @@ impl Op for Pool {
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
-        let count = if matches!(self.kind, Kind::MaxBackward | Kind::MaxSelect) { 2 } else { 1 };
-        let dtype = check_float(inputs, count)?;
+        let dtype = match self.kind {
+            Kind::MaxBackward | Kind::MaxSelect => {
+                let [winner, values] = expect_inputs(self, inputs)?;
+                check_winner(winner)?;
+                check_float(&[values], 1)?
+            }
+            Kind::Max | Kind::Average | Kind::AverageBackward => check_float(inputs, 1)?,
+        };
         let shapes: Vec<&[usize]> = inputs.iter().map(|ty| &ty.shape[..]).collect();
         let pooling = self.pooling_of(&shapes)?;
-        let shape = match self.kind {
-            Kind::Max | Kind::MaxSelect | Kind::Average => y_shape(&pooling),
-            Kind::MaxBackward | Kind::AverageBackward => x_shape(&pooling),
-        };
-        Ok(vec![TensorType::new(dtype, shape)])
+        let (x, y) = (x_shape(&pooling), y_shape(&pooling));
+        Ok(match self.kind {
+            Kind::Max => vec![TensorType::new(dtype, y), TensorType::new(DType::I32, y)],
+            Kind::MaxSelect | Kind::Average => vec![TensorType::new(dtype, y)],
+            Kind::MaxBackward | Kind::AverageBackward => vec![TensorType::new(dtype, x)],
+        })
     }
 
     fn gradient(&self, node: &Differentiated<'_>, graph: &mut Graph) -> Result<Vec<Option<Value>>> {
-        let (x, d) = (node.inputs[0], node.doutput());
-        let kind = match self.kind {
-            Kind::Max => Kind::MaxBackward,
-            Kind::Average => {
-                let shape = graph.shape(x).try_into().expect("the shape rule admits rank 4 only");
-                return Ok(vec![Some(self.apply(graph, Kind::AverageBackward, Some(shape), &[d])?)]);
+        let (first, d) = (node.inputs[0], node.doutput());
+        // The winner has no gradient: where the maxima lie is constant around x.
+        Ok(match self.kind {
+            Kind::Max => {
+                vec![Some(self.apply(graph, Kind::MaxBackward, Some(first), &[node.outputs[1], d])?)]
             }
-            Kind::AverageBackward => return Ok(vec![Some(self.apply(graph, Kind::Average, None, &[d])?)]),
-            // Where the maxima lie is constant around x: only the other input has a gradient.
-            Kind::MaxBackward => Kind::MaxSelect,
-            Kind::MaxSelect => Kind::MaxBackward,
-        };
-        let position = node.inputs.len() - 1;
-        let mut dinputs = vec![None; node.inputs.len()];
-        if node.wanted[position] {
-            dinputs[position] = Some(self.apply(graph, kind, None, &[x, d])?);
-        }
-        Ok(dinputs)
+            Kind::MaxBackward => vec![None, Some(self.apply(graph, Kind::MaxSelect, None, &[first, d])?)],
+            Kind::MaxSelect => {
+                let x = node.inputs[1];
+                vec![None, Some(self.apply(graph, Kind::MaxBackward, Some(x), &[first, d])?)]
+            }
+            Kind::Average => vec![Some(self.apply(graph, Kind::AverageBackward, Some(first), &[d])?)],
+            Kind::AverageBackward => vec![Some(self.apply(graph, Kind::Average, None, &[d])?)],
+        })
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<()> {
-        let shapes: [&[usize]; 2] = [call.inputs[0].shape(), call.inputs[call.inputs.len() - 1].shape()];
-        let pooling = &self.pooling_of(&shapes)?;
-        by_float!(call.inputs[0].dtype(), T => {
-            let (first, last) = (call.input::<T>(0), call.input::<T>(call.inputs.len() - 1));
-            let output = call.outputs[0].slice();
+        let last = call.inputs.len() - 1;
+        let shapes: [&[usize]; 2] = [call.inputs[0].shape(), call.inputs[last].shape()];
+        let (p, isa) = (&self.pooling_of(&shapes)?, isa());
+        by_float!(call.inputs[last].dtype(), T => {
+            let input = call.input::<T>(last);
+            let (output, others) = call.outputs.split_first_mut().expect("every op has an output");
+            let output = output.slice();
             match self.kind {
-                Kind::Max => pool::max_forward(pooling, first, output),
-                Kind::MaxBackward => pool::max_backward(pooling, first, last, output),
-                Kind::MaxSelect => pool::max_select(pooling, first, last, output),
-                Kind::Average => pool::average_forward(pooling, first, output),
-                Kind::AverageBackward => pool::average_backward(pooling, first, output),
+                Kind::Max => pool::max_forward(isa, p, input, output, others[0].slice()),
+                Kind::MaxBackward => pool::max_backward(isa, p, call.inputs[0].slice(), input, output),
+                Kind::MaxSelect => pool::max_select(isa, p, call.inputs[0].slice(), input, output),
+                Kind::Average => pool::average_forward(isa, p, input, output),
+                Kind::AverageBackward => pool::average_backward(isa, p, input, output),
             }
         });
         Ok(())
@@ -217,10 +238,12 @@ mod tests {
             }
             let y = run(&op("average_pool2d", &lists).unwrap(), std::slice::from_ref(&x)).unwrap();
             let dy = uniform(y[0].shape(), 2, -1.0, 1.0);
-            check_gradient(&op("max_pool2d_backward", &lists).unwrap(), &[x.clone(), dy.clone()]);
-            check_gradient(&op("max_pool2d_select", &lists).unwrap(), &[x, uniform(&shape, 3, -1.0, 1.0)]);
+            let winner = run(&op("max_pool2d", &lists).unwrap(), std::slice::from_ref(&x)).unwrap().remove(1);
+            let values = uniform(&shape, 3, -1.0, 1.0);
+            check_gradient(&op("max_pool2d_select", &lists).unwrap(), &[winner.clone(), values]);
             let shape = shape.map(|dim| dim as i64);
             let lists = [lists[0], lists[1], lists[2], ("input_shape", &shape)];
+            check_gradient(&op("max_pool2d_backward", &lists).unwrap(), &[winner, dy.clone()]);
             check_gradient(&op("average_pool2d_backward", &lists).unwrap(), &[dy]);
         }
     }
@@ -232,10 +255,9 @@ mod tests {
         // 0 7 2 9
         // 4 11 6 1
         // 8 3 10 5
-        assert_eq!(
-            elements(&run(&op("max_pool2d", &lists).unwrap(), &x).unwrap()[0]),
-            [11.0, 9.0, 11.0, 10.0]
-        );
+        let outputs = run(&op("max_pool2d", &lists).unwrap(), &x).unwrap();
+        assert_eq!(elements(&outputs[0]), [11.0, 9.0, 11.0, 10.0]);
+        assert_eq!(elements(&outputs[1]), [3.0, 1.0, 1.0, 2.0]);
         assert_eq!(
             elements(&run(&op("average_pool2d", &lists).unwrap(), &x).unwrap()[0]),
             [5.5, 4.5, 6.5, 5.5]

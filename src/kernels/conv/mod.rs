@@ -10,9 +10,9 @@ mod runs;
 mod tile;
 
 pub use geometry::{Geometry, Window};
+pub use parts::Parts;
 
 use correlate::{Correlation, Direction};
-use parts::Parts;
 
 use crate::graph::Epilogue;
 use crate::kernels::parallel::elements_of;
