@@ -71,7 +71,7 @@ def best_peer(column: dict[str, list[float]]) -> tuple[str, float] | None:
 def summary(title: str, columns: Grid, cell: Callable[[str, dict[str, list[float]]], str]) -> list[str]:
     """A row that says one thing of every column, in bold."""
     cells = (cell(name, column) for name, column in columns.items())
-    return [f"**{title}**", *(text and f"**{text}**" for text in cells)]
+    return [f"**{title}**", *(f"**{text}**" if text else "–" for text in cells)]
 
 
 def against_best_peer(ours: str) -> Callable[[str, dict[str, list[float]]], str]:
