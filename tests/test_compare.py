@@ -115,6 +115,19 @@ def test_a_newer_run_replaces_that_of_the_same_workload(tmp_path):
     assert results.load(tmp_path / "absent.json") == []
 
 
-def test_every_peer_that_is_installed_takes_part_somewhere():
-    for peer in PEERS.values():
-        assert peer.missing or any(peer.can(kind, "W3") for kind in ("training", "prediction"))
+@pytest.mark.parametrize(
+    "peer, kind, takes_part_in",
+    [
+        ("rustnet", "training", ["W1", "W3", "W6"]),
+        ("rustnet", "prediction", ["W1", "W3", "W6"]),
+        ("torch-channels-last", "training", ["W3"]),
+        ("jax-scan", "training", ["W1", "W6"]),
+        ("jax-scan", "prediction", []),
+        ("onnxruntime", "training", []),
+    ],
+)
+def test_peers_take_part_where_they_can(peer, kind, takes_part_in, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda module: "installed")
+    assert [name for name in ("W1", "W3", "W6") if PEERS[peer].can(kind, name)] == takes_part_in
+    monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
+    assert not PEERS[peer].can(kind, "W1")
