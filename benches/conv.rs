@@ -49,6 +49,9 @@ fn layers() -> Vec<Layer> {
         layer("vgg conv6 8x8x256-256", 32, 8, 256, 256, true),
         strided(layer("stride 2 32x32x64-64", 32, 32, 64, 64, true)),
         depthwise(layer("depthwise 32x32x64", 32, 32, 64, 64, true)),
+        depthwise(layer("depthwise 112x112x32, batch 1", 1, 112, 32, 32, true)),
+        depthwise(layer("depthwise 14x14x512, batch 8", 8, 14, 512, 512, true)),
+        depthwise(layer("depthwise 7x7x1024, batch 8", 8, 7, 1024, 1024, true)),
     ]
 }
 

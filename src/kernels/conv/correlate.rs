@@ -18,6 +18,9 @@ use crate::threads::{DisjointMut, for_each_part};
 /// Packed panels that are worked on together stay below this, half of a small L2 cache.
 const PANEL_BYTES: usize = 256 << 10;
 
+/// An epilogue runs on blocks of about this size, while they are in the L2 cache beside the panels.
+const EPILOGUE_BYTES: usize = 96 << 10;
+
 /// The two directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -99,33 +102,45 @@ impl Correlation {
         }
         let width = self.destination[1] * g.groups * self.destination_channels;
         let parts = Parts::new(g.batch, self.destination[0], g.flops());
+        let packed = &*packed;
         let destination = DisjointMut::new(destination);
         for_each_part(parts.count(), g.flops() / 50, &|part| {
             let (images, lines) = parts.part(part);
-            let first_line = images.start * self.destination[0] + lines.start;
-            let last_line = (images.end - 1) * self.destination[0] + lines.end;
-            // SAFETY: parts have lines of their own.
-            let destination = unsafe { destination.slice(first_line * width..last_line * width) };
-            if g.is_depthwise() {
-                let depthwise = depthwise::Correlate {
-                    geometry: g,
-                    direction: self.direction,
-                    axes: self.axes,
-                    source_size: self.source,
-                    destination_size: self.destination,
-                    source,
-                    kernel,
-                    destination,
-                    images,
-                    lines,
-                };
-                simd::run(isa, depthwise);
-            } else {
-                simd::run(isa, Correlate { correlation: self, source, packed, destination, images, lines });
-            }
-            if let Some(epilogue) = epilogue {
-                let pixels = first_line * self.destination[1]..last_line * self.destination[1];
-                epilogue(pixels, 0..g.groups * self.destination_channels);
+            let line_bytes = width * size_of::<T>();
+            let block_bytes = if epilogue.is_some() { EPILOGUE_BYTES } else { usize::MAX };
+            let blocks = Parts::of_bytes(images.len(), lines.len(), lines.len() * line_bytes, block_bytes);
+            for block in 0..blocks.count() {
+                let (block_images, block_lines) = blocks.part(block);
+                let images = images.start + block_images.start..images.start + block_images.end;
+                let lines = lines.start + block_lines.start..lines.start + block_lines.end;
+                let first_line = images.start * self.destination[0] + lines.start;
+                let last_line = (images.end - 1) * self.destination[0] + lines.end;
+                // SAFETY: parts have lines of their own.
+                let destination = unsafe { destination.slice(first_line * width..last_line * width) };
+                if g.is_depthwise() {
+                    let depthwise = depthwise::Correlate {
+                        geometry: g,
+                        direction: self.direction,
+                        axes: self.axes,
+                        source_size: self.source,
+                        destination_size: self.destination,
+                        source,
+                        kernel,
+                        destination,
+                        images,
+                        lines,
+                    };
+                    simd::run(isa, depthwise);
+                } else {
+                    simd::run(
+                        isa,
+                        Correlate { correlation: self, source, packed, destination, images, lines },
+                    );
+                }
+                if let Some(epilogue) = epilogue {
+                    let pixels = first_line * self.destination[1]..last_line * self.destination[1];
+                    epilogue(pixels, 0..g.groups * self.destination_channels);
+                }
             }
         });
     }
@@ -230,32 +245,42 @@ impl<T: Vectorized> Correlate<'_, T> {
             * V::LANES;
         let panels_per_group = c.destination_channels.div_ceil(VECTORS * V::LANES);
 
-        let pixels = self.images.len() * vertical.count * horizontal.count;
-        let mut remaining = pixels;
+        // The first pixels of line `i` of the runs in an image; those past the last line are never read.
+        let (source_start, destination_start) = (self.source.as_ptr(), self.destination.as_mut_ptr());
+        let line = |image: usize, i: usize| {
+            let source_line = image * c.source[0] + vertical.source + i * vertical.source_step;
+            let source_pixel = source_line * c.source[1] + horizontal.source;
+            let line = image * c.destination[0] + vertical.start + i * vertical.step - first_line;
+            let pixel = line * c.destination[1] + horizontal.start;
+            (
+                source_start.wrapping_add(source_pixel * source_row + group * c.source_channels),
+                destination_start.wrapping_add(pixel * destination_row + group * c.destination_channels),
+            )
+        };
+        let source_step = horizontal.source_step * source_row;
+        let destination_step = horizontal.step * destination_row;
+
+        let mut remaining = self.images.len() * vertical.count * horizontal.count;
         let (mut image, mut i, mut j) = (self.images.start, 0, 0);
+        let (mut source, mut destination) = line(image, i);
         while remaining > 0 {
             let rows = tile::next_rows::<V>(remaining);
             remaining -= rows;
             let mut sources = [std::ptr::null(); MAX_ROWS];
             let mut destinations = [std::ptr::null_mut(); MAX_ROWS];
             for row in 0..rows {
-                let source_line = image * c.source[0] + vertical.source + i * vertical.source_step;
-                let source_pixel = source_line * c.source[1] + horizontal.source + j * horizontal.source_step;
-                let line = image * c.destination[0] + vertical.start + i * vertical.step - first_line;
-                let pixel = line * c.destination[1] + horizontal.start + j * horizontal.step;
-                sources[row] =
-                    self.source.as_ptr().wrapping_add(source_pixel * source_row + group * c.source_channels);
-                destinations[row] = self
-                    .destination
-                    .as_mut_ptr()
-                    .wrapping_add(pixel * destination_row + group * c.destination_channels);
+                (sources[row], destinations[row]) = (source, destination);
                 j += 1;
-                if j == horizontal.count {
-                    (i, j) = (i + 1, 0);
-                    if i == vertical.count {
-                        (image, i) = (image + 1, 0);
-                    }
+                if j < horizontal.count {
+                    source = source.wrapping_add(source_step);
+                    destination = destination.wrapping_add(destination_step);
+                    continue;
                 }
+                (i, j) = (i + 1, 0);
+                if i == vertical.count {
+                    (image, i) = (image + 1, 0);
+                }
+                (source, destination) = line(image, i);
             }
             for panel in panels.clone() {
                 let column = panel * VECTORS * V::LANES;

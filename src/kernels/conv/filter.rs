@@ -21,6 +21,9 @@ const MOST_PARTS: usize = 16;
 
 const FLOPS_PER_PART: u64 = 2_000_000;
 
+/// Lanes of the widest vector of float32: the plan must not depend on the machine.
+const WIDEST: usize = 16;
+
 /// Fewer channels than this in a group are not worth tiles of their own for each tap.
 const FEW_CHANNELS: usize = 8;
 
@@ -46,13 +49,19 @@ impl Plan {
         let padded_len = if copy { geometry.input_pixels() * g.channels } else { 0 };
         let wanted = (g.flops() / FLOPS_PER_PART).clamp(1, MOST_PARTS as u64) as usize;
         let data = geometry.input_pixels() * g.channels + g.output_pixels() * g.filters;
-        // A shard writes, reads and adds its dkernel; a part of the tiles reads all data of its shard.
+        let rows = geometry.taps() * geometry.channels_per_group();
+        let panels = g.groups * g.filters_per_group().div_ceil(VECTORS * WIDEST);
+        let row_parts = |shards: usize| wanted.div_ceil(shards).min(rows.div_ceil(MAX_ROWS) * panels);
+        // A shard writes, reads and adds its dkernel; a part of the tiles reads all data of its shard. Parts that are
+        // missing leave threads idle, which costs more than either.
         let cost = |shards: usize| {
             let partial = if shards == 1 { 0 } else { 3 * shards * g.kernel_len() };
-            partial + wanted.div_ceil(shards) * data
+            let parts = row_parts(shards);
+            (wanted.saturating_sub(shards * parts), partial + parts * data)
         };
-        let shards = (1..=wanted.min(g.batch.max(1))).min_by_key(|&shards| cost(shards)).unwrap_or(1);
-        Self { original: *g, geometry, padded_len, shards, row_parts: wanted.div_ceil(shards) }
+        let most = wanted.min(g.batch * g.output[0]).max(1);
+        let shards = (1..=most).min_by_key(|&shards| cost(shards)).unwrap_or(1);
+        Self { original: *g, geometry, padded_len, shards, row_parts: row_parts(shards) }
     }
 
     /// Elements of workspace: the padded x and one dkernel a shard.
@@ -163,7 +172,9 @@ impl<T: Vectorized> Kernel for Accumulate<'_, T> {
         let plan = self.plan;
         let g = &plan.geometry;
         let image_len = g.input[0] * g.input[1] * g.channels + g.output[0] * g.output[1] * g.filters;
-        let blocks = Parts::of_bytes(g.batch, g.output[0], image_len * size_of::<T>(), BLOCK_BYTES);
+        // Small enough that every shard gets a block, of some lines where there are fewer images than shards.
+        let bytes = BLOCK_BYTES.min(g.batch * image_len * size_of::<T>() / plan.shards).max(1);
+        let blocks = Parts::of_bytes(g.batch, g.output[0], image_len * size_of::<T>(), bytes);
         let tiles = Tiles::new::<V>(g);
         let blocks_here = share_of(self.shard, plan.shards, blocks.count());
         let tiles_here = share_of(self.rows, plan.row_parts, tiles.count());

@@ -143,6 +143,33 @@ fn a_filter_for_each_channel() {
 }
 
 #[test]
+fn lines_of_one_image_are_split_into_shards() {
+    let window = Window { size: [3, 3], strides: [1, 1], before: [1, 1], after: [1, 1], dilation: [1, 1] };
+    let geometry =
+        Geometry { batch: 1, input: [70, 90], channels: 3, output: [70, 90], filters: 40, groups: 1, window };
+    check::<f32>(&geometry);
+    check::<f32>(&Geometry { channels: 1, filters: 8, batch: 2, ..geometry });
+}
+
+#[test]
+fn wide_lines_of_channels_with_filters_of_their_own() {
+    for (width, size) in [(130, 3), (300, 5), (4, 5)] {
+        let window =
+            Window { size: [3, size], strides: [1, 1], before: [1, 2], after: [1, 2], dilation: [1, 1] };
+        let output = [9, window.positions(1, width)];
+        check::<f32>(&Geometry {
+            batch: 2,
+            input: [9, width],
+            channels: 20,
+            output,
+            filters: 20,
+            groups: 20,
+            window,
+        });
+    }
+}
+
+#[test]
 fn work_split_into_shards_is_exact() {
     let window = Window { size: [3, 3], strides: [1, 1], before: [1, 0], after: [0, 1], dilation: [1, 1] };
     let geometry =
