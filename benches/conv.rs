@@ -1,9 +1,11 @@
 //! Convolution throughput on the layers of a small and a VGG-like network: forward, backward by input, backward by
-//! filter, each beside the plain version. `cargo bench --bench conv [-- NAME]`.
+//! filter, directly and by Winograd's transforms, beside the plain version. `cargo bench --bench conv [-- NAME]`.
 
 use std::time::Instant;
 
-use rustnet::kernels::conv::{self, Geometry, Window, reference};
+use rustnet::kernels::conv::correlate::{Correlation, Direction};
+use rustnet::kernels::conv::filter::Plan;
+use rustnet::kernels::conv::{Geometry, Window, reference, winograd};
 use rustnet::kernels::simd::isa;
 
 struct Layer {
@@ -47,6 +49,11 @@ fn layers() -> Vec<Layer> {
         layer("vgg conv4 16x16x128-128", 32, 16, 128, 128, true),
         layer("vgg conv5 8x8x128-256", 32, 8, 128, 256, true),
         layer("vgg conv6 8x8x256-256", 32, 8, 256, 256, true),
+        layer("one image 32x32x64-64", 1, 32, 64, 64, true),
+        layer("one image 16x16x128-128", 1, 16, 128, 128, true),
+        layer("few channels 32x32x16-16", 32, 32, 16, 16, true),
+        layer("few channels 32x32x8-32", 32, 32, 8, 32, true),
+        layer("small map 4x4x256-256", 32, 4, 256, 256, true),
         strided(layer("stride 2 32x32x64-64", 32, 32, 64, 64, true)),
         depthwise(layer("depthwise 32x32x64", 32, 32, 64, 64, true)),
         depthwise(layer("depthwise 112x112x32, batch 1", 1, 112, 32, 32, true)),
@@ -113,7 +120,8 @@ fn main() {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let peak = peak_gflops();
     println!(
-        "{}, {peak:.0} GFLOP/s of multiply-adds a thread; each cell: GFLOP/s, share of that",
+        "{}, {peak:.0} GFLOP/s of multiply-adds a thread; each cell: GFLOP/s directly, then by Winograd's transforms \
+         in as many of the direct multiply-adds, * where they are chosen",
         isa().name()
     );
     println!("| layer | forward | by input | by filter | plain forward |");
@@ -124,25 +132,52 @@ fn main() {
         let mut y = vec![1.0f32; g.output_pixels() * g.filters];
         let dy = y.clone();
         let (mut dx, mut dkernel) = (x.clone(), kernel.clone());
-        let mut workspace = vec![
-            0u8;
-            conv::forward_workspace::<f32>(g)
-                .max(conv::backward_input_workspace::<f32>(g))
-                .max(conv::backward_filter_workspace::<f32>(g))
-                + 64
-        ];
-        let offset = workspace.as_ptr().align_offset(64);
-        let workspace = &mut workspace[offset..];
 
-        let rate = |seconds: f64| g.flops() as f64 / seconds / 1e9;
-        let forward = rate(best_seconds(|| conv::forward(g, &x, &kernel, &mut y, None, workspace)));
-        let by_input = rate(best_seconds(|| conv::backward_input(g, &dy, &kernel, &mut dx, None, workspace)));
-        let by_filter =
-            rate(best_seconds(|| conv::backward_filter(g, &x, &dy, &mut dkernel, None, workspace)));
+        let forward = correlate(g, Direction::Forward, &x, &kernel, &mut y);
+        let by_input = correlate(g, Direction::Backward, &dy, &kernel, &mut dx);
+        let by_filter = by_filter(g, &x, &dy, &mut dkernel);
         let one = Instant::now();
         reference::forward(g, &x, &kernel, &mut y);
-        let plain = rate(one.elapsed().as_secs_f64());
-        let cell = |rate: f64| format!("{rate:.1} ({:.0}%)", 100.0 * rate / peak);
-        println!("| {name} | {} | {} | {} | {plain:.1} |", cell(forward), cell(by_input), cell(by_filter));
+        let plain = g.flops() as f64 / one.elapsed().as_secs_f64() / 1e9;
+        println!("| {name} | {forward} | {by_input} | {by_filter} | {plain:.1} |");
     }
+}
+
+/// The rates of the direct kernel and of the transforms, where they are possible.
+fn correlate(
+    g: &Geometry,
+    direction: Direction,
+    source: &[f32],
+    kernel: &[f32],
+    destination: &mut [f32],
+) -> String {
+    let direct = Correlation::new(g, direction);
+    let mut workspace = vec![0.0; direct.workspace::<f32>() / 4];
+    let seconds = best_seconds(|| direct.run(isa(), source, kernel, destination, None, &mut workspace));
+    let transformed = winograd::is_possible(g).then(|| {
+        let correlation = winograd::Correlation::new(g, direction);
+        let mut workspace = vec![0.0; correlation.workspace::<f32>() / 4];
+        best_seconds(|| correlation.run(isa(), source, kernel, destination, None, &mut workspace))
+    });
+    cell(g, seconds, transformed, direction.destination(g))
+}
+
+/// As [`correlate`], backward by filter.
+fn by_filter(g: &Geometry, x: &[f32], dy: &[f32], dkernel: &mut [f32]) -> String {
+    let direct = Plan::new(g);
+    let mut workspace = vec![0.0; direct.workspace_len()];
+    let seconds = best_seconds(|| direct.run(isa(), x, dy, dkernel, None, &mut workspace));
+    let transformed = winograd::is_possible(g).then(|| {
+        let gradient = winograd::FilterGradient::new(g);
+        let mut workspace = vec![0.0; gradient.workspace_len()];
+        best_seconds(|| gradient.run(isa(), x, dy, dkernel, None, &mut workspace))
+    });
+    cell(g, seconds, transformed, g.output)
+}
+
+fn cell(g: &Geometry, direct: f64, transformed: Option<f64>, tiled: [usize; 2]) -> String {
+    let rate = |seconds: f64| g.flops() as f64 / seconds / 1e9;
+    let chosen = if winograd::is_faster::<f32>(g, tiled) { "*" } else { "" };
+    let transformed = transformed.map_or(String::new(), |seconds| format!(", {:.0}{chosen}", rate(seconds)));
+    format!("{:.0}{transformed}", rate(direct))
 }

@@ -30,6 +30,16 @@ pub enum Direction {
     Backward,
 }
 
+impl Direction {
+    /// Height and width of what is computed.
+    pub fn destination(self, g: &Geometry) -> [usize; 2] {
+        match self {
+            Direction::Forward => g.output,
+            Direction::Backward => g.input,
+        }
+    }
+}
+
 /// One correlation, of sources (B, SH, SW, groups · S) to destinations (B, DH, DW, groups · D).
 #[derive(Debug, Clone, Copy)]
 pub struct Correlation {

@@ -1,13 +1,14 @@
 //! 2-D convolution over NHWC tensors, and its gradients by input and by kernel.
 
-mod correlate;
+pub mod correlate;
 mod depthwise;
-mod filter;
+pub mod filter;
 mod geometry;
 mod parts;
 pub mod reference;
 mod runs;
 mod tile;
+pub mod winograd;
 
 pub use geometry::{Geometry, Window};
 pub use parts::Parts;
@@ -27,8 +28,7 @@ pub fn forward<T: Vectorized>(
     epilogue: Option<Epilogue<'_>>,
     workspace: &mut [u8],
 ) {
-    let correlation = Correlation::new(g, Direction::Forward);
-    correlation.run(isa(), x, kernel, y, epilogue, elements_of(workspace));
+    correlate(g, Direction::Forward, x, kernel, y, epilogue, workspace);
 }
 
 /// dx (B, H, W, C) from dy (B, OH, OW, O) and kernel (KH, KW, C/groups, O).
@@ -40,8 +40,26 @@ pub fn backward_input<T: Vectorized>(
     epilogue: Option<Epilogue<'_>>,
     workspace: &mut [u8],
 ) {
-    let correlation = Correlation::new(g, Direction::Backward);
-    correlation.run(isa(), dy, kernel, dx, epilogue, elements_of(workspace));
+    correlate(g, Direction::Backward, dy, kernel, dx, epilogue, workspace);
+}
+
+fn correlate<T: Vectorized>(
+    g: &Geometry,
+    direction: Direction,
+    source: &[T],
+    kernel: &[T],
+    destination: &mut [T],
+    epilogue: Option<Epilogue<'_>>,
+    workspace: &mut [u8],
+) {
+    let workspace = elements_of(workspace);
+    if winograd::is_faster::<T>(g, direction.destination(g)) {
+        let correlation = winograd::Correlation::new(g, direction);
+        correlation.run(isa(), source, kernel, destination, epilogue, workspace);
+    } else {
+        let correlation = Correlation::new(g, direction);
+        correlation.run(isa(), source, kernel, destination, epilogue, workspace);
+    }
 }
 
 /// dkernel (KH, KW, C/groups, O) from x (B, H, W, C) and dy (B, OH, OW, O).
@@ -53,22 +71,40 @@ pub fn backward_filter<T: Vectorized>(
     epilogue: Option<Epilogue<'_>>,
     workspace: &mut [u8],
 ) {
-    filter::Plan::new(g).run(isa(), x, dy, dkernel, epilogue, elements_of(workspace));
+    let workspace = elements_of(workspace);
+    if winograd::is_faster::<T>(g, g.output) {
+        winograd::FilterGradient::new(g).run(isa(), x, dy, dkernel, epilogue, workspace);
+    } else {
+        filter::Plan::new(g).run(isa(), x, dy, dkernel, epilogue, workspace);
+    }
 }
 
 /// Bytes of workspace that [`forward`] needs.
 pub fn forward_workspace<T: Vectorized>(g: &Geometry) -> usize {
-    Correlation::new(g, Direction::Forward).workspace::<T>()
+    correlate_workspace::<T>(g, Direction::Forward)
 }
 
 /// Bytes of workspace that [`backward_input`] needs.
 pub fn backward_input_workspace<T: Vectorized>(g: &Geometry) -> usize {
-    Correlation::new(g, Direction::Backward).workspace::<T>()
+    correlate_workspace::<T>(g, Direction::Backward)
+}
+
+fn correlate_workspace<T: Vectorized>(g: &Geometry, direction: Direction) -> usize {
+    if winograd::is_faster::<T>(g, direction.destination(g)) {
+        winograd::Correlation::new(g, direction).workspace::<T>()
+    } else {
+        Correlation::new(g, direction).workspace::<T>()
+    }
 }
 
 /// Bytes of workspace that [`backward_filter`] needs.
 pub fn backward_filter_workspace<T: Vectorized>(g: &Geometry) -> usize {
-    filter::Plan::new(g).workspace_len() * size_of::<T>()
+    let elements = if winograd::is_faster::<T>(g, g.output) {
+        winograd::FilterGradient::new(g).workspace_len()
+    } else {
+        filter::Plan::new(g).workspace_len()
+    };
+    elements * size_of::<T>()
 }
 
 #[cfg(test)]

@@ -58,10 +58,10 @@ fn filter<T: Vectorized>(g: &Geometry, isa: Isa, x: &[T], dy: &[T], expected: &[
     });
 }
 
-type Run<'a, T> = &'a dyn Fn(&mut [T], Epilogue<'_>, &mut [T]);
+pub type Run<'a, T> = &'a dyn Fn(&mut [T], Epilogue<'_>, &mut [T]);
 
 /// Runs on memory that is full of NaN, and notes what the epilogue is called for.
-fn check_run<T: Vectorized>(isa: Isa, expected: &[T], columns: usize, workspace: usize, run: Run<'_, T>) {
+pub fn check_run<T: Vectorized>(isa: Isa, expected: &[T], columns: usize, workspace: usize, run: Run<'_, T>) {
     let nan = T::from_f64(f64::NAN);
     let (mut result, mut workspace) = (vec![nan; expected.len()], vec![nan; workspace]);
     let finished = std::sync::Mutex::new(Vec::new());

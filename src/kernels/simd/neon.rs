@@ -5,7 +5,7 @@ use std::arch::aarch64::*;
 use super::Vector;
 
 macro_rules! vector {
-    ($V:ty: $lanes:literal of $T:ty; $dup:ident, $load:ident, $store:ident, $add:ident, $fma:ident) => {
+    ($V:ty: $lanes:literal of $T:ty; $dup:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $fma:ident) => {
         // NEON is in the baseline, so that some of its intrinsics are safe to call.
         #[allow(unused_unsafe)]
         impl Vector for $V {
@@ -53,6 +53,11 @@ macro_rules! vector {
                 unsafe { $add(self, other) }
             }
             #[inline(always)]
+            unsafe fn subtract(self, other: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { $sub(self, other) }
+            }
+            #[inline(always)]
             unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: as above.
                 unsafe { $fma(self, a, b) }
@@ -61,5 +66,5 @@ macro_rules! vector {
     };
 }
 
-vector!(float32x4_t: 4 of f32; vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32, vfmaq_f32);
-vector!(float64x2_t: 2 of f64; vdupq_n_f64, vld1q_f64, vst1q_f64, vaddq_f64, vfmaq_f64);
+vector!(float32x4_t: 4 of f32; vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32, vsubq_f32, vfmaq_f32);
+vector!(float64x2_t: 2 of f64; vdupq_n_f64, vld1q_f64, vst1q_f64, vaddq_f64, vsubq_f64, vfmaq_f64);

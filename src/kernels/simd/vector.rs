@@ -25,6 +25,7 @@ pub trait Vector: Copy {
     /// Writes the first `count` elements, 1 to [`Vector::LANES`], and no other.
     unsafe fn store_first(self, to: *mut Self::Element, count: usize);
     unsafe fn add(self, other: Self) -> Self;
+    unsafe fn subtract(self, other: Self) -> Self;
     /// self + a·b, rounded once where the instruction set can.
     unsafe fn multiply_add(self, a: Self, b: Self) -> Self;
 }
@@ -127,6 +128,13 @@ impl<T: Real, const LANES: usize> Vector for Lanes<T, LANES> {
         self
     }
     #[inline(always)]
+    unsafe fn subtract(mut self, other: Self) -> Self {
+        for (lane, other) in self.0.iter_mut().zip(other.0) {
+            *lane -= other;
+        }
+        self
+    }
+    #[inline(always)]
     unsafe fn multiply_add(mut self, a: Self, b: Self) -> Self {
         for (lane, (a, b)) in self.0.iter_mut().zip(a.0.into_iter().zip(b.0)) {
             *lane += a * b;
@@ -170,7 +178,7 @@ mod tests {
                 // SAFETY: both slices have a multiple of every number of lanes.
                 unsafe {
                     let x = V::load(self.0.as_ptr().add(start));
-                    let y = x.add(V::splat(T::ONE)).multiply_add(x, V::splat(T::from_f64(3.0)));
+                    let y = x.add(V::splat(T::ONE)).multiply_add(x, V::splat(T::from_f64(4.0))).subtract(x);
                     y.store(self.1.as_mut_ptr().add(start));
                 }
             }
