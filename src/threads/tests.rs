@@ -147,3 +147,19 @@ fn a_forked_child_has_a_pool_of_its_own() {
         assert_eq!(squares(10)[9], 81);
     });
 }
+
+#[test]
+fn slots_are_borrowed_by_one_part_at_a_time() {
+    with_threads(4, || {
+        let mut memory = vec![0usize; 3 * 64];
+        let slots = Slots::new(&mut memory, 3);
+        for_each_part(64, LARGE, &|part| {
+            slots.with(|slot| {
+                slot.fill(part);
+                std::thread::yield_now();
+                assert_eq!(*slot, [part; 3]);
+            });
+        });
+        slots.with(|slot| assert_eq!(slot.len(), 3));
+    });
+}

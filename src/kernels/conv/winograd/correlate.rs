@@ -11,7 +11,7 @@ use crate::kernels::conv::Geometry;
 use crate::kernels::conv::correlate::Direction;
 use crate::kernels::conv::tile::{self, MAX_ROWS, Terms, VECTORS, with_rows};
 use crate::kernels::simd::{self, Isa, Kernel, Vector, Vectorized};
-use crate::threads::{DisjointMut, for_each_part};
+use crate::threads::{DisjointMut, Slots, for_each_part};
 
 /// What a block of tiles keeps between its steps stays below this, unless it would then be less than
 /// [`FEWEST_TILES`].
@@ -20,7 +20,7 @@ const BLOCK_BYTES: usize = 384 << 10;
 /// Fewer would not make up for reading the transformed kernel once for every block.
 const FEWEST_TILES: usize = 28;
 
-/// Enough to keep some threads busy. Each part has memory of its own for a block.
+/// Enough to keep some threads busy.
 const MOST_PARTS: usize = 16;
 
 const FLOPS_PER_PART: u64 = 2_000_000;
@@ -80,7 +80,7 @@ impl Correlation {
         self.destination_channels.div_ceil(width)
     }
 
-    /// Elements of the transformed kernel, of the zeros and of a part, where a panel has `width` columns.
+    /// Elements of the transformed kernel, of the zeros and of a block, where a panel has `width` columns.
     fn workspace_lens(&self, width: usize) -> [usize; 3] {
         let kernel = self.panels(width) * POINTS * POINTS * self.source_channels * width;
         let block: usize = self.block_len(width).iter().sum();
@@ -113,12 +113,13 @@ impl Correlation {
 
         let source =
             Images { pixels: source, size: self.source, channels: self.source_channels, zeros: &*zeros };
-        let (blocks, destination) = (DisjointMut::new(blocks), DisjointMut::new(destination));
+        let (blocks, destination) = (Slots::new(blocks, block_len), DisjointMut::new(destination));
         for_each_part(self.parts, self.flops / 100, &|part| {
             let row = |part: usize| self.grid.rows() * part / self.parts;
-            // SAFETY: parts have blocks of their own.
-            let memory = unsafe { blocks.slice(part * block_len..(part + 1) * block_len) };
-            self.run_part(isa, &source, packed, memory, row(part)..row(part + 1), &destination, epilogue);
+            let rows = row(part)..row(part + 1);
+            blocks.with(|memory| {
+                self.run_part(isa, &source, packed, memory, rows, &destination, epilogue);
+            });
         });
     }
 

@@ -12,7 +12,7 @@ use crate::graph::Epilogue;
 use crate::kernels::conv::Geometry;
 use crate::kernels::conv::tile::{self, MAX_ROWS, Pixels, TileSums, VECTORS, with_rows};
 use crate::kernels::simd::{self, Isa, Kernel, Vector, Vectorized};
-use crate::threads::{DisjointMut, for_each_part};
+use crate::threads::{DisjointMut, Slots, for_each_part};
 
 /// Most channels and most filters of a rectangle: the sums of its 16 points take 256 KiB of the L2 cache.
 const RECTANGLE: usize = 64;
@@ -67,8 +67,8 @@ impl FilterGradient {
         [channels * filters, BLOCK * channels, BLOCK * filters].map(|len| len + GAP)
     }
 
-    /// Elements of a part's sums, transformed x and transformed dy.
-    fn part_lens(&self) -> [usize; 3] {
+    /// Elements of a part's sums, and of a block's transformed x and dy.
+    fn lens(&self) -> [usize; 3] {
         self.strides().map(|stride| POINTS * POINTS * stride)
     }
 
@@ -78,7 +78,7 @@ impl FilterGradient {
 
     /// Elements of workspace.
     pub fn workspace_len(&self) -> usize {
-        self.zeros_len() + self.parts() * self.part_lens().iter().sum::<usize>()
+        self.zeros_len() + self.parts() * self.lens().iter().sum::<usize>()
     }
 
     /// dkernel (3, 3, C, O) from x (B, H, W, C) and dy (B, OH, OW, O).
@@ -92,20 +92,24 @@ impl FilterGradient {
         workspace: &mut [T],
     ) {
         let g = &self.geometry;
-        let (zeros, parts) = workspace[..self.workspace_len()].split_at_mut(self.zeros_len());
+        let [sums_len, x_len, dy_len] = self.lens();
+        let (zeros, rest) = workspace[..self.workspace_len()].split_at_mut(self.zeros_len());
+        let (sums, blocks) = rest.split_at_mut(self.parts() * sums_len);
         zeros.fill(T::ZERO);
         let zeros = &*zeros;
         let x = Images { pixels: x, size: g.input, channels: g.channels, zeros };
         let dy = Images { pixels: dy, size: g.output, channels: g.filters, zeros };
-        let part_len = parts.len() / self.parts();
-        let memory = DisjointMut::new(parts);
+        let all_sums = DisjointMut::new(sums);
+        let blocks = Slots::new(blocks, x_len + dy_len);
         for_each_part(self.parts(), g.flops() / 100, &|part| {
-            // SAFETY: parts have memory of their own.
-            let memory = unsafe { memory.slice(part * part_len..(part + 1) * part_len) };
-            simd::run(isa, Accumulate { gradient: self, x: &x, dy: &dy, memory, part });
+            // SAFETY: parts have sums of their own.
+            let sums = unsafe { all_sums.slice(part * sums_len..(part + 1) * sums_len) };
+            blocks.with(|block| {
+                simd::run(isa, Accumulate { gradient: self, x: &x, dy: &dy, sums, block, part });
+            });
         });
 
-        let sums = &*parts;
+        let sums = &*sums;
         let dkernel = DisjointMut::new(dkernel);
         let work = (sums.len() / 16) as u64;
         for_each_part(g.channels.div_ceil(CHANNELS_PER_PART), work, &|part| {
@@ -150,7 +154,9 @@ struct Accumulate<'a, T> {
     gradient: &'a FilterGradient,
     x: &'a Images<'a, T>,
     dy: &'a Images<'a, T>,
-    memory: &'a mut [T],
+    sums: &'a mut [T],
+    /// Memory for a block.
+    block: &'a mut [T],
     part: usize,
 }
 
@@ -160,11 +166,11 @@ impl<T: Vectorized> Kernel for Accumulate<'_, T> {
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(mut self) {
         let gradient = self.gradient;
-        let [sums_len, x_len, _] = gradient.part_lens();
+        let [_, x_len, _] = gradient.lens();
         // sums (point, channel, filter), x (point, tile, channel), dy (point, tile, filter), as far as the rectangle's
         // size, the matrices of two points a gap apart.
-        let (sums, rest) = std::mem::take(&mut self.memory).split_at_mut(sums_len);
-        let (x, dy) = rest.split_at_mut(x_len);
+        let sums = std::mem::take(&mut self.sums);
+        let (x, dy) = std::mem::take(&mut self.block).split_at_mut(x_len);
         let [channels, filters, tiles] = gradient.ranges(self.part);
         let before = gradient.geometry.window.before.map(|before| before as isize);
         // A part without tiles has sums too: zeros.
@@ -299,7 +305,7 @@ impl<T: Vectorized> Kernel for Finish<'_, T> {
     unsafe fn run<V: Vector<Element = T>>(self) {
         let gradient = self.gradient;
         let g = &gradient.geometry;
-        let part_len: usize = gradient.part_lens().iter().sum();
+        let [sums_len, ..] = gradient.lens();
         let [stride, ..] = gradient.strides();
         let [height, width] = gradient.rectangle;
         for channel in self.channels {
@@ -311,7 +317,7 @@ impl<T: Vectorized> Kernel for Finish<'_, T> {
                     unsafe {
                     let mut points = [[V::splat(T::ZERO); POINTS]; POINTS];
                     for part in first_part..first_part + gradient.shards {
-                        let from = &self.sums[part * part_len..][channel % height * width + filter..];
+                        let from = &self.sums[part * sums_len..][channel % height * width + filter..];
                         for (point, sum) in points.as_flattened_mut().iter_mut().enumerate() {
                             *sum = sum.add(load::<V, WHOLE>(from[point * stride..].as_ptr(), count));
                         }

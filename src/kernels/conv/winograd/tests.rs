@@ -90,3 +90,83 @@ fn filter<T: Vectorized>(g: &Geometry, isa: Isa, x: &[T], dy: &[T], expected: &[
         gradient.run(isa, x, dy, result, Some(epilogue), workspace);
     });
 }
+
+/// Numbers that are normally distributed, near enough: sums of twelve uniform ones.
+fn normal(len: usize, mut state: u64) -> Vec<f32> {
+    let mut uniform = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f64 / (1u64 << 24) as f64
+    };
+    (0..len).map(|_| ((0..12).map(|_| uniform()).sum::<f64>() - 6.0) as f32).collect()
+}
+
+type Pass<'a> = &'a dyn Fn(&mut [f32]);
+
+/// What the direct kernel and this room compute in all three passes of one convolution, after their exact results.
+fn passes(g: &Geometry, compare: &mut dyn FnMut(&str, &[f64], Pass<'_>, Pass<'_>)) {
+    use crate::kernels::conv::{correlate, filter};
+    let isa = crate::kernels::simd::isa();
+    let (x_len, y_len) = (g.input_pixels() * g.channels, g.output_pixels() * g.filters);
+    let (x, kernel, dy) = (normal(x_len, 1), normal(g.kernel_len(), 2), normal(y_len, 3));
+    let wide = |numbers: &[f32]| numbers.iter().map(|&number| f64::from(number)).collect::<Vec<_>>();
+
+    for direction in [Direction::Forward, Direction::Backward] {
+        let (source, len) = if direction == Direction::Forward { (&x, y_len) } else { (&dy, x_len) };
+        let mut exact = vec![0.0; len];
+        match direction {
+            Direction::Forward => reference::forward(g, &wide(&x), &wide(&kernel), &mut exact),
+            Direction::Backward => reference::backward_input(g, &wide(&dy), &wide(&kernel), &mut exact),
+        }
+        let direct = correlate::Correlation::new(g, direction);
+        let transformed = Correlation::new(g, direction);
+        compare(
+            if direction == Direction::Forward { "forward" } else { "by input" },
+            &exact,
+            &|to| direct.run(isa, source, &kernel, to, None, &mut vec![0.0; direct.workspace::<f32>() / 4]),
+            &|to| {
+                let mut workspace = vec![0.0; transformed.workspace::<f32>() / 4];
+                transformed.run(isa, source, &kernel, to, None, &mut workspace);
+            },
+        );
+    }
+    let mut exact = vec![0.0; g.kernel_len()];
+    reference::backward_filter(g, &wide(&x), &wide(&dy), &mut exact);
+    let (direct, transformed) = (filter::Plan::new(g), FilterGradient::new(g));
+    compare(
+        "by filter",
+        &exact,
+        &|to| direct.run(isa, &x, &dy, to, None, &mut vec![0.0; direct.workspace_len()]),
+        &|to| transformed.run(isa, &x, &dy, to, None, &mut vec![0.0; transformed.workspace_len()]),
+    );
+}
+
+#[test]
+fn the_error_is_of_the_direct_kernels_order() {
+    passes(&geometry(4, [16, 16], 64, 64, [1, 1, 1, 1]), &mut |name, exact, direct, transformed| {
+        let worst = |pass: Pass<'_>| {
+            let mut result = vec![0.0; exact.len()];
+            pass(&mut result);
+            let errors = result.iter().zip(exact).map(|(&result, exact)| (f64::from(result) - exact).abs());
+            errors.fold(0.0, f64::max)
+        };
+        let (direct, transformed) = (worst(direct), worst(transformed));
+        println!("{name}: direct {direct:.2e}, transformed {transformed:.2e}");
+        assert!(transformed < 4.0 * direct, "{name}: direct {direct:e}, transformed {transformed:e}");
+    });
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    use crate::threads::{num_threads, set_num_threads};
+    passes(&geometry(9, [14, 15], 40, 24, [1, 1, 1, 1]), &mut |name, exact, _, transformed| {
+        let before = num_threads();
+        let results = [1, 2, 5].map(|threads| {
+            set_num_threads(threads);
+            let mut result = vec![f32::NAN; exact.len()];
+            transformed(&mut result);
+            result
+        });
+        set_num_threads(before);
+        assert!(results.iter().all(|result| *result == results[0]), "{name}");
+    });
+}
