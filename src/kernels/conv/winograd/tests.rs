@@ -102,8 +102,11 @@ fn normal(len: usize, mut state: u64) -> Vec<f32> {
 
 type Pass<'a> = &'a dyn Fn(&mut [f32]);
 
-/// What the direct kernel and this room compute in all three passes of one convolution, after their exact results.
-fn passes(g: &Geometry, compare: &mut dyn FnMut(&str, &[f64], Pass<'_>, Pass<'_>)) {
+/// Takes a name, the exact result, the direct pass and that of this room.
+type Compare<'a> = &'a mut dyn FnMut(&str, &[f64], Pass<'_>, Pass<'_>);
+
+/// All three passes of one convolution of random numbers.
+fn passes(g: &Geometry, compare: Compare<'_>) {
     use crate::kernels::conv::{correlate, filter};
     let isa = crate::kernels::simd::isa();
     let (x_len, y_len) = (g.input_pixels() * g.channels, g.output_pixels() * g.filters);
@@ -141,7 +144,7 @@ fn passes(g: &Geometry, compare: &mut dyn FnMut(&str, &[f64], Pass<'_>, Pass<'_>
 }
 
 #[test]
-fn the_error_is_of_the_direct_kernels_order() {
+fn the_error_is_no_larger_than_the_direct_kernels() {
     passes(&geometry(4, [16, 16], 64, 64, [1, 1, 1, 1]), &mut |name, exact, direct, transformed| {
         let worst = |pass: Pass<'_>| {
             let mut result = vec![0.0; exact.len()];
@@ -150,8 +153,7 @@ fn the_error_is_of_the_direct_kernels_order() {
             errors.fold(0.0, f64::max)
         };
         let (direct, transformed) = (worst(direct), worst(transformed));
-        println!("{name}: direct {direct:.2e}, transformed {transformed:.2e}");
-        assert!(transformed < 4.0 * direct, "{name}: direct {direct:e}, transformed {transformed:e}");
+        assert!(transformed < direct, "{name}: direct {direct:e}, transformed {transformed:e}");
     });
 }
 
