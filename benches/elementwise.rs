@@ -71,7 +71,7 @@ fn run(compiled: &CompiledTape, over: &[usize], arrays: &mut [Vec<f32>], size: u
         *output = arrays[operand].as_mut_ptr().cast();
     }
     // SAFETY: full operands and outputs have `size` elements, and outputs lie over full operands only.
-    unsafe { compiled.run(&inputs[..arrays.len()], &outputs[..over.len()], 0..size) };
+    unsafe { compiled.run(&inputs[..arrays.len()], &outputs[..over.len()], std::iter::once(0..size)) };
     black_box(arrays);
 }
 

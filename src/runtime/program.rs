@@ -1,5 +1,6 @@
 //! A compiled program and how it runs: no allocation, no Python, one arena kept for ever.
 
+use std::iter::once;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -392,20 +393,18 @@ struct Pointers<'a> {
 unsafe impl Sync for Pointers<'_> {}
 
 impl Pointers<'_> {
-    fn run(&self, body: &Loop, range: Range<usize>) {
+    fn run(&self, body: &Loop, ranges: impl Iterator<Item = Range<usize>>) {
         // SAFETY: the plan places operands and results of the loop's size, and a result over an operand only
         // where that is addressed element by element.
-        unsafe { body.tape.run(self.operands, self.results, range) }
+        unsafe { body.tape.run(self.operands, self.results, ranges) }
     }
 
     /// Runs the loop on a block of the matrix of `columns` columns that the loop's elements are seen as.
     fn run_block(&self, body: &Loop, columns: usize, rows: Range<usize>, block: Range<usize>) {
         if block.len() == columns {
-            self.run(body, rows.start * columns..rows.end * columns);
+            self.run(body, once(rows.start * columns..rows.end * columns));
         } else {
-            for row in rows {
-                self.run(body, row * columns + block.start..row * columns + block.end);
-            }
+            self.run(body, rows.map(|row| row * columns + block.start..row * columns + block.end));
         }
     }
 }
@@ -419,6 +418,6 @@ const LOOP_PART: usize = 1 << 14;
 fn run_loop(body: &Loop, operands: &[*const u8], results: &[*mut u8]) {
     let pointers = Pointers { operands, results };
     threads::for_each_part(body.size.div_ceil(LOOP_PART), body.tape.work(body.size), &|part| {
-        pointers.run(body, part * LOOP_PART..((part + 1) * LOOP_PART).min(body.size));
+        pointers.run(body, once(part * LOOP_PART..((part + 1) * LOOP_PART).min(body.size)));
     });
 }

@@ -150,24 +150,26 @@ impl CompiledTape {
         (elements as u64).saturating_mul(self.cost) / 1000
     }
 
-    /// Computes the elements `range` of every output. Allocates nothing.
+    /// Computes the elements of `ranges` of every output. Allocates nothing.
     ///
     /// # Safety
-    /// `inputs` and `outputs` point to memory of the operands' and outputs' dtypes that is large enough for `range`; an
+    /// `inputs` and `outputs` point to memory of the operands' and outputs' dtypes that is large enough for all ranges; an
     /// output may be the same memory as a `Full` operand with elements of its size, else outputs overlap nothing; no
     /// other thread writes the elements read or touches the elements written.
-    pub unsafe fn run(&self, inputs: &[*const u8], outputs: &[*mut u8], range: Range<usize>) {
+    pub unsafe fn run(
+        &self,
+        inputs: &[*const u8],
+        outputs: &[*mut u8],
+        ranges: impl Iterator<Item = Range<usize>>,
+    ) {
         assert!(inputs.len() == self.operands.len() && outputs.len() == self.outputs.len());
-        if range.is_empty() {
-            return;
-        }
         let mut scratch = MaybeUninit::<Scratch>::uninit();
         let scratch = scratch.as_mut_ptr().cast::<u8>();
         let lanes = scratch.cast::<Lane>();
         // SAFETY: `new` laid the table of lanes and the homes of all values out within the scratch memory: a chunk for
         // each value that is uniform or read where it lies, a tile and a chunk for every other one. Values are numbered
         // by `new`, so the table holds them. The kernels were chosen for the instruction set of this machine and the
-        // dtypes of their lanes. Tiles hold whole chunks within `range`, or less than one chunk, in which case all
+        // dtypes of their lanes. Tiles hold whole chunks within a range, or less than one chunk, in which case all
         // lanes lie in scratch memory.
         unsafe {
             for (value, home) in self.homes.iter().enumerate() {
@@ -180,12 +182,33 @@ impl CompiledTape {
             for step in &self.once {
                 step.run(lanes, 1);
             }
-            let mut start = range.start;
-            while start < range.end {
-                let left = range.end - start;
-                let whole = left >= LANES;
-                let count = if whole { left.min(self.tile) / LANES * LANES } else { left };
-                let first = start == range.start;
+            for range in ranges {
+                self.run_range(inputs, outputs, range, scratch);
+            }
+        }
+    }
+
+    /// Computes the elements of one range; see [`CompiledTape::run`], which has laid out `scratch`.
+    ///
+    /// # Safety
+    /// As [`CompiledTape::run`].
+    #[inline(always)]
+    unsafe fn run_range(
+        &self,
+        inputs: &[*const u8],
+        outputs: &[*mut u8],
+        range: Range<usize>,
+        scratch: *mut u8,
+    ) {
+        let lanes = scratch.cast::<Lane>();
+        let mut start = range.start;
+        while start < range.end {
+            let left = range.end - start;
+            let whole = left >= LANES;
+            let count = if whole { left.min(self.tile) / LANES * LANES } else { left };
+            let first = start == range.start;
+            // SAFETY: as in `run`.
+            unsafe {
                 for &operand in &self.tiled {
                     let home = scratch.add(self.homes[operand].offset);
                     let lane = self.operand_lane(operand, inputs[operand], home, start, count, first);
@@ -207,8 +230,8 @@ impl CompiledTape {
                         home.copy_to_nonoverlapping(memory, count * output.size);
                     }
                 }
-                start += count;
             }
+            start += count;
         }
     }
 

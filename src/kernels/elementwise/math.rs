@@ -299,8 +299,9 @@ mod tests {
         let mut result = vec![0.0_f32; inputs[0].len()];
         let pointers: Vec<*const u8> = inputs.iter().map(|input| input.as_ptr().cast()).collect();
         let compiled = CompiledTape::new(&tape, isa).unwrap();
+        let all = std::iter::once(0..inputs[0].len());
         // SAFETY: all arrays have the length of the first.
-        unsafe { compiled.run(&pointers, &[result.as_mut_ptr().cast()], 0..inputs[0].len()) };
+        unsafe { compiled.run(&pointers, &[result.as_mut_ptr().cast()], all) };
         result
     }
 

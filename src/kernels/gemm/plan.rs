@@ -15,6 +15,9 @@ const PART_PRODUCTS: usize = 200_000;
 
 const MOST_PARTS: usize = 64;
 
+/// Parts that are enough for any number of threads, if they are whole rows, which an epilogue runs over in one go.
+const ENOUGH_PARTS: usize = 24;
+
 /// The parts of a product: a grid of row ranges × column ranges of C.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
@@ -26,10 +29,13 @@ impl Grid {
     /// The grid for c (m, n) = a (m, k) · b (k, n), with panels of `panel` columns and tiles of up to `tile_rows` rows.
     ///
     /// Among the grids of as many parts as are worth it, the one that reads least: each row range reads all of its
-    /// columns of B, and each column range all of its rows of A.
-    pub fn new(m: usize, k: usize, n: usize, panel: usize, tile_rows: usize) -> Self {
+    /// columns of B, and each column range all of its rows of A. Where an epilogue follows, whole rows come first.
+    pub fn new(m: usize, k: usize, n: usize, panel: usize, tile_rows: usize, epilogue: bool) -> Self {
         let wanted = (m * k * n / PART_PRODUCTS).clamp(1, MOST_PARTS);
         let most_rows = (m / (2 * tile_rows)).max(1);
+        if epilogue && most_rows >= wanted.min(ENOUGH_PARTS) {
+            return Self { rows: wanted.min(most_rows), columns: 1 };
+        }
         let most_columns = n.div_ceil(panel).min(wanted);
         let grids =
             (1..=most_columns).map(|columns| Self { rows: wanted.div_ceil(columns).min(most_rows), columns });
@@ -77,19 +83,21 @@ mod tests {
     fn the_parts_cover_everything_once() {
         for (m, k, n) in [(1, 1, 1), (128, 784, 512), (512, 10000, 16), (33, 40000, 47), (2048, 2048, 2048)] {
             for (panel, tile_rows) in [(32, 14), (16, 6), (8, 4)] {
-                let grid = Grid::new(m, k, n, panel, tile_rows);
-                assert!(grid.parts() <= 2 * MOST_PARTS);
-                let mut covered = vec![0; m * n];
-                for part in 0..grid.parts() {
-                    let (rows, columns) = grid.part(part, m, n, panel);
-                    assert_eq!(columns.start % panel, 0);
-                    for i in rows {
-                        for j in columns.clone() {
-                            covered[i * n + j] += 1;
+                for epilogue in [false, true] {
+                    let grid = Grid::new(m, k, n, panel, tile_rows, epilogue);
+                    assert!(grid.parts() <= 2 * MOST_PARTS);
+                    let mut covered = vec![0; m * n];
+                    for part in 0..grid.parts() {
+                        let (rows, columns) = grid.part(part, m, n, panel);
+                        assert_eq!(columns.start % panel, 0);
+                        for i in rows {
+                            for j in columns.clone() {
+                                covered[i * n + j] += 1;
+                            }
                         }
                     }
+                    assert!(covered.iter().all(|&count| count == 1), "{m} {k} {n}: {grid:?}");
                 }
-                assert!(covered.iter().all(|&count| count == 1), "{m} {k} {n}: {grid:?}");
             }
         }
     }

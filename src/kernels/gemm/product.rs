@@ -100,7 +100,7 @@ pub fn run<T: Real>(
     };
     let panel = kernels.panel();
     let grid = match parallel {
-        true => Grid::new(m, k, n, panel, kernels.families[2].full.len()),
+        true => Grid::new(m, k, n, panel, kernels.families[2].full.len(), epilogue.is_some()),
         false => Grid { rows: 1, columns: 1 },
     };
 
