@@ -63,6 +63,8 @@ pub struct Step {
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub inputs: Vec<TensorType>,
+    /// The inputs whose rows are read wherever they lie.
+    pub listed: Vec<bool>,
     pub constants: Vec<Arc<Tensor>>,
     pub steps: Vec<Step>,
     pub arena_bytes: usize,
@@ -90,6 +92,7 @@ pub fn plan(
     updates: &[(usize, Value)],
 ) -> Result<Plan> {
     let in_place = in_place_updates(graph, &units, outputs, updates);
+    let listed = listed_inputs(graph, &units, inputs, outputs, updates);
     let mut planner = Planner {
         graph,
         last_use: last_uses(graph, &units, outputs, updates),
@@ -117,6 +120,7 @@ pub fn plan(
     written.sort_unstable();
     Ok(Plan {
         inputs: inputs.to_vec(),
+        listed,
         constants: planner.constants,
         steps,
         arena_bytes: planner.arena.bytes,
@@ -136,6 +140,44 @@ fn reads(graph: &Graph, unit: &Unit) -> Vec<Value> {
             own.chain(epilogue.iter().flat_map(fused)).collect()
         }
     }
+}
+
+/// Rows of fewer bytes are gathered: that costs less than it costs to read them where they lie more than once.
+const LISTED_ROW_BYTES: usize = 16 << 10;
+
+/// The inputs that are read by ops alone that accept a list of rows.
+fn listed_inputs(
+    graph: &Graph,
+    units: &[Unit],
+    inputs: &[TensorType],
+    outputs: &[Value],
+    updates: &[(usize, Value)],
+) -> Vec<bool> {
+    let is_large = |ty: &TensorType| ty.rank() == 2 && ty.shape[1] * ty.dtype.size() >= LISTED_ROW_BYTES;
+    let mut listed: Vec<bool> = inputs.iter().map(is_large).collect();
+    let mut exclude = |value: Value| {
+        if let Source::Input(index) = graph.source(behind_views(graph, value)) {
+            listed[*index] = false;
+        }
+    };
+    for unit in units {
+        let body = match unit {
+            Unit::Loop(body) => Some(body),
+            Unit::Kernel { node, epilogue } => {
+                let node = graph.node(*node);
+                for (index, &input) in node.inputs.iter().enumerate() {
+                    let is_view = behind_views(graph, input) != input;
+                    if is_view || !node.op.accepts_row_list(index) {
+                        exclude(input);
+                    }
+                }
+                epilogue.as_ref()
+            }
+        };
+        body.iter().flat_map(|body| &body.inputs).for_each(|&input| exclude(input));
+    }
+    outputs.iter().chain(updates.iter().map(|(_, value)| value)).for_each(|&value| exclude(value));
+    listed
 }
 
 /// For each value, the last unit that reads it; `usize::MAX` for what outlives the steps.

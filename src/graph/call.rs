@@ -7,18 +7,36 @@ use ndarray::{ArrayViewD, ArrayViewMutD, IxDyn};
 
 use crate::tensor::{DType, Element, TensorType};
 
-/// A read-only input: contiguous, row-major, 64-byte aligned unless it is a variable or a constant.
+/// Rows of a larger array, in any order: row i of the tensor begins `order[i] * row_stride` elements into the array.
+#[derive(Debug, Clone, Copy)]
+pub struct RowList<'a> {
+    /// Elements of the array.
+    pub len: usize,
+    pub row_stride: usize,
+    pub order: &'a [usize],
+}
+
+/// A read-only input: contiguous, row-major, 64-byte aligned unless it is a variable, a constant or an argument.
+///
+/// For an op that [`accepts_row_list`](super::Op::accepts_row_list), its rows may lie apart.
 #[derive(Clone, Copy)]
 pub struct TensorView<'a> {
     data: *const u8,
     ty: &'a TensorType,
+    rows: Option<RowList<'a>>,
 }
 
 impl<'a> TensorView<'a> {
     /// # Safety
     /// `data` points to `ty.bytes()` initialised bytes, aligned for `ty.dtype`, readable for `'a`.
     pub unsafe fn new(data: *const u8, ty: &'a TensorType) -> Self {
-        Self { data, ty }
+        Self { data, ty, rows: None }
+    }
+
+    /// # Safety
+    /// `data` points to `rows.len` elements as in [`TensorView::new`], which hold all the listed rows.
+    pub unsafe fn listed(data: *const u8, ty: &'a TensorType, rows: RowList<'a>) -> Self {
+        Self { data, ty, rows: Some(rows) }
     }
 
     pub fn tensor_type(&self) -> &'a TensorType {
@@ -34,12 +52,21 @@ impl<'a> TensorView<'a> {
     }
 
     pub fn as_ptr(&self) -> *const u8 {
+        assert!(self.rows.is_none(), "a kernel that wants contiguous rows was given a list");
         self.data
+    }
+
+    /// The array and which of its rows these are, if the rows lie apart.
+    pub fn row_list<T: Element>(&self) -> Option<(&'a [T], RowList<'a>)> {
+        assert_eq!(self.ty.dtype, T::DTYPE, "a kernel was called with another dtype");
+        // SAFETY: `listed` promises `len` initialised, aligned elements of this dtype for 'a.
+        self.rows.map(|rows| (unsafe { std::slice::from_raw_parts(self.data.cast(), rows.len) }, rows))
     }
 
     /// The elements in row-major order.
     pub fn slice<T: Element>(&self) -> &'a [T] {
         assert_eq!(self.ty.dtype, T::DTYPE, "a kernel was called with another dtype");
+        assert!(self.rows.is_none(), "a kernel that wants contiguous rows was given a list");
         // SAFETY: `new` promises `size` initialised, aligned elements of this dtype for 'a.
         unsafe { std::slice::from_raw_parts(self.data.cast(), self.ty.size()) }
     }

@@ -57,6 +57,13 @@ pub trait Op: Debug + Send + Sync {
         false
     }
 
+    /// True where `run` reads the rows of this input wherever they lie ([`TensorView::row_list`](super::TensorView)), so
+    /// that a batch in shuffled order need not be gathered first.
+    fn accepts_row_list(&self, input: usize) -> bool {
+        let _ = input;
+        false
+    }
+
     /// True where `run` can fail on a value out of its domain. Such nodes run before any variable is written.
     fn checks_data(&self) -> bool {
         false

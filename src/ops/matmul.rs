@@ -8,7 +8,7 @@ use super::shape::reshape;
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
 use crate::kernels::Real;
-use crate::kernels::gemm::{Matrix, MatrixMut, gemm_stack, gemm_stack_workspace};
+use crate::kernels::gemm::{Left, ListedRows, Matrix, MatrixMut, gemm, gemm_stack, gemm_stack_workspace};
 use crate::tensor::{DType, TensorType};
 
 pub const OPS: &[Entry] = &[Entry { name: "matmul", build }];
@@ -132,6 +132,10 @@ impl Op for MatMul {
         true
     }
 
+    fn accepts_row_list(&self, input: usize) -> bool {
+        input == 0
+    }
+
     fn flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
         2 * (outputs[0].size() * Sizes::new(*self, &inputs[0].shape, &inputs[1].shape).k) as u64
     }
@@ -191,7 +195,18 @@ impl MatMul {
         let (a_shape, b_shape) = (call.inputs[0].shape(), call.inputs[1].shape());
         let y_shape = call.outputs[0].shape();
         let (count, Sizes { m, k, n, .. }) = self.stack(a_shape, b_shape, y_shape);
-        let (a, b) = (call.input::<T>(0), call.input::<T>(1));
+        let b = call.input::<T>(1);
+        let right = |b| match self.transpose_b {
+            true => Matrix::row_major(b, n, k).transposed(),
+            false => Matrix::row_major(b, k, n),
+        };
+        if let Some((array, rows)) = call.inputs[0].row_list::<T>() {
+            let a = ListedRows::new(array, rows.row_stride, rows.order, a_shape[1]);
+            let a = if self.transpose_a { Left::ListedTransposed(a) } else { Left::Listed(a) };
+            let y = MatrixMut::row_major(call.outputs[0].slice::<T>(), m, n);
+            return gemm(a, right(b), y, false, call.epilogue, call.workspace);
+        }
+        let a = call.input::<T>(0);
         let operands = |index: usize| {
             let (a_index, b_index) = match count {
                 1 => (0, 0),
@@ -205,11 +220,7 @@ impl MatMul {
                 true => Matrix::row_major(a, k, m).transposed(),
                 false => Matrix::row_major(a, m, k),
             };
-            let b = match self.transpose_b {
-                true => Matrix::row_major(b, n, k).transposed(),
-                false => Matrix::row_major(b, k, n),
-            };
-            (a, b)
+            (a, right(b))
         };
         let y = MatrixMut::row_major(call.outputs[0].slice::<T>(), count * m, n);
         gemm_stack(count, &operands, y, call.epilogue, call.workspace);

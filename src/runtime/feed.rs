@@ -1,8 +1,19 @@
 //! The batch feed: rows of the user's arrays, gathered in any order and cast while they are copied.
 
 use crate::error::{Error, Result};
+use crate::graph::RowList;
+use crate::kernels::simd::prefetch;
 use crate::tensor::{DType, TensorType};
 use crate::threads;
+
+/// An argument of a program.
+#[derive(Debug, Clone, Copy)]
+pub enum Argument<'a> {
+    /// A contiguous tensor.
+    Whole(*const u8),
+    /// Rows of this array.
+    Listed(*const u8, RowList<'a>),
+}
 
 /// The element types that arrays may arrive in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +130,17 @@ impl Column {
         usable.then(|| unsafe { self.data.offset(first as isize * self.strides[0]) })
     }
 
+    /// The rows where they lie, if these are whole rows in the right dtype: the array and the list.
+    pub fn listed<'a>(&self, rows: Rows<'a>, ty: &TensorType) -> Option<(*const u8, RowList<'a>)> {
+        let Rows::Listed(order) = rows else { return None };
+        let (size, row_size) = (self.kind.size(), self.row_shape().iter().product::<usize>());
+        let stride = usize::try_from(self.strides[0]).ok().filter(|stride| stride.is_multiple_of(size))?;
+        let usable = self.kind.is(ty.dtype) && self.row_is_contiguous();
+        let row_stride = stride / size;
+        let len = self.rows().checked_sub(1)? * row_stride + row_size;
+        usable.then_some((self.data, RowList { len, row_stride, order }))
+    }
+
     /// Copies the rows into `target`, which is a contiguous tensor of type `ty`, casting each element.
     ///
     /// # Safety
@@ -128,7 +150,10 @@ impl Column {
         debug_assert_eq!(&ty.shape[1..], self.row_shape());
         /// Nanoseconds an element, when rows come from memory.
         const COST: u64 = 1;
-        const ELEMENTS_A_PART: usize = 1 << 16;
+        const CACHE_LINE: usize = 64;
+        /// Of longer rows the hardware finds the rest.
+        const PREFETCHED_BYTES: usize = 4096;
+        const ELEMENTS_A_PART: usize = 1 << 15;
         let row_size: usize = self.row_shape().iter().product();
         let rows_a_part = (ELEMENTS_A_PART / row_size.max(1)).max(1);
         let parts = rows.count().div_ceil(rows_a_part);
@@ -139,6 +164,12 @@ impl Column {
             let target = &target;
             let end = ((part + 1) * rows_a_part).min(rows.count());
             for index in part * rows_a_part..end {
+                if contiguous && index + 1 < end {
+                    // The memory of a row anywhere answers late: ask for it while this row is copied.
+                    let next = self.data.wrapping_offset(rows.row(index + 1) as isize * self.strides[0]);
+                    let bytes = (row_size * self.kind.size()).min(PREFETCHED_BYTES);
+                    (0..bytes).step_by(CACHE_LINE).for_each(|byte| prefetch(next.wrapping_add(byte)));
+                }
                 // SAFETY: the row exists (checked by the caller of the batch), the target has room for
                 // `rows.count()` rows, and each row of the target is written by one part.
                 let fits = unsafe {

@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+use super::feed::Argument;
 use super::profile::Profile;
 use super::{Buffer, Column, Rows, Variable};
-use crate::compile::{Assignment, Location, Loop, Plan, Request, Work, compile};
+use crate::compile::{Assignment, Location, Loop, Plan, Request, Slot, Work, compile};
 use crate::error::{Error, Result};
 use crate::graph::{Call, Epilogue, TensorView, TensorViewMut};
 use crate::tensor::TensorType;
@@ -19,7 +20,7 @@ use crate::{threads, with_array};
 /// length of a run, so a prediction sees the weights before or after a training step, never within one.
 #[derive(Debug)]
 pub struct Program {
-    plan: Plan,
+    pub(super) plan: Plan,
     /// Sorted by address where they are locked, so that two programs cannot wait for each other.
     variables: Vec<Arc<Variable>>,
     lock_order: Vec<(usize, Access)>,
@@ -94,16 +95,17 @@ impl Program {
         let workspace = self.take_workspace()?;
         let _flushed = threads::FlushDenormals::new();
         let guards = self.lock();
+        let arguments: Vec<Argument<'_>> = arguments.iter().copied().map(Argument::Whole).collect();
         // SAFETY: the arguments are as the caller promises, the variables are locked.
-        let result = unsafe { self.run_steps(arguments, &workspace, &mut Scratch::default()) };
+        let result = unsafe { self.run_steps(&arguments, &workspace, &mut Scratch::default()) };
         if result.is_ok() {
             for (slot, &output) in self.plan.outputs.iter().zip(outputs) {
-                let source = self.address(slot.location, &workspace, arguments);
+                let source = self.address(slot.location, &workspace, &arguments);
                 // SAFETY: both hold a tensor of the slot's type.
                 unsafe { std::ptr::copy_nonoverlapping(source, output, slot.ty.bytes()) };
             }
             // SAFETY: as for the steps.
-            unsafe { self.commit(arguments, &workspace) };
+            unsafe { self.commit(&arguments, &workspace) };
         }
         drop(guards);
         self.put_workspace(workspace);
@@ -204,22 +206,25 @@ impl Program {
     ///
     /// # Safety
     /// The rows exist in all the columns, which fit the program's arguments.
-    unsafe fn assemble(
+    unsafe fn assemble<'a>(
         &self,
         columns: &[Column],
-        rows: Rows<'_>,
+        rows: Rows<'a>,
         workspace: &Workspace,
-        arguments: &mut Vec<*const u8>,
+        arguments: &mut Vec<Argument<'a>>,
     ) -> Result<()> {
         arguments.clear();
-        for ((column, ty), staged) in columns.iter().zip(&self.plan.inputs).zip(&workspace.staged) {
-            let argument = match column.in_place(rows, ty) {
-                Some(data) => data,
-                None => {
-                    // SAFETY: `staged` has the argument's size and belongs to this run.
-                    unsafe { column.gather(rows, ty, staged.as_ptr())? };
-                    staged.as_ptr().cast_const()
-                }
+        let inputs = self.plan.inputs.iter().zip(&self.plan.listed);
+        for ((column, (ty, &listed)), staged) in columns.iter().zip(inputs).zip(&workspace.staged) {
+            let list = || column.listed(rows, ty).filter(|_| listed);
+            let argument = if let Some(data) = column.in_place(rows, ty) {
+                Argument::Whole(data)
+            } else if let Some((data, rows)) = list() {
+                Argument::Listed(data, rows)
+            } else {
+                // SAFETY: `staged` has the argument's size and belongs to this run.
+                unsafe { column.gather(rows, ty, staged.as_ptr())? };
+                Argument::Whole(staged.as_ptr().cast_const())
             };
             arguments.push(argument);
         }
@@ -232,7 +237,7 @@ impl Program {
     /// The arguments are as in [`Program::run`], and every variable is locked as `lock_order` says.
     unsafe fn run_steps<'a>(
         &'a self,
-        arguments: &[*const u8],
+        arguments: &[Argument<'a>],
         workspace: &Workspace,
         scratch: &mut Scratch<'a>,
     ) -> Result<()> {
@@ -247,10 +252,19 @@ impl Program {
                 Work::Kernel { op, inputs, outputs, workspace: offset, workspace_bytes, epilogue } => {
                     let Scratch { inputs: views, operands, results } = scratch;
                     views.clear();
-                    for slot in inputs {
-                        let data = self.address(slot.location, workspace, arguments);
-                        // SAFETY: the plan gives every value memory of its type while it lives.
-                        views.push(unsafe { TensorView::new(data, &slot.ty) });
+                    for Slot { location, ty } in inputs {
+                        // SAFETY: the plan gives every value memory of its type while it lives; a list is of
+                        // rows of the column that it came with.
+                        views.push(unsafe {
+                            match *location {
+                                Location::Input(index)
+                                    if let Argument::Listed(data, rows) = arguments[index] =>
+                                {
+                                    TensorView::listed(data, ty, rows)
+                                }
+                                location => TensorView::new(self.address(location, workspace, arguments), ty),
+                            }
+                        });
                     }
                     // SAFETY: the plan reserves these bytes of the arena for this step.
                     let workspace_bytes = unsafe {
@@ -299,7 +313,7 @@ impl Program {
     ///
     /// # Safety
     /// As [`Program::run_steps`], which has run.
-    unsafe fn commit(&self, arguments: &[*const u8], workspace: &Workspace) {
+    unsafe fn commit(&self, arguments: &[Argument<'_>], workspace: &Workspace) {
         let copy = |from: Location, to: Location, bytes: usize| {
             let source = self.address(from, workspace, arguments);
             let target = self.address(to, workspace, arguments).cast_mut();
@@ -317,11 +331,14 @@ impl Program {
         }
     }
 
-    fn address(&self, location: Location, workspace: &Workspace, arguments: &[*const u8]) -> *const u8 {
+    fn address(&self, location: Location, workspace: &Workspace, arguments: &[Argument<'_>]) -> *const u8 {
         match location {
             // SAFETY: the plan's offsets lie within the arena.
             Location::Arena(offset) => unsafe { workspace.arena.as_ptr().add(offset) },
-            Location::Input(index) => arguments[index],
+            Location::Input(index) => match arguments[index] {
+                Argument::Whole(data) => data,
+                Argument::Listed(..) => unreachable!("the plan lists rows only for ops that accept lists"),
+            },
             Location::Variable(index) => self.variables[index].address(),
             Location::Constant(index) => {
                 with_array!(&*self.plan.constants[index], array => array.as_ptr().cast())

@@ -222,6 +222,41 @@ fn batches_run_in_order_and_update_variables_between_them() {
     assert_eq!(next, 2, "one batch, then control goes back");
 }
 
+/// Wide rows in shuffled order are read where they lie; the result is that of the same rows lying in order.
+#[test]
+fn rows_that_lie_apart_are_as_good_as_gathered_ones() {
+    let (rows, width, batch) = (7, 2500, 3);
+    let data: Vec<f64> =
+        (0..rows * width).map(|index| ((index * 7919) % 2003) as f64 / 1001.0 - 1.0).collect();
+    let order = [6, 0, 3, 5, 2, 4, 1];
+    let in_order: Vec<f64> = order.iter().flat_map(|row| &data[row * width..][..width]).copied().collect();
+    let weights = uniform(&[width, 5], 1, -1.0, 1.0);
+    // y = x · w, then w += xᵀ · y.
+    let train = |data: &[f64], order: Option<&[usize]>| {
+        let w = variable(&weights);
+        let mut graph = Graph::new();
+        let ty = TensorType::new(DType::F64, [batch, width]);
+        let x = graph.input(0, ty.clone());
+        let old = graph.variable(0, w.ty().clone());
+        let y = matmul(&mut graph, x, old, (false, false)).unwrap();
+        let gradient = matmul(&mut graph, x, y, (true, false)).unwrap();
+        let new = add(&mut graph, old, gradient).unwrap();
+        let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y], updates: vec![(0, new)] };
+        let program = Program::new(&request, vec![w.clone()]).unwrap();
+        assert_eq!(program.plan.listed, [true]);
+        let shape = (vec![rows, width], vec![8 * width as isize, 8]);
+        // SAFETY: `data` is as large as that, and outlives the call.
+        let columns = [unsafe { Column::new(data.as_ptr().cast(), ElementKind::F64, shape.0, shape.1) }];
+        let patience = Duration::from_secs(60);
+        let batches = Batches { columns: &columns, order, start: 0, stop: rows, patience };
+        let mut y = vec![0.0f64; rows * 5];
+        // SAFETY: `y` has room for all rows.
+        unsafe { program.run_batches(&batches, &[y.as_mut_ptr().cast()]) }.unwrap();
+        (content(&w), y)
+    };
+    assert_eq!(train(&data, Some(&order)), train(&in_order, None));
+}
+
 #[test]
 fn rows_outside_the_columns_are_an_error() {
     let data = [0.0f64; 6];

@@ -1,6 +1,7 @@
 //! Strided views of matrices: the operands and the result of a product.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use crate::kernels::Real;
 
@@ -43,6 +44,103 @@ impl<'a, T: Real> Matrix<'a, T> {
         if self.rows > 0 && self.columns > 0 {
             let last = (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride;
             assert!(last < self.data.len(), "a matrix reaches beyond its data");
+        }
+    }
+}
+
+/// Some rows of a matrix with contiguous rows, in any order: element (i, j) is `data[order[i] * row_stride + j]`.
+#[derive(Debug, Clone, Copy)]
+pub struct ListedRows<'a, T> {
+    data: &'a [T],
+    row_stride: usize,
+    order: &'a [usize],
+    columns: usize,
+}
+
+impl<'a, T: Real> ListedRows<'a, T> {
+    /// The rows `order` of a matrix of `columns` columns whose rows are `row_stride` elements apart in `data`.
+    pub fn new(data: &'a [T], row_stride: usize, order: &'a [usize], columns: usize) -> Self {
+        if let Some(last) = order.iter().max() {
+            assert!(last * row_stride + columns <= data.len(), "a listed row reaches beyond its data");
+        }
+        Self { data, row_stride, order, columns }
+    }
+}
+
+/// The left operand: a plain matrix, or listed rows as the matrix or as its transpose.
+#[derive(Debug, Clone, Copy)]
+pub enum Left<'a, T> {
+    Plain(Matrix<'a, T>),
+    Listed(ListedRows<'a, T>),
+    ListedTransposed(ListedRows<'a, T>),
+}
+
+impl<'a, T> From<Matrix<'a, T>> for Left<'a, T> {
+    fn from(matrix: Matrix<'a, T>) -> Self {
+        Self::Plain(matrix)
+    }
+}
+
+impl<T: Real> Left<'_, T> {
+    /// (M, K)
+    pub(super) fn shape(&self) -> (usize, usize) {
+        match self {
+            Self::Plain(matrix) => (matrix.rows, matrix.columns),
+            Self::Listed(listed) => (listed.order.len(), listed.columns),
+            Self::ListedTransposed(listed) => (listed.columns, listed.order.len()),
+        }
+    }
+
+    /// Whether rows or columns are listed.
+    pub(super) fn is_listed(&self) -> bool {
+        !matches!(self, Self::Plain(_))
+    }
+
+    /// Where a[rows, ks] begins, the stride of its rows, and of its ks if these are not listed.
+    pub(super) fn block(&self, rows: &Range<usize>, ks: &Range<usize>) -> (&[T], usize, usize) {
+        match self {
+            Self::Plain(a) => (
+                &a.data[rows.start * a.row_stride + ks.start * a.column_stride..],
+                a.row_stride,
+                a.column_stride,
+            ),
+            Self::Listed(a) => (&a.data[ks.start..], a.row_stride, 1),
+            Self::ListedTransposed(a) => (&a.data[rows.start..], 1, 0),
+        }
+    }
+
+    /// The rows of listed rows `rows`, and the offsets of the elements `ks` of a row.
+    pub(super) fn list(
+        &self,
+        rows: &Range<usize>,
+        ks: &Range<usize>,
+        order: &mut [usize],
+        offsets: &mut [usize],
+    ) {
+        match self {
+            Self::Plain(_) => unreachable!("nothing is listed"),
+            Self::Listed(a) => {
+                order[..rows.len()].copy_from_slice(&a.order[rows.clone()]);
+                (0..ks.len()).for_each(|k| offsets[k] = k);
+            }
+            Self::ListedTransposed(a) => {
+                (0..rows.len()).for_each(|row| order[row] = row);
+                ks.clone().for_each(|k| offsets[k - ks.start] = a.order[k] * a.row_stride);
+            }
+        }
+    }
+
+    /// Line `index` of a[rows, ks] as it lies contiguous in memory: a row, or all rows of a k.
+    pub(super) fn line(&self, rows: &Range<usize>, ks: &Range<usize>, index: usize) -> &[T] {
+        match self {
+            Self::Plain(a) if a.column_stride == 1 => {
+                &a.data[(rows.start + index) * a.row_stride + ks.start..][..ks.len()]
+            }
+            Self::Plain(a) => &a.data[(ks.start + index) * a.column_stride + rows.start..][..rows.len()],
+            Self::Listed(a) => &a.data[a.order[rows.start + index] * a.row_stride + ks.start..][..ks.len()],
+            Self::ListedTransposed(a) => {
+                &a.data[a.order[ks.start + index] * a.row_stride + rows.start..][..rows.len()]
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ mod tests;
 mod tile;
 mod transpose;
 
-pub use matrix::{Matrix, MatrixMut};
+pub use matrix::{Left, ListedRows, Matrix, MatrixMut};
 pub use pack::{PackedMatrix, pack_b, packed_len};
 pub use stack::{gemm_stack, gemm_stack_workspace};
 pub use tile::HasKernels;
@@ -66,15 +66,15 @@ pub fn gemm_workspace<T: Real>(m: usize, k: usize, n: usize) -> usize {
 ///
 /// `epilogue` is called once for each finished block of c. `workspace` has at least [`gemm_workspace`] bytes, aligned
 /// for `T`.
-pub fn gemm<'a, T: Real>(
-    a: Matrix<'_, T>,
+pub fn gemm<'a, 'b, T: Real>(
+    a: impl Into<Left<'b, T>>,
     b: impl Into<Right<'a, T>>,
     c: MatrixMut<'_, T>,
     accumulate: bool,
     epilogue: Option<Epilogue<'_>>,
     workspace: &mut [u8],
 ) {
-    product::run(T::kernels(simd::isa()), true, a, b.into(), c, accumulate, epilogue, workspace);
+    product::run(T::kernels(simd::isa()), true, a.into(), b.into(), c, accumulate, epilogue, workspace);
 }
 
 /// [`gemm`] on the calling thread alone, for use inside a part of a parallel loop.
@@ -85,5 +85,5 @@ pub fn gemm_serial<'a, T: Real>(
     accumulate: bool,
     workspace: &mut [u8],
 ) {
-    product::run(T::kernels(simd::isa()), false, a, b.into(), c, accumulate, None, workspace);
+    product::run(T::kernels(simd::isa()), false, a.into(), b.into(), c, accumulate, None, workspace);
 }

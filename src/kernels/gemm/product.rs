@@ -2,12 +2,12 @@
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
-use std::ptr::copy_nonoverlapping;
+use std::ptr::{copy_nonoverlapping, null};
 
 use super::pack::pack_panel;
 use super::plan::{Grid, K_BLOCK, ROW_BLOCK, pieces, share};
 use super::tile::{Dot, Kernels, Operands};
-use super::{Matrix, MatrixMut, Right};
+use super::{Left, Matrix, MatrixMut, Right};
 use crate::graph::Epilogue;
 use crate::kernels::Real;
 use crate::threads::{self, DisjointMut};
@@ -27,27 +27,12 @@ struct Panels<T> {
     panel_stride: usize,
 }
 
-/// A block of A, or a copy of it: element (i, k) is at `i · row_stride + k · column_stride`.
+/// A block of A, or a copy of it: element (i, k) is at `i · row_stride + k · k_stride`.
 #[derive(Clone, Copy)]
 struct Block<T> {
     data: *const T,
     row_stride: usize,
-    column_stride: usize,
-}
-
-impl<T> Matrix<'_, T> {
-    fn block(&self, rows: &Range<usize>, columns: &Range<usize>) -> Block<T> {
-        let (row_stride, column_stride) = (self.row_stride, self.column_stride);
-        let data = &self.data[rows.start * row_stride + columns.start * column_stride..];
-        Block { data: data.as_ptr(), row_stride, column_stride }
-    }
-}
-
-/// Runs of contiguous elements.
-struct Lines {
-    outer: usize,
-    inner: usize,
-    outer_stride: usize,
+    k_stride: usize,
 }
 
 /// Rows of a block of A that is copied.
@@ -58,7 +43,7 @@ const COPY_STRIDE: usize = K_BLOCK + 16;
 /// The product as the parts see it.
 struct Product<'a, T: 'static> {
     kernels: &'static Kernels<T>,
-    a: Matrix<'a, T>,
+    a: Left<'a, T>,
     b: Panels<T>,
     c: &'a MatrixMut<'a, T>,
     accumulate: bool,
@@ -73,16 +58,18 @@ unsafe impl<T: Real> Sync for Product<'_, T> {}
 pub fn run<T: Real>(
     kernels: &'static Kernels<T>,
     parallel: bool,
-    a: Matrix<'_, T>,
+    a: Left<'_, T>,
     b: Right<'_, T>,
     c: MatrixMut<'_, T>,
     accumulate: bool,
     epilogue: Option<Epilogue<'_>>,
     workspace: &mut [u8],
 ) {
-    let (m, k, n) = (a.rows, a.columns, c.columns);
+    let ((m, k), n) = (a.shape(), c.columns);
     assert_eq!((m, b.shape()), (c.rows, (k, n)), "the shapes of a product do not fit");
-    a.check();
+    if let Left::Plain(a) = a {
+        a.check();
+    }
     if m == 0 || n == 0 {
         return;
     }
@@ -202,24 +189,37 @@ impl<T: Real> Product<'_, T> {
             return unsafe { self.part_with_copies(rows, columns) };
         }
         for rows in pieces(rows, ROW_BLOCK) {
-            for ks in pieces(0..self.a.columns, K_BLOCK) {
+            for ks in pieces(0..self.a.shape().1, K_BLOCK) {
                 // SAFETY: within the part.
-                unsafe { self.block(self.a.block(&rows, &ks), rows.clone(), ks, columns.clone()) };
+                unsafe {
+                    if self.a.is_listed() {
+                        self.listed_block(rows.clone(), ks, columns.clone());
+                    } else {
+                        let (data, row_stride, k_stride) = self.a.block(&rows, &ks);
+                        let a = Block { data: data.as_ptr(), row_stride, k_stride };
+                        self.block(a, rows.clone(), ks, columns.clone());
+                    }
+                }
             }
             self.finish(rows, &columns);
         }
     }
 
-    /// Whether A lies so that a tile's rows crowd each other out of the L1 cache, whose sets repeat every 4 KiB, or so
-    /// that every k of a tile is far from the last. Then a block of A is copied before it is used, if it is used by more
-    /// than one panel of B.
+    /// Whether a block of A is copied before it is used by more than one panel of B: where A lies so that a tile's rows
+    /// crowd each other out of the L1 cache, whose sets repeat every 4 KiB, or so that every k of a tile is far from the
+    /// last, or anywhere.
     fn copies_a(&self, columns: usize) -> bool {
         let bytes = |stride: usize| stride * size_of::<T>();
-        columns >= 2 * self.kernels.panel()
-            && match self.a.column_stride {
-                1 => bytes(self.a.row_stride).is_multiple_of(2048),
-                stride => self.a.row_stride == 1 && bytes(stride) >= 2048,
+        match self.a {
+            Left::Plain(a) => {
+                let crowds = match a.column_stride {
+                    1 => bytes(a.row_stride).is_multiple_of(2048),
+                    stride => a.row_stride == 1 && bytes(stride) >= 2048,
+                };
+                crowds && columns >= 2 * self.kernels.panel()
             }
+            Left::Listed(_) | Left::ListedTransposed(_) => columns > self.kernels.lanes,
+        }
     }
 
     /// [`Product::part`], with each block of A copied to the stack first.
@@ -229,28 +229,70 @@ impl<T: Real> Product<'_, T> {
     #[inline(never)]
     unsafe fn part_with_copies(&self, rows: Range<usize>, columns: Range<usize>) {
         let mut memory = [const { MaybeUninit::<T>::uninit() }; COPY_ROWS * COPY_STRIDE];
+        let lies_in_rows = match self.a {
+            Left::Plain(a) => a.column_stride == 1,
+            Left::Listed(_) => true,
+            Left::ListedTransposed(_) => false,
+        };
         for rows in pieces(rows, COPY_ROWS) {
-            for ks in pieces(0..self.a.columns, K_BLOCK) {
-                let block = self.a.block(&rows, &ks);
-                let lines = |outer, inner, outer_stride| Lines { outer, inner, outer_stride };
-                let (lines, row_stride, column_stride) = match self.a.column_stride {
-                    1 => (lines(rows.len(), ks.len(), self.a.row_stride), COPY_STRIDE, 1),
-                    stride => (lines(ks.len(), rows.len(), stride), 1, rows.len()),
+            for ks in pieces(0..self.a.shape().1, K_BLOCK) {
+                let (lines, row_stride, k_stride) = match lies_in_rows {
+                    true => (rows.len(), COPY_STRIDE, 1),
+                    false => (ks.len(), 1, rows.len()),
                 };
-                // SAFETY: the lines are those of the block, and the memory holds COPY_ROWS · K_BLOCK elements in either
-                // order.
-                let block = unsafe {
-                    let copy = memory.as_mut_ptr().cast::<T>();
-                    for line in 0..lines.outer {
-                        let to = copy.add(line * row_stride.max(column_stride));
-                        copy_nonoverlapping(block.data.add(line * lines.outer_stride), to, lines.inner);
+                let copy = memory.as_mut_ptr().cast::<T>();
+                for index in 0..lines {
+                    let line = self.a.line(&rows, &ks, index);
+                    // SAFETY: the memory holds COPY_ROWS · K_BLOCK elements in either order.
+                    unsafe {
+                        copy_nonoverlapping(
+                            line.as_ptr(),
+                            copy.add(index * row_stride.max(k_stride)),
+                            line.len(),
+                        );
                     }
-                    Block { data: copy, row_stride, column_stride }
-                };
+                }
+                let block = Block { data: copy, row_stride, k_stride };
                 // SAFETY: within the part.
                 unsafe { self.block(block, rows.clone(), ks, columns.clone()) };
             }
             self.finish(rows, &columns);
+        }
+    }
+
+    /// [`Product::block`] for a listed A and no more columns than a vector has.
+    ///
+    /// # Safety
+    /// As [`Product::part`].
+    #[inline(never)]
+    unsafe fn listed_block(&self, rows: Range<usize>, ks: Range<usize>, columns: Range<usize>) {
+        let (mut order, mut offsets) = ([0; ROW_BLOCK], [0; K_BLOCK]);
+        self.a.list(&rows, &ks, &mut order, &mut offsets);
+        let (data, row_stride, _) = self.a.block(&rows, &ks);
+        let last = columns.len();
+        let panel = columns.start / self.kernels.panel();
+        let family = &self.kernels.listed;
+        let table = if last == self.kernels.lanes { family.full } else { family.masked };
+        for tile in pieces(0..rows.len(), table.len()) {
+            // SAFETY: the offsets are those of elements of a, b and c.
+            unsafe {
+                table[tile.len() - 1](&Operands {
+                    k: ks.len(),
+                    a: data.as_ptr(),
+                    a_row_stride: row_stride,
+                    a_k_stride: 0,
+                    a_order: order[tile.clone()].as_ptr(),
+                    a_offsets: offsets.as_ptr(),
+                    a_next: 2 * tile.len() - 1,
+                    b: self.b.data.add(panel * self.b.panel_stride + ks.start * self.b.k_stride),
+                    b_k_stride: self.b.k_stride,
+                    b_panel_stride: 0,
+                    c: self.c.data.add((rows.start + tile.start) * self.c.row_stride + columns.start),
+                    c_row_stride: self.c.row_stride,
+                    last,
+                    accumulate: self.accumulate || ks.start > 0,
+                });
+            }
         }
     }
 
@@ -306,7 +348,9 @@ impl<T: Real> Product<'_, T> {
                     k: ks.len(),
                     a: a.data.add((tile.start - rows.start) * a.row_stride),
                     a_row_stride: a.row_stride,
-                    a_k_stride: a.column_stride,
+                    a_k_stride: a.k_stride,
+                    a_order: null(),
+                    a_offsets: null(),
                     a_next: if a.row_stride == 1 { 2 * tile.len() - 1 } else { 0 },
                     b: self.b.data.add(panel * self.b.panel_stride + ks.start * self.b.k_stride),
                     b_k_stride: self.b.k_stride,
@@ -325,10 +369,11 @@ impl<T: Real> Product<'_, T> {
 /// The product as dot products of contiguous rows of one matrix with one contiguous vector, where it is that: the matrix,
 /// the vector, and the step from one result to the next.
 fn as_dots<'a, T: Real>(
-    a: Matrix<'a, T>,
+    a: Left<'a, T>,
     b: Matrix<'a, T>,
     c: &MatrixMut<'_, T>,
 ) -> Option<(Matrix<'a, T>, &'a [T], usize)> {
+    let Left::Plain(a) = a else { return None };
     if a.column_stride != 1 || b.row_stride != 1 {
         None
     } else if b.columns == 1 {

@@ -101,7 +101,16 @@ fn check<T: Real>(case: &Case, isa: Isa, epsilon: f64) -> Vec<T> {
         false => Right::Plain(b),
     };
     let result = MatrixMut::strided(&mut c, m, n, stride);
-    product::run(kernels, case.parallel, a, right, result, case.accumulate, Some(&epilogue), workspace);
+    product::run(
+        kernels,
+        case.parallel,
+        a.into(),
+        right,
+        result,
+        case.accumulate,
+        Some(&epilogue),
+        workspace,
+    );
 
     // A sum of k products in floating point is off by at most (k + 1) · epsilon · Σ|a||b|.
     let absolute = |data: &[T]| data.iter().map(|value| value.abs()).collect::<Vec<T>>();
@@ -167,6 +176,57 @@ fn products_of_several_blocks() {
             }
         }
     }
+}
+
+/// Listed rows give the bits of the same rows copied into a matrix, whichever way they are multiplied.
+#[test]
+fn listed_rows() {
+    for (count, columns, n) in
+        [(40, 70, 16), (33, 600, 9), (700, 41, 2), (90, 530, 48), (3, 2, 100), (64, 300, 130)]
+    {
+        let stride = columns + 3;
+        let data = numbers::<f32>(900 * stride, 1);
+        let order: Vec<usize> = (0..count).map(|i| (i * 577 + 13) % 900).collect();
+        let copy: Vec<f32> = order.iter().flat_map(|row| &data[row * stride..][..columns]).copied().collect();
+        let listed = ListedRows::new(&data, stride, &order, columns);
+        let plain = Matrix::row_major(&copy, count, columns);
+        for (listed, plain) in
+            [(Left::Listed(listed), plain), (Left::ListedTransposed(listed), plain.transposed())]
+        {
+            let (m, k) = listed.shape();
+            let b = numbers::<f32>(k * n, 2);
+            for isa in Isa::available() {
+                let kernels = f32::kernels(isa);
+                let product = |a: Left<'_, f32>, parallel: bool| {
+                    let mut c = vec![f32::NAN; m * n];
+                    let mut workspace = vec![0.0f32; k * n.next_multiple_of(kernels.panel())];
+                    // SAFETY: the same memory as bytes.
+                    let workspace = unsafe { workspace.align_to_mut::<u8>().1 };
+                    let right = Right::Plain(Matrix::row_major(&b, k, n));
+                    product::run(
+                        kernels,
+                        parallel,
+                        a,
+                        right,
+                        MatrixMut::row_major(&mut c, m, n),
+                        false,
+                        None,
+                        workspace,
+                    );
+                    c
+                };
+                let expected = product(plain.into(), false);
+                assert_eq!(product(listed, false), expected, "{m} × {k} × {n} {isa:?}");
+                assert_eq!(product(listed, true), expected, "{m} × {k} × {n} {isa:?}, in parallel");
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "beyond its data")]
+fn a_listed_row_that_is_not_there() {
+    ListedRows::new(&[0.0f32; 12], 4, &[0, 3], 4);
 }
 
 #[test]

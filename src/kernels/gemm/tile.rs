@@ -6,7 +6,7 @@
 //! the latency of an addition. Every element is summed alone, in the order of k: tiles of all sizes agree to the bit.
 
 use crate::kernels::Real;
-use crate::kernels::simd::{Isa, Lanes, Vector};
+use crate::kernels::simd::{Isa, Lanes, Vector, prefetch};
 
 /// What one tile is made of.
 pub struct Operands<T> {
@@ -16,6 +16,9 @@ pub struct Operands<T> {
     pub a: *const T,
     pub a_row_stride: usize,
     pub a_k_stride: usize,
+    /// For listed tiles alone: element (i, k) of a is at `a_order[i] · a_row_stride + a_offsets[k]`.
+    pub a_order: *const usize,
+    pub a_offsets: *const usize,
     /// From the tile's first element of A to the last of the next tile, if k is not contiguous: each k is then on a
     /// cache line of its own, which no hardware foresees.
     pub a_next: usize,
@@ -51,6 +54,8 @@ pub struct Kernels<T: 'static> {
     pub lanes: usize,
     /// 8, 4, 2 and 1 vectors wide.
     pub families: [Family<T>; 4],
+    /// 1 vector wide, for an A whose rows or columns are listed.
+    pub listed: Family<T>,
     /// For 1, 2, 3 and 4 rows.
     pub dot: [DotKernel<T>; 4],
 }
@@ -68,22 +73,27 @@ impl<T> Kernels<T> {
 /// The operands' elements are readable and writable; the machine has V's instruction set.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // loops over constants, which become straight code over registers
-unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED: bool>(
+unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED: bool, const LISTED: bool>(
     operands: &Operands<V::Element>,
 ) {
     // SAFETY: all accesses lie within the operands that the caller promises.
     unsafe {
         let is_masked = |vector: usize| MASKED && vector == VECTORS - 1;
         let mut sums = [[V::splat(V::Element::ZERO); VECTORS]; ROWS];
-        let a_rows: [*const V::Element; ROWS] =
-            std::array::from_fn(|row| operands.a.add(row * operands.a_row_stride));
+        let a_rows: [*const V::Element; ROWS] = std::array::from_fn(|row| {
+            let row = if LISTED { *operands.a_order.add(row) } else { row };
+            operands.a.add(row * operands.a_row_stride)
+        });
         for row in 0..ROWS {
             prefetch(operands.c.add(row * operands.c_row_stride));
             prefetch(operands.c.add(row * operands.c_row_stride + (VECTORS - 1) * V::LANES));
         }
-        let mut a_offset = 0;
         let mut b_row = operands.b;
-        for _ in 0..operands.k {
+        let mut a_offset = 0;
+        for k in 0..operands.k {
+            if LISTED {
+                a_offset = *operands.a_offsets.add(k);
+            }
             let mut b = [V::splat(V::Element::ZERO); VECTORS];
             for vector in 0..VECTORS {
                 let from = b_row.add(vector / 2 * operands.b_panel_stride + vector % 2 * V::LANES);
@@ -97,7 +107,9 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
                 }
             }
             prefetch(a_rows[0].wrapping_add(a_offset + operands.a_next));
-            a_offset += operands.a_k_stride;
+            if !LISTED {
+                a_offset += operands.a_k_stride;
+            }
             b_row = b_row.add(operands.b_k_stride);
         }
         for (row, sums) in sums.iter().enumerate() {
@@ -114,18 +126,6 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
             }
         }
     }
-}
-
-/// Asks for the cache line of an element that is used later.
-#[inline(always)]
-fn prefetch<T>(element: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch of any address is allowed.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(element.cast())
-    };
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = element;
 }
 
 /// c (rows) = a (rows, k) · b (k), where the rows of a and b are contiguous.
@@ -196,9 +196,11 @@ macro_rules! kernels {
             use super::*;
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn run<const ROWS: usize, const VECTORS: usize, const MASKED: bool>(operands: &Operands<$T>) {
+            unsafe fn run<const ROWS: usize, const VECTORS: usize, const MASKED: bool, const LISTED: bool>(
+                operands: &Operands<$T>,
+            ) {
                 // SAFETY: the caller's promise; the instructions are enabled here.
-                unsafe { tile::<$V, ROWS, VECTORS, MASKED>(operands) }
+                unsafe { tile::<$V, ROWS, VECTORS, MASKED, LISTED>(operands) }
             }
 
             $(#[target_feature(enable = $features)])?
@@ -210,19 +212,24 @@ macro_rules! kernels {
             pub static KERNELS: Kernels<$T> = Kernels {
                 lanes: <$V as Vector>::LANES,
                 families: [
-                    Family { vectors: 8, full: &[$(run::<$eight, 8, false>),*], masked: &[] },
-                    Family { vectors: 4, full: &[$(run::<$four, 4, false>),*], masked: &[] },
+                    Family { vectors: 8, full: &[$(run::<$eight, 8, false, false>),*], masked: &[] },
+                    Family { vectors: 4, full: &[$(run::<$four, 4, false, false>),*], masked: &[] },
                     Family {
                         vectors: 2,
-                        full: &[$(run::<$two, 2, false>),*],
-                        masked: &[$(run::<$two, 2, true>),*],
+                        full: &[$(run::<$two, 2, false, false>),*],
+                        masked: &[$(run::<$two, 2, true, false>),*],
                     },
                     Family {
                         vectors: 1,
-                        full: &[$(run::<$one, 1, false>),*],
-                        masked: &[$(run::<$one, 1, true>),*],
+                        full: &[$(run::<$one, 1, false, false>),*],
+                        masked: &[$(run::<$one, 1, true, false>),*],
                     },
                 ],
+                listed: Family {
+                    vectors: 1,
+                    full: &[$(run::<$one, 1, false, true>),*],
+                    masked: &[$(run::<$one, 1, true, true>),*],
+                },
                 dot: [run_dot::<1>, run_dot::<2>, run_dot::<3>, run_dot::<4>],
             };
         }

@@ -72,6 +72,18 @@ pub fn isa() -> Isa {
     })
 }
 
+/// Asks for the cache line of an element that is used later.
+#[inline(always)]
+pub fn prefetch<T>(element: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of any address is allowed.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(element.cast())
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = element;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
