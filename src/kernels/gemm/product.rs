@@ -188,7 +188,7 @@ impl<T: Real> Product<'_, T> {
             // SAFETY: the caller's promise.
             return unsafe { self.part_with_copies(rows, columns) };
         }
-        for rows in pieces(rows, ROW_BLOCK) {
+        for rows in pieces(rows, self.row_block(columns.len())) {
             for ks in pieces(0..self.a.shape().1, K_BLOCK) {
                 // SAFETY: within the part.
                 unsafe {
@@ -202,6 +202,21 @@ impl<T: Real> Product<'_, T> {
                 }
             }
             self.finish(rows, &columns);
+        }
+    }
+
+    /// Rows that share a block of B: those of one tile where each element of A is read once, so that each row of A is
+    /// read from its beginning to its end, as memory likes it.
+    fn row_block(&self, columns: usize) -> usize {
+        let reads_along_rows = match self.a {
+            Left::Plain(a) => a.column_stride == 1,
+            Left::Listed(_) => true,
+            Left::ListedTransposed(_) => false,
+        };
+        if reads_along_rows && columns <= self.kernels.lanes {
+            self.kernels.listed.full.len()
+        } else {
+            ROW_BLOCK
         }
     }
 
