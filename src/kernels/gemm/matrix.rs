@@ -96,6 +96,15 @@ impl<T: Real> Left<'_, T> {
         !matches!(self, Self::Plain(_))
     }
 
+    /// Whether the ks of a row are contiguous.
+    pub(super) fn lies_in_rows(&self) -> bool {
+        match self {
+            Self::Plain(a) => a.column_stride == 1,
+            Self::Listed(_) => true,
+            Self::ListedTransposed(_) => false,
+        }
+    }
+
     /// Where a[rows, ks] begins, the stride of its rows, and of its ks if these are not listed.
     pub(super) fn block(&self, rows: &Range<usize>, ks: &Range<usize>) -> (&[T], usize, usize) {
         match self {
@@ -109,7 +118,7 @@ impl<T: Real> Left<'_, T> {
         }
     }
 
-    /// The rows of listed rows `rows`, and the offsets of the elements `ks` of a row.
+    /// The numbers of the listed rows `rows`, and the offsets of the elements `ks` of a row, from where the block begins.
     pub(super) fn list(
         &self,
         rows: &Range<usize>,

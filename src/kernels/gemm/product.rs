@@ -19,6 +19,9 @@ const PRODUCTS_A_NANOSECOND: usize = 40;
 /// cost exceeds one more pass over it.
 const PACK_ROWS: usize = 256;
 
+/// How far ahead along listed rows A is asked for, in elements: they are more than the hardware follows.
+const AHEAD: usize = 128;
+
 /// Where a part finds B: element (k, column) is in panel column / panel, at `k · k_stride`.
 #[derive(Clone, Copy)]
 struct Panels<T> {
@@ -188,7 +191,12 @@ impl<T: Real> Product<'_, T> {
             // SAFETY: the caller's promise.
             return unsafe { self.part_with_copies(rows, columns) };
         }
-        for rows in pieces(rows, self.row_block(columns.len())) {
+        // Listed rows are far from each other: each is read from its beginning to its end, as memory likes it.
+        let row_block = match self.a {
+            Left::Listed(_) => self.kernels.listed.full.len(),
+            _ => ROW_BLOCK,
+        };
+        for rows in pieces(rows, row_block) {
             for ks in pieces(0..self.a.shape().1, K_BLOCK) {
                 // SAFETY: within the part.
                 unsafe {
@@ -202,21 +210,6 @@ impl<T: Real> Product<'_, T> {
                 }
             }
             self.finish(rows, &columns);
-        }
-    }
-
-    /// Rows that share a block of B: those of one tile where each element of A is read once, so that each row of A is
-    /// read from its beginning to its end, as memory likes it.
-    fn row_block(&self, columns: usize) -> usize {
-        let reads_along_rows = match self.a {
-            Left::Plain(a) => a.column_stride == 1,
-            Left::Listed(_) => true,
-            Left::ListedTransposed(_) => false,
-        };
-        if reads_along_rows && columns <= self.kernels.lanes {
-            self.kernels.listed.full.len()
-        } else {
-            ROW_BLOCK
         }
     }
 
@@ -244,11 +237,7 @@ impl<T: Real> Product<'_, T> {
     #[inline(never)]
     unsafe fn part_with_copies(&self, rows: Range<usize>, columns: Range<usize>) {
         let mut memory = [const { MaybeUninit::<T>::uninit() }; COPY_ROWS * COPY_STRIDE];
-        let lies_in_rows = match self.a {
-            Left::Plain(a) => a.column_stride == 1,
-            Left::Listed(_) => true,
-            Left::ListedTransposed(_) => false,
-        };
+        let lies_in_rows = self.a.lies_in_rows();
         for rows in pieces(rows, COPY_ROWS) {
             for ks in pieces(0..self.a.shape().1, K_BLOCK) {
                 let (lines, row_stride, k_stride) = match lies_in_rows {
@@ -298,7 +287,7 @@ impl<T: Real> Product<'_, T> {
                     a_k_stride: 0,
                     a_order: order[tile.clone()].as_ptr(),
                     a_offsets: offsets.as_ptr(),
-                    a_next: 2 * tile.len() - 1,
+                    a_next: if row_stride == 1 { 2 * tile.len() - 1 } else { AHEAD },
                     b: self.b.data.add(panel * self.b.panel_stride + ks.start * self.b.k_stride),
                     b_k_stride: self.b.k_stride,
                     b_panel_stride: 0,

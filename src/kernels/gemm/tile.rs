@@ -19,8 +19,8 @@ pub struct Operands<T> {
     /// For listed tiles alone: element (i, k) of a is at `a_order[i] · a_row_stride + a_offsets[k]`.
     pub a_order: *const usize,
     pub a_offsets: *const usize,
-    /// From the tile's first element of A to the last of the next tile, if k is not contiguous: each k is then on a
-    /// cache line of its own, which no hardware foresees.
+    /// From an element of A to one that is used later: the last of the next tile, if k is not contiguous, since each k is
+    /// then on a cache line of its own, which no hardware foresees.
     pub a_next: usize,
     /// b (k, columns), in panels of two vectors: `b_panel_stride` from the first column of one to that of the next.
     pub b: *const T,
@@ -89,7 +89,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
             prefetch(operands.c.add(row * operands.c_row_stride + (VECTORS - 1) * V::LANES));
         }
         let mut b_row = operands.b;
-        let mut a_offset = 0;
+        let (mut a_offset, mut turn) = (0, 0);
         for k in 0..operands.k {
             if LISTED {
                 a_offset = *operands.a_offsets.add(k);
@@ -106,7 +106,13 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
                     sums[row][vector] = sums[row][vector].multiply_add(a, b[vector]);
                 }
             }
-            prefetch(a_rows[0].wrapping_add(a_offset + operands.a_next));
+            if LISTED {
+                // Each row in its turn, which comes before the row's line is over.
+                prefetch(a_rows[turn].wrapping_add(a_offset + operands.a_next));
+                turn = if turn + 1 == ROWS { 0 } else { turn + 1 };
+            } else {
+                prefetch(a_rows[0].wrapping_add(a_offset + operands.a_next));
+            }
             if !LISTED {
                 a_offset += operands.a_k_stride;
             }
