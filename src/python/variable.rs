@@ -48,4 +48,12 @@ impl PyVariable {
         let source = Bytes::of_type(array, self.0.ty())?;
         detached(py, || self.0.copy_from(source.as_slice()))
     }
+
+    /// Sets every element to zero.
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        detached(py, || {
+            self.0.clear();
+            Ok(())
+        })
+    }
 }

@@ -62,6 +62,13 @@ impl Variable {
         Ok(())
     }
 
+    /// Sets every element to zero.
+    pub fn clear(&self) {
+        let content = self.write();
+        // SAFETY: the buffer holds `ty.bytes()` bytes and is locked; zero bytes are zeros of every dtype.
+        unsafe { content.as_ptr().write_bytes(0, self.ty.bytes()) };
+    }
+
     fn check(&self, bytes: usize) -> Result<()> {
         if bytes == self.ty.bytes() {
             return Ok(());

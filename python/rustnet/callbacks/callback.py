@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 Logs = Mapping[str, Any] | None
@@ -144,7 +145,9 @@ class CallbackList(Callback):
                     "`callbacks` must be instances of Callback. "
                     f"Received: {callback!r} of type {type(callback).__name__}"
                 )
-        self._add_defaults(add_history, add_progbar)
+        self.history: Any = None
+        if self.callbacks or add_history or add_progbar:
+            self._add_defaults(add_history, add_progbar)
         if model is not None:
             self.set_model(model)
         self.set_params(params)
@@ -162,6 +165,7 @@ class CallbackList(Callback):
 
     def append(self, callback: Callback) -> None:
         self.callbacks.append(callback)
+        vars(self).pop("_see_batches", None)
 
     def set_model(self, model: Any) -> None:
         super().set_model(model)
@@ -176,16 +180,24 @@ class CallbackList(Callback):
             for callback in self.callbacks:
                 callback.set_params(params)
 
+    @cached_property
+    def _see_batches(self) -> list[Callback]:
+        """The callbacks that do something after or before a batch."""
+        return [callback for callback in self.callbacks if any(map(callback.overrides, BATCH_HOOKS))]
+
+    @property
+    def sees_batches(self) -> bool:
+        """Whether a callback looks at batches at all."""
+        return bool(self._see_batches)
+
     @property
     def needs_batches(self) -> bool:
         """Whether a callback must see every batch, so that batches cannot be run many at once."""
-        return any(
-            callback.needs_every_batch and callback.overrides(hook)
-            for callback in self.callbacks
-            for hook in BATCH_HOOKS
-        )
+        return any(callback.needs_every_batch for callback in self._see_batches)
 
     def _call(self, hook: str, *position: int, logs: Logs) -> None:
+        if not self.callbacks:
+            return
         plain = plain_logs(logs)
         for callback in self.callbacks:
             # Hooks of scripts may lack the default, or the name, of the last argument.
@@ -242,8 +254,10 @@ class CallbackList(Callback):
 
 def plain_logs(logs: Logs) -> dict[str, Any]:
     """The logs sorted by name, with numbers as floats; nested dictionaries are merged into one."""
+    if not logs:
+        return {}
     flat: dict[str, Any] = {}
-    for name, value in (logs or {}).items():
+    for name, value in logs.items():
         if isinstance(value, Mapping):
             flat.update(plain_logs(value))
         else:

@@ -8,6 +8,8 @@ from typing import Any
 
 def flatten(structure: Any) -> list[Any]:
     """The leaves in order; dicts by sorted key. `None` is a leaf."""
+    if not isinstance(structure, (dict, list, tuple)):
+        return [structure]
     leaves: list[Any] = []
     _collect(structure, leaves)
     return leaves

@@ -86,6 +86,13 @@ class Variable(TensorOperators):
         tensor.trace.update(self, tensor)
         return tensor
 
+    def clear(self) -> None:
+        """Sets every element to zero."""
+        if current_trace() is None:
+            self.storage.clear()
+        else:
+            self.assign(np.zeros(self.shape, self.dtype))
+
     def assign_add(self, value: Any) -> Any:
         return self.assign(self + value)
 

@@ -6,8 +6,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from rustnet import config, initializers, ops
 from rustnet.core import structure
 from rustnet.core.naming import auto_name, to_snake_case
@@ -85,15 +83,14 @@ class Metric:
     @property
     def variables(self) -> list[Variable]:
         """The state of this metric and of the metrics among its attributes."""
-        nested = [
-            value
-            for value in structure.flatten(list(vars(self).values()))
-            if isinstance(value, (Metric, Variable))
-        ]
-        found = list(self._variables)
-        for value in nested:
-            found.extend(value.variables if isinstance(value, Metric) else [value])
-        return list({id(variable): variable for variable in found}.values())
+        found = {id(variable): variable for variable in self._variables}
+        for attribute in vars(self).values():
+            for value in structure.flatten(attribute):
+                if isinstance(value, Variable):
+                    found[id(value)] = value
+                elif isinstance(value, Metric):
+                    found.update((id(variable), variable) for variable in value.variables)
+        return list(found.values())
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Adds a batch to the state."""
@@ -106,7 +103,7 @@ class Metric:
     def reset_state(self) -> None:
         """Starts again, as at the beginning of an epoch."""
         for variable in self.variables:
-            variable.assign(np.zeros(variable.shape, variable.dtype))
+            variable.clear()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Updates the state and returns the result."""

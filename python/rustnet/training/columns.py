@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,14 +34,20 @@ class Data:
     def parts(self) -> tuple[Any, Any, Any]:
         return (self.x, self.y, self.sample_weight)
 
-    @property
+    @cached_property
     def columns(self) -> list[Array]:
         """All columns; parts that are not there are left out."""
         return [leaf for leaf in structure.flatten(self.parts) if leaf is not None]
 
-    @property
+    @cached_property
     def rows(self) -> int:
         return len(self.columns[0])
+
+    @cached_property
+    def signature(self) -> tuple[Any, ...]:
+        """What a step is compiled for, beside the number of rows: the columns' types and their nesting."""
+        nesting = structure.map_structure(lambda leaf: leaf is None, self.parts)
+        return (repr(nesting), *((column.dtype, column.shape[1:]) for column in self.columns))
 
     def slice(self, rows: slice) -> Data:
         """Some of the rows, as views."""
@@ -73,11 +80,11 @@ def make_data(x: Any, y: Any = None, sample_weight: Any = None, class_weight: An
         if column is not None and not np.isfinite(column).all():
             raise ValueError("expected finite weights. Received: sample_weight=an array with NaN or infinity")
     data = Data(x, y, weights)
-    counts = {
-        name: sorted({len(leaf) for leaf in structure.flatten(part) if leaf is not None})
-        for name, part in zip(("x", "y", "sample_weight"), data.parts, strict=True)
-    }
-    if len({count for many in counts.values() for count in many}) > 1:
+    if len({len(leaf) for leaf in data.columns}) > 1:
+        counts = {
+            name: sorted({len(leaf) for leaf in structure.flatten(part) if leaf is not None})
+            for name, part in zip(("x", "y", "sample_weight"), data.parts, strict=True)
+        }
         listed = ", ".join(f"{name}: {many} rows" for name, many in counts.items() if many)
         raise ValueError(f"expected the same number of rows in all arrays. Received: {listed}")
     return data

@@ -34,9 +34,7 @@ class Programs:
         if self._version != structure_version():
             self._steps.clear()
             self._version = structure_version()
-        signature = tuple((column.dtype.str, column.shape[1:]) for column in data.columns)
-        nesting = repr(structure.map_structure(lambda leaf: leaf is None, data.parts))
-        key = (kind, rows, signature, nesting)
+        key = (kind, rows, data.signature)
         if key not in self._steps:
             self._steps[key] = self._trace(kind, data, rows)
             # Making weights and optimizer slots counts as a change of the model: it is this step's own.

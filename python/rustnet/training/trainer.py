@@ -318,7 +318,7 @@ class Trainer(Layer):
         programs = self._prediction_programs()
         if is_stream(x):
             return _concatenated(self.predict_on_batch(batch.x) for batch in Stream(x).epoch(steps))
-        data = Data(make_data(x).x)
+        data = make_data(x)
         batch_size, steps = self._batching(data, batch_size, steps)
         rows = min(data.rows, steps * batch_size) if steps is not None else data.rows
         # The types of the outputs do not depend on the number of rows.
@@ -328,9 +328,8 @@ class Trainer(Layer):
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1, steps=steps
         )
         callback_list.on_predict_begin()
-        patience = 0.0 if callback_list.needs_batches else _LOOK_SECONDS
-        step = 0
-        if callback_list.needs_batches:
+        each = callback_list.needs_batches
+        if each:
             callback_list.on_predict_batch_begin(0)
         for done in each_batch(
             data,
@@ -338,13 +337,12 @@ class Trainer(Layer):
             None,
             lambda size: programs.step("predict", data, size)[0],
             outputs,
-            patience,
+            0.0 if each else _LOOK_SECONDS,
             rows,
         ):
-            step = done
-            callback_list.on_predict_batch_end(step - 1, {})
-            if callback_list.needs_batches and step * batch_size < rows:
-                callback_list.on_predict_batch_begin(step)
+            callback_list.on_predict_batch_end(done - 1, {})
+            if each and done * batch_size < rows:
+                callback_list.on_predict_batch_begin(done)
         callback_list.on_predict_end()
         return structure.pack(nesting, outputs)
 
@@ -371,7 +369,7 @@ class Trainer(Layer):
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for this batch, as NumPy arrays."""
-        data = Data(make_data(x).x)
+        data = make_data(x)
         program, nesting = self._prediction_programs().step("predict", data, max(data.rows, 1))
         outputs = [np.empty((data.rows, *shape[1:]), dtype) for dtype, shape in program.output_types]
         if data.rows:
@@ -423,7 +421,8 @@ class Trainer(Layer):
             0.0 if each else _LOOK_SECONDS,
             stop,
         ):
-            end(done - 1, self._step_programs.results(self.metrics) if each or done < total else {})
+            if callback_list.sees_batches:
+                end(done - 1, self._step_programs.results(self.metrics) if each or done < total else {})
             yield done
             if each and done < total and not self.stop_training:
                 begin(done)
