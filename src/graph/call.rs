@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayViewD, ArrayViewMutD, IxDyn};
 
+use crate::kernels::sparse::SparseRows;
 use crate::tensor::{DType, Element, TensorType};
 
 /// Rows of a larger array, in any order: row i of the tensor begins `order[i] * row_stride` elements into the array.
@@ -18,25 +19,34 @@ pub struct RowList<'a> {
 
 /// A read-only input: contiguous, row-major, 64-byte aligned unless it is a variable, a constant or an argument.
 ///
-/// For an op that [`accepts_row_list`](super::Op::accepts_row_list), its rows may lie apart.
+/// For an op that [`accepts_row_list`](super::Op::accepts_row_list), its rows may lie apart, and it may come with a list of
+/// what is not zero.
 #[derive(Clone, Copy)]
 pub struct TensorView<'a> {
     data: *const u8,
     ty: &'a TensorType,
     rows: Option<RowList<'a>>,
+    sparse: Option<SparseRows<'a>>,
 }
 
 impl<'a> TensorView<'a> {
     /// # Safety
     /// `data` points to `ty.bytes()` initialised bytes, aligned for `ty.dtype`, readable for `'a`.
     pub unsafe fn new(data: *const u8, ty: &'a TensorType) -> Self {
-        Self { data, ty, rows: None }
+        Self { data, ty, rows: None, sparse: None }
     }
 
+    /// The rows of `data`, if they lie apart, and what is not zero of them, if that is known.
+    ///
     /// # Safety
-    /// `data` points to `rows.len` elements as in [`TensorView::new`], which hold all the listed rows.
-    pub unsafe fn listed(data: *const u8, ty: &'a TensorType, rows: RowList<'a>) -> Self {
-        Self { data, ty, rows: Some(rows) }
+    /// As [`TensorView::new`], or `data` points to `rows.len` such elements, which hold all the listed rows.
+    pub unsafe fn of_rows(
+        data: *const u8,
+        ty: &'a TensorType,
+        rows: Option<RowList<'a>>,
+        sparse: Option<SparseRows<'a>>,
+    ) -> Self {
+        Self { data, ty, rows, sparse }
     }
 
     pub fn tensor_type(&self) -> &'a TensorType {
@@ -61,6 +71,11 @@ impl<'a> TensorView<'a> {
         assert_eq!(self.ty.dtype, T::DTYPE, "a kernel was called with another dtype");
         // SAFETY: `listed` promises `len` initialised, aligned elements of this dtype for 'a.
         self.rows.map(|rows| (unsafe { std::slice::from_raw_parts(self.data.cast(), rows.len) }, rows))
+    }
+
+    /// The elements that are not zero, if these are known and few.
+    pub fn sparse(&self) -> Option<SparseRows<'a>> {
+        self.sparse
     }
 
     /// The elements in row-major order.

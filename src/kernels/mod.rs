@@ -20,5 +20,6 @@ pub mod reduce;
 pub mod simd;
 pub mod softmax;
 pub mod sort;
+pub mod sparse;
 
 pub use real::Real;

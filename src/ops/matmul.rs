@@ -7,8 +7,8 @@ use super::registry::Entry;
 use super::shape::reshape;
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
-use crate::kernels::Real;
 use crate::kernels::gemm::{Left, ListedRows, Matrix, MatrixMut, gemm, gemm_stack, gemm_stack_workspace};
+use crate::kernels::{Real, sparse};
 use crate::tensor::{DType, TensorType};
 
 pub const OPS: &[Entry] = &[Entry { name: "matmul", build }];
@@ -121,6 +121,9 @@ impl Op for MatMul {
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<()> {
+        if self.run_sparse(call) {
+            return Ok(());
+        }
         match call.inputs[0].dtype() {
             DType::F64 => self.run_stack::<f64>(call),
             _ => self.run_stack::<f32>(call),
@@ -189,6 +192,18 @@ impl MatMul {
             return (1, Sizes { m: count * sizes.m, ..sizes });
         }
         (count, sizes)
+    }
+
+    /// Multiplies only what is not zero of a, where that is known and comes to the same.
+    fn run_sparse(&self, call: &mut Call<'_>) -> bool {
+        let Some(a) = call.inputs[0].sparse() else { return false };
+        let (b, n) = (call.input::<f32>(1), call.outputs[0].shape()[1]);
+        let exact = !self.transpose_b && sparse::all_finite(b);
+        if exact {
+            let product = if self.transpose_a { sparse::transposed_product } else { sparse::product };
+            product(a, b, call.outputs[0].slice(), n, call.epilogue);
+        }
+        exact
     }
 
     fn run_stack<T: Real>(&self, call: &mut Call<'_>) {

@@ -3,16 +3,23 @@
 use crate::error::{Error, Result};
 use crate::graph::RowList;
 use crate::kernels::simd::prefetch;
+use crate::kernels::sparse::{SparseMemory, SparseRows};
 use crate::tensor::{DType, TensorType};
 use crate::threads;
 
-/// An argument of a program.
+/// An argument of a program: a contiguous tensor, or rows of a larger array.
 #[derive(Debug, Clone, Copy)]
-pub enum Argument<'a> {
-    /// A contiguous tensor.
-    Whole(*const u8),
-    /// Rows of this array.
-    Listed(*const u8, RowList<'a>),
+pub struct Argument<'a> {
+    pub data: *const u8,
+    pub rows: Option<RowList<'a>>,
+    /// What is not zero, if little is.
+    pub sparse: Option<SparseRows<'a>>,
+}
+
+impl Argument<'_> {
+    pub fn whole(data: *const u8) -> Self {
+        Self { data, rows: None, sparse: None }
+    }
 }
 
 /// The element types that arrays may arrive in.
@@ -130,15 +137,32 @@ impl Column {
         usable.then(|| unsafe { self.data.offset(first as isize * self.strides[0]) })
     }
 
-    /// The rows where they lie, if these are whole rows in the right dtype: the array and the list.
-    pub fn listed<'a>(&self, rows: Rows<'a>, ty: &TensorType) -> Option<(*const u8, RowList<'a>)> {
+    /// The rows where they lie, if these are whole rows in the right dtype.
+    pub fn listed<'a>(&self, rows: Rows<'a>, ty: &TensorType) -> Option<Argument<'a>> {
         let Rows::Listed(order) = rows else { return None };
-        let (size, row_size) = (self.kind.size(), self.row_shape().iter().product::<usize>());
+        let row_stride = self.row_stride(ty)?;
+        let len = self.rows().checked_sub(1)? * row_stride + self.row_shape().iter().product::<usize>();
+        Some(Argument { data: self.data, rows: Some(RowList { len, row_stride, order }), sparse: None })
+    }
+
+    /// Finds what is not zero in the rows; false if that is not little, or the rows are not whole float32 rows.
+    pub fn collect_sparse(&self, rows: Rows<'_>, ty: &TensorType, memory: &mut SparseMemory) -> bool {
+        let Some(stride) = self.row_stride(ty).filter(|_| ty.dtype == DType::F32) else { return false };
+        let row_size = self.row_shape().iter().product();
+        memory.collect(&|index| {
+            // SAFETY: the row exists (checked by the caller of the batch), contiguous and of this dtype.
+            unsafe {
+                let row = self.data.cast::<f32>().add(rows.row(index) * stride);
+                std::slice::from_raw_parts(row, row_size)
+            }
+        })
+    }
+
+    /// From one row to the next, in elements, if rows are contiguous and in the right dtype.
+    fn row_stride(&self, ty: &TensorType) -> Option<usize> {
+        let size = self.kind.size();
         let stride = usize::try_from(self.strides[0]).ok().filter(|stride| stride.is_multiple_of(size))?;
-        let usable = self.kind.is(ty.dtype) && self.row_is_contiguous();
-        let row_stride = stride / size;
-        let len = self.rows().checked_sub(1)? * row_stride + row_size;
-        usable.then_some((self.data, RowList { len, row_stride, order }))
+        (self.kind.is(ty.dtype) && self.row_is_contiguous()).then_some(stride / size)
     }
 
     /// Copies the rows into `target`, which is a contiguous tensor of type `ty`, casting each element.

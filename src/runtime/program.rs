@@ -11,6 +11,7 @@ use super::{Buffer, Column, Rows, Variable};
 use crate::compile::{Assignment, Location, Loop, Plan, Request, Slot, Work, compile};
 use crate::error::{Error, Result};
 use crate::graph::{Call, Epilogue, TensorView, TensorViewMut};
+use crate::kernels::sparse::SparseMemory;
 use crate::tensor::TensorType;
 use crate::{threads, with_array};
 
@@ -40,6 +41,8 @@ enum Access {
 struct Workspace {
     arena: Buffer,
     staged: Vec<Buffer>,
+    /// For the nonzero elements of arguments whose rows are read wherever they lie; made for the first batch.
+    sparse: Vec<Option<SparseMemory>>,
 }
 
 /// The batches of one call: consecutive groups of `size` rows, in the given order.
@@ -95,7 +98,7 @@ impl Program {
         let workspace = self.take_workspace()?;
         let _flushed = threads::FlushDenormals::new();
         let guards = self.lock();
-        let arguments: Vec<Argument<'_>> = arguments.iter().copied().map(Argument::Whole).collect();
+        let arguments: Vec<Argument<'_>> = arguments.iter().copied().map(Argument::whole).collect();
         // SAFETY: the arguments are as the caller promises, the variables are locked.
         let result = unsafe { self.run_steps(&arguments, &workspace, &mut Scratch::default()) };
         if result.is_ok() {
@@ -122,7 +125,7 @@ impl Program {
     pub unsafe fn run_batches(&self, batches: &Batches<'_>, outputs: &[*mut u8]) -> Result<usize> {
         let size = self.batch_size(batches)?;
         let began = Instant::now();
-        let workspace = self.take_workspace()?;
+        let mut workspace = self.take_workspace()?;
         let _flushed = threads::FlushDenormals::new();
         let guards = self.lock();
         let mut scratch = Scratch::default();
@@ -136,7 +139,7 @@ impl Program {
             };
             // SAFETY: `batch_size` checked that all rows exist and fit the arguments; the variables are locked.
             result = unsafe {
-                self.assemble(batches.columns, rows, &workspace, &mut arguments)
+                self.assemble(batches.columns, rows, &mut workspace, &mut arguments)
                     .and_then(|()| self.run_steps(&arguments, &workspace, &mut scratch))
             };
             if result.is_err() {
@@ -210,22 +213,30 @@ impl Program {
         &self,
         columns: &[Column],
         rows: Rows<'a>,
-        workspace: &Workspace,
+        workspace: &mut Workspace,
         arguments: &mut Vec<Argument<'a>>,
     ) -> Result<()> {
         arguments.clear();
-        let inputs = self.plan.inputs.iter().zip(&self.plan.listed);
-        for ((column, (ty, &listed)), staged) in columns.iter().zip(inputs).zip(&workspace.staged) {
-            let list = || column.listed(rows, ty).filter(|_| listed);
-            let argument = if let Some(data) = column.in_place(rows, ty) {
-                Argument::Whole(data)
-            } else if let Some((data, rows)) = list() {
-                Argument::Listed(data, rows)
-            } else {
-                // SAFETY: `staged` has the argument's size and belongs to this run.
-                unsafe { column.gather(rows, ty, staged.as_ptr())? };
-                Argument::Whole(staged.as_ptr().cast_const())
+        let Workspace { staged, sparse, .. } = workspace;
+        for (index, (column, ty)) in columns.iter().zip(&self.plan.inputs).enumerate() {
+            let listed = self.plan.listed[index];
+            let in_place = || column.in_place(rows, ty).map(Argument::whole);
+            let argument = in_place().or_else(|| column.listed(rows, ty).filter(|_| listed));
+            let mut argument = match argument {
+                Some(argument) => argument,
+                None => {
+                    // SAFETY: `staged` has the argument's size and belongs to this run.
+                    unsafe { column.gather(rows, ty, staged[index].as_ptr())? };
+                    Argument::whole(staged[index].as_ptr().cast_const())
+                }
             };
+            if listed {
+                let memory = sparse[index].get_or_insert_with(|| SparseMemory::new(ty.shape[0], ty.shape[1]));
+                if column.collect_sparse(rows, ty, memory) {
+                    // SAFETY: the memory moves or changes only when the next arguments are made.
+                    argument.sparse = Some(unsafe { &*std::ptr::from_ref(memory) }.rows());
+                }
+            }
             arguments.push(argument);
         }
         Ok(())
@@ -257,10 +268,9 @@ impl Program {
                         // rows of the column that it came with.
                         views.push(unsafe {
                             match *location {
-                                Location::Input(index)
-                                    if let Argument::Listed(data, rows) = arguments[index] =>
-                                {
-                                    TensorView::listed(data, ty, rows)
+                                Location::Input(index) => {
+                                    let Argument { data, rows, sparse } = arguments[index];
+                                    TensorView::of_rows(data, ty, rows, sparse)
                                 }
                                 location => TensorView::new(self.address(location, workspace, arguments), ty),
                             }
@@ -335,10 +345,11 @@ impl Program {
         match location {
             // SAFETY: the plan's offsets lie within the arena.
             Location::Arena(offset) => unsafe { workspace.arena.as_ptr().add(offset) },
-            Location::Input(index) => match arguments[index] {
-                Argument::Whole(data) => data,
-                Argument::Listed(..) => unreachable!("the plan lists rows only for ops that accept lists"),
-            },
+            Location::Input(index) => {
+                let Argument { data, rows, .. } = arguments[index];
+                assert!(rows.is_none(), "the plan lists rows only for ops that accept lists");
+                data
+            }
             Location::Variable(index) => self.variables[index].address(),
             Location::Constant(index) => {
                 with_array!(&*self.plan.constants[index], array => array.as_ptr().cast())
@@ -363,6 +374,7 @@ impl Program {
             None => Ok(Workspace {
                 arena: Buffer::new(self.plan.arena_bytes)?,
                 staged: self.plan.inputs.iter().map(|ty| Buffer::new(ty.bytes())).collect::<Result<_>>()?,
+                sparse: self.plan.inputs.iter().map(|_| None).collect(),
             }),
         }
     }

@@ -257,6 +257,55 @@ fn rows_that_lie_apart_are_as_good_as_gathered_ones() {
     assert_eq!(train(&data, Some(&order)), train(&in_order, None));
 }
 
+/// Of rows that are mostly zeros only the rest is multiplied; the result is that of all, also where weights are not finite.
+#[test]
+fn sparse_rows_are_as_good_as_dense_ones() {
+    let (rows, width, batch) = (7, 5000, 3);
+    let sparse = |index: usize| if index * 7919 % 1009 < 25 { index as f32 / 9e3 - 2.0 } else { 0.0 };
+    let data: Vec<f32> = (0..rows * width).map(sparse).collect();
+    let wide: Vec<f64> = data.iter().map(|&value| f64::from(value)).collect();
+    let order = [6, 0, 3, 5, 2, 4, 1];
+    // y = x · w, then w += xᵀ · y.
+    let train = |data: *const u8, kind: ElementKind, order: Option<&[usize]>, first_weight: f32| {
+        let mut weights: Vec<f32> = (0..width * 5).map(|index| (index % 83) as f32 / 41.0 - 1.0).collect();
+        weights[0] = first_weight;
+        let w = Arc::new(Variable::zeros(TensorType::new(DType::F32, [width, 5])).unwrap());
+        let bytes: Vec<u8> = weights.iter().flat_map(|value| value.to_ne_bytes()).collect();
+        w.copy_from(&bytes).unwrap();
+        let mut graph = Graph::new();
+        let ty = TensorType::new(DType::F32, [batch, width]);
+        let x = graph.input(0, ty.clone());
+        let old = graph.variable(0, w.ty().clone());
+        let y = matmul(&mut graph, x, old, (false, false)).unwrap();
+        let gradient = matmul(&mut graph, x, y, (true, false)).unwrap();
+        let new = add(&mut graph, old, gradient).unwrap();
+        let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y], updates: vec![(0, new)] };
+        let program = Program::new(&request, vec![w.clone()]).unwrap();
+        let strides = vec![(kind.size() * width) as isize, kind.size() as isize];
+        // SAFETY: `data` is as large as that, and outlives the call.
+        let columns = [unsafe { Column::new(data, kind, vec![rows, width], strides) }];
+        let patience = Duration::from_secs(60);
+        let batches = Batches { columns: &columns, order, start: 0, stop: rows, patience };
+        let mut y = vec![0.0f32; rows * 5];
+        // SAFETY: `y` has room for all rows.
+        unsafe { program.run_batches(&batches, &[y.as_mut_ptr().cast()]) }.unwrap();
+        let mut bytes = vec![0; w.ty().bytes()];
+        w.copy_to(&mut bytes).unwrap();
+        let weights = bytes.chunks(4).map(|chunk| f32::from_ne_bytes(chunk.try_into().unwrap()));
+        // All NaNs are alike.
+        let same = |value: f32| if value.is_nan() { None } else { Some(value) };
+        (weights.map(same).collect::<Vec<_>>(), y.into_iter().map(same).collect::<Vec<_>>())
+    };
+    for first_weight in [0.5, f32::INFINITY, f32::NAN] {
+        for order in [Some(&order[..]), None] {
+            let sparse = train(data.as_ptr().cast(), ElementKind::F32, order, first_weight);
+            // Rows that must be cast are gathered, and multiplied whole.
+            let dense = train(wide.as_ptr().cast(), ElementKind::F64, order, first_weight);
+            assert!(sparse == dense, "{order:?} {first_weight}");
+        }
+    }
+}
+
 #[test]
 fn rows_outside_the_columns_are_an_error() {
     let data = [0.0f64; 6];

@@ -59,6 +59,11 @@ impl Grid {
     }
 }
 
+/// The ranges of k that a product sums one after the other; each sum begins at zero and is added to those before.
+pub fn k_blocks(k: usize) -> impl Iterator<Item = Range<usize>> {
+    pieces(0..k, K_BLOCK)
+}
+
 /// The `index`-th of `count` nearly equal shares of `0..len`.
 pub fn share(len: usize, count: usize, index: usize) -> Range<usize> {
     let (size, longer) = (len / count, len % count);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::ptr::{copy_nonoverlapping, null};
 
 use super::pack::pack_panel;
-use super::plan::{Grid, K_BLOCK, ROW_BLOCK, pieces, share};
+use super::plan::{Grid, K_BLOCK, ROW_BLOCK, k_blocks, pieces, share};
 use super::tile::{Dot, Kernels, Operands};
 use super::{Left, Matrix, MatrixMut, Right};
 use crate::graph::Epilogue;
@@ -197,7 +197,7 @@ impl<T: Real> Product<'_, T> {
             _ => ROW_BLOCK,
         };
         for rows in pieces(rows, row_block) {
-            for ks in pieces(0..self.a.shape().1, K_BLOCK) {
+            for ks in k_blocks(self.a.shape().1) {
                 // SAFETY: within the part.
                 unsafe {
                     if self.a.is_listed() {
@@ -239,7 +239,7 @@ impl<T: Real> Product<'_, T> {
         let mut memory = [const { MaybeUninit::<T>::uninit() }; COPY_ROWS * COPY_STRIDE];
         let lies_in_rows = self.a.lies_in_rows();
         for rows in pieces(rows, COPY_ROWS) {
-            for ks in pieces(0..self.a.shape().1, K_BLOCK) {
+            for ks in k_blocks(self.a.shape().1) {
                 let (lines, row_stride, k_stride) = match lies_in_rows {
                     true => (rows.len(), COPY_STRIDE, 1),
                     false => (ks.len(), 1, rows.len()),

@@ -1,0 +1,199 @@
+//! The nonzero elements of some rows, found in one pass over them.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::kernels::simd::{Isa, isa, prefetch};
+use crate::threads::{DisjointMut, for_each_part};
+
+/// Columns are divided into so many segments, so that a product can be divided by columns.
+pub const SEGMENTS: usize = 16;
+/// Elements that are looked at together.
+const CHUNK: usize = 16;
+/// Rows with more than one nonzero element in so many are not sparse.
+const SPARSITY: usize = 8;
+
+/// Room for the nonzero elements of a batch, used again for every batch.
+#[derive(Debug)]
+pub struct SparseMemory {
+    rows: usize,
+    columns: usize,
+    /// Of each row, where its segments begin and the last one ends.
+    bounds: Vec<u32>,
+    indices: Vec<u32>,
+    values: Vec<f32>,
+}
+
+/// The nonzero elements of a matrix (`rows`, `columns`), row by row.
+#[derive(Debug, Clone, Copy)]
+pub struct SparseRows<'a> {
+    pub rows: usize,
+    pub columns: usize,
+    bounds: &'a [u32],
+    indices: &'a [u32],
+    values: &'a [f32],
+}
+
+impl<'a> SparseRows<'a> {
+    /// The columns of a segment.
+    pub fn segment(&self, segment: usize) -> Range<usize> {
+        segment_columns(self.columns, segment)
+    }
+
+    /// The columns and values of the nonzero elements of a row, of the segments `segments`.
+    pub fn row(&self, row: usize, segments: Range<usize>) -> (&'a [u32], &'a [f32]) {
+        let bounds = &self.bounds[row * (SEGMENTS + 1)..];
+        let first = row * capacity(self.columns);
+        let entries = first + bounds[segments.start] as usize..first + bounds[segments.end] as usize;
+        (&self.indices[entries.clone()], &self.values[entries])
+    }
+}
+
+fn segment_columns(columns: usize, segment: usize) -> Range<usize> {
+    let size = columns.div_ceil(SEGMENTS).next_multiple_of(CHUNK);
+    (segment * size).min(columns)..((segment + 1) * size).min(columns)
+}
+
+/// Entries that there is room for in each row; a chunk more than is used, which may be written but does not count.
+fn capacity(columns: usize) -> usize {
+    columns / SPARSITY + CHUNK
+}
+
+impl SparseMemory {
+    pub fn new(rows: usize, columns: usize) -> Self {
+        let entries = rows * capacity(columns);
+        Self {
+            rows,
+            columns,
+            bounds: vec![0; rows * (SEGMENTS + 1)],
+            indices: vec![0; entries],
+            values: vec![0.0; entries],
+        }
+    }
+
+    /// Finds the nonzero elements of the rows, where `row(index)` has as many elements as there are columns. False if
+    /// one of them is not sparse.
+    pub fn collect<'a>(&mut self, row: &(dyn Fn(usize) -> &'a [f32] + Sync)) -> bool {
+        /// Nanoseconds an element, from memory.
+        const COST: usize = 1;
+        const ROWS_A_PART: usize = 8;
+        let (rows, columns, room) = (self.rows, self.columns, capacity(self.columns));
+        // Most matrices are not sparse, and their first row says so.
+        if rows == 0 || row(0).iter().filter(|&&value| value != 0.0).count() > columns / SPARSITY {
+            return false;
+        }
+        let bounds = DisjointMut::new(&mut self.bounds);
+        let (indices, values) = (DisjointMut::new(&mut self.indices), DisjointMut::new(&mut self.values));
+        let is_sparse = AtomicBool::new(true);
+        for_each_part(rows.div_ceil(ROWS_A_PART), (rows * columns * COST) as u64, &|part| {
+            for index in part * ROWS_A_PART..rows.min((part + 1) * ROWS_A_PART) {
+                if index + 1 < rows {
+                    prefetch(row(index + 1).as_ptr());
+                }
+                // SAFETY: each row has places of its own.
+                let (bounds, indices, values) = unsafe {
+                    (
+                        bounds.slice(index * (SEGMENTS + 1)..(index + 1) * (SEGMENTS + 1)),
+                        indices.slice(index * room..(index + 1) * room),
+                        values.slice(index * room..(index + 1) * room),
+                    )
+                };
+                if !collect_row(row(index), bounds, indices, values) {
+                    is_sparse.store(false, Ordering::Relaxed);
+                    return;
+                }
+            }
+        });
+        is_sparse.into_inner()
+    }
+
+    /// What [`SparseMemory::collect`] has found.
+    pub fn rows(&self) -> SparseRows<'_> {
+        let Self { rows, columns, bounds, indices, values } = self;
+        SparseRows { rows: *rows, columns: *columns, bounds, indices, values }
+    }
+}
+
+fn collect_row(row: &[f32], bounds: &mut [u32], indices: &mut [u32], values: &mut [f32]) -> bool {
+    let find = match isa() {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => find_avx512,
+        _ => find,
+    };
+    let mut count = 0;
+    bounds[0] = 0;
+    for segment in 0..SEGMENTS {
+        // SAFETY: `isa` says what the machine has.
+        match unsafe { find(row, segment_columns(row.len(), segment), indices, values, count) } {
+            Some(found) => count = found,
+            None => return false,
+        }
+        bounds[segment + 1] = count as u32;
+    }
+    true
+}
+
+/// Appends the nonzero elements of `row[columns]` to the `count` that there are; `None` if there is no room.
+///
+/// # Safety
+/// None is needed here; the twin with vectors needs the instruction set.
+unsafe fn find(
+    row: &[f32],
+    columns: Range<usize>,
+    indices: &mut [u32],
+    values: &mut [f32],
+    mut count: usize,
+) -> Option<usize> {
+    let first = columns.start;
+    for (chunk, elements) in row[columns].chunks(CHUNK).enumerate() {
+        // The sign bit is left out: −0 is zero.
+        if elements.iter().fold(0, |any, element| any | element.to_bits() << 1) == 0 {
+            continue;
+        }
+        if count + CHUNK > values.len() {
+            return None;
+        }
+        for (lane, &element) in elements.iter().enumerate() {
+            indices[count] = (first + chunk * CHUNK + lane) as u32;
+            values[count] = element;
+            count += usize::from(element != 0.0);
+        }
+    }
+    Some(count)
+}
+
+/// [`find`] with AVX-512.
+///
+/// # Safety
+/// The machine has AVX-512 F.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn find_avx512(
+    row: &[f32],
+    columns: Range<usize>,
+    indices: &mut [u32],
+    values: &mut [f32],
+    mut count: usize,
+) -> Option<usize> {
+    use std::arch::x86_64::*;
+
+    let whole = columns.start..columns.start + columns.len() / CHUNK * CHUNK;
+    let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for first in whole.clone().step_by(CHUNK) {
+        if count + CHUNK > values.len() {
+            return None;
+        }
+        // SAFETY: the chunk is within the row, and there is room for a chunk from `count` on.
+        unsafe {
+            let elements = _mm512_loadu_ps(row[first..first + CHUNK].as_ptr());
+            let nonzero = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(elements, _mm512_setzero_ps());
+            let columns = _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32));
+            _mm512_storeu_ps(values.as_mut_ptr().add(count), _mm512_maskz_compress_ps(nonzero, elements));
+            let columns = _mm512_maskz_compress_epi32(nonzero, columns);
+            _mm512_storeu_si512(indices.as_mut_ptr().add(count).cast(), columns);
+            count += nonzero.count_ones() as usize;
+        }
+    }
+    // SAFETY: needs nothing.
+    unsafe { find(row, whole.end..columns.end, indices, values, count) }
+}
