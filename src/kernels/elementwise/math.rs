@@ -130,9 +130,13 @@ pub fn log1p<const FMA: bool>(x: f32) -> f32 {
 /// tanh x, to 3 ulp.
 #[inline(always)]
 pub fn tanh<const FMA: bool>(x: f32) -> f32 {
-    // (1 − e⁻²ˣ) / (1 + e⁻²ˣ) for x > 0
-    let t = expm1::<FMA>(-2.0 * x.abs());
-    (-t / (t + 2.0)).copysign(x)
+    // (1 − e⁻²ˣ) / (1 + e⁻²ˣ) for x > 0; 1 to all digits from 10 on
+    let t = x.abs();
+    let t = if t > 10.0 { 10.0 } else { t };
+    let (n, p) = reduced_expm1::<FMA>(-2.0 * t);
+    let power = power_of_two(n);
+    let expm1 = mul_add::<FMA>(p, power, power - 1.0);
+    (expm1 / (expm1 + 2.0)).copysign(x)
 }
 
 /// 1 / (1 + e⁻ˣ), to 3 ulp.
@@ -142,6 +146,15 @@ pub fn sigmoid<const FMA: bool>(x: f32) -> f32 {
     let e = exp::<FMA>(-x.abs());
     let numerator = if x < 0.0 { e } else { 1.0 };
     numerator / (1.0 + e)
+}
+
+/// The sigmoid of a gate: [`sigmoid`] in fewer instructions, also to 3 ulp for x ≥ −87; below, the sigmoid of −87.
+#[inline(always)]
+pub fn gate_sigmoid<const FMA: bool>(x: f32) -> f32 {
+    // Within these bounds the power of two is a normal number.
+    let (n, p) = reduced_expm1::<FMA>(-clamp(x, -87.0, 87.0));
+    let power = power_of_two(n);
+    1.0 / mul_add::<FMA>(p, power, power + 1.0)
 }
 
 /// The error function, to 2 ulp.
@@ -273,6 +286,7 @@ pub fn power(a: f32, b: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::super::{Access, BinaryOp, CompiledTape, Instruction, Operand, Step, Tape, UnaryOp};
+    use super::gate_sigmoid;
     use crate::kernels::simd::Isa;
     use crate::tensor::DType;
 
@@ -366,6 +380,18 @@ mod tests {
                     got[worst],
                     expected[worst]
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn the_sigmoid_of_gates_is_accurate_wherever_it_is_not_tiny() {
+        for x in sweep() {
+            let exact = 1.0 / (1.0 + f64::from(-x.max(-87.0)).exp());
+            let exact = if x.is_nan() { f64::NAN } else { exact };
+            for got in [gate_sigmoid::<false>(x), gate_sigmoid::<true>(x)] {
+                let error = ulps(got, exact);
+                assert!(error <= 3.0, "{error} ulp at {x:e}: {got:e}, exactly {exact:e}");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The activations that recurrent cells know. Each has a slope that follows from its value, so that the backward pass
 //! needs only what the forward pass saved.
 
+use super::lanes::Lanes;
 use crate::error::{Error, Result};
 use crate::kernels::Real;
 use crate::kernels::elementwise::math;
@@ -21,7 +22,7 @@ impl Smooth for f32 {
     }
     #[inline(always)]
     fn sigmoid<const FMA: bool>(self) -> Self {
-        math::sigmoid::<FMA>(self)
+        math::gate_sigmoid::<FMA>(self)
     }
     #[inline(always)]
     fn expm1<const FMA: bool>(self) -> Self {
@@ -81,6 +82,15 @@ impl<T: Smooth, const FMA: bool> Curve<T> for Sigmoid<FMA> {
     fn slope(self, y: T) -> T {
         y * (T::ONE - y)
     }
+}
+
+/// A curve's values in a loop of its own, which the compiler is sure to vectorise.
+#[inline(always)]
+pub fn apply<T: Smooth, C: Curve<T>>(curve: C, mut lanes: Lanes<T>) -> Lanes<T> {
+    for lane in &mut lanes {
+        *lane = curve.value(*lane);
+    }
+    lanes
 }
 
 /// True where the loops over the defaults may be compiled with fused multiply-add.

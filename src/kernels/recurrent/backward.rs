@@ -3,14 +3,16 @@
 use std::ops::Range;
 
 use super::forward::{nanoseconds, shard_dropout};
+use super::lanes::{LANES, for_each_chunk, load, store};
 use super::product::{PackedKernel, RecurrentProduct, drop_units};
 use super::scratch::{self, carve};
-use super::{BackwardStep, Cell, Division, Options, Sizes, add_to};
+use super::{BackwardStep, Cell, Division, Options, Sizes, add_to, gather_timesteps, scatter_timesteps};
 use crate::kernels::Real;
 use crate::kernels::gemm::{
     Matrix, MatrixMut, PackedMatrix, gemm_serial, gemm_workspace, pack_b, packed_len,
 };
 use crate::kernels::parallel::elements_of;
+use crate::kernels::simd::per_isa;
 use crate::threads::{DisjointMut, for_each_part};
 
 /// What the layer read and wrote in the forward pass, and the gradients of what it wrote.
@@ -170,7 +172,9 @@ pub fn backward<T: Real>(
 
     let products = if wants_dx { 2 } else { 1 };
     let flops = 2 * batch * steps * columns * (products * inputs + 2 * units + 16);
-    for_each_part(division.shards, nanoseconds(flops), &|shard| {
+    for_each_part(division.shards, nanoseconds(flops), &|part| {
+        // From the last shard to the first: what the forward pass wrote last may still be in a cache.
+        let shard = division.shards - 1 - part;
         let rows = division.rows(shard);
         let states = rows.start * units..rows.end * units;
         let of_inputs = rows.start * steps * inputs..rows.end * steps * inputs;
@@ -240,10 +244,10 @@ impl<T: Real> Shard<'_, T> {
         for block in self.division.blocks().rev() {
             let block_rows = block.len() * count;
             let operand_stride = block_rows * units;
+            self.load_previous(&block, h_previous);
             for (index, step) in block.clone().enumerate().rev() {
                 let at = index * count;
-                let h_previous = &mut h_previous[at * units..][..count * units];
-                self.load_previous(step, h_previous);
+                let h_previous = &h_previous[at * units..][..count * units];
                 if self.separate {
                     for gate in 0..gates {
                         let operand = &mut operands[gate * operand_stride + at * units..][..count * units];
@@ -298,7 +302,10 @@ impl<T: Real> Shard<'_, T> {
 
             // dkernel (I, gates·H) += xᵀ·dgates
             let x = &mut x[..block_rows * inputs];
-            self.division.pack_inputs(self.layer.x, &self.rows, &block, x);
+            let of_shard = self.rows.start * steps * inputs..self.rows.end * steps * inputs;
+            let timesteps = self.division.timesteps(&block);
+            let go_backwards = self.layer.options.go_backwards;
+            gather_timesteps(&self.layer.x[of_shard], steps, timesteps.clone(), inputs, go_backwards, x);
             let dgates = Matrix::row_major(dgates, block_rows, columns);
             gemm_serial(
                 Matrix::row_major(x, block_rows, inputs).transposed(),
@@ -324,7 +331,7 @@ impl<T: Real> Shard<'_, T> {
                 // dx of the block (steps, rows, I) = dgates·kernelᵀ, in the memory of x
                 let block_dx = MatrixMut::row_major(x, block_rows, inputs);
                 gemm_serial(dgates, kernel, block_dx, false, scratch::bytes(products));
-                self.unpack_inputs(x, &block, dx);
+                scatter_timesteps(x, steps, timesteps, inputs, go_backwards, dx);
             }
         }
     }
@@ -343,15 +350,15 @@ impl<T: Real> Shard<'_, T> {
         &kept[(self.rows.start * self.layer.sizes.steps + step * count) * width..][..count * width]
     }
 
-    /// h before a step (rows, H).
-    fn load_previous(&self, step: usize, h_previous: &mut [T]) {
+    /// h before each step of a block (steps, rows, H).
+    fn load_previous(&self, block: &Range<usize>, h_previous: &mut [T]) {
         let Sizes { steps, units, .. } = self.layer.sizes;
-        for (row, target) in self.rows.clone().zip(h_previous.chunks_exact_mut(units)) {
-            target.copy_from_slice(match step {
-                0 => &self.layer.h0[row * units..][..units],
-                _ => &self.layer.sequence[(row * steps + step - 1) * units..][..units],
-            });
-        }
+        let Range { start, end } = self.rows;
+        let initial = if block.start == 0 { (end - start) * units } else { 0 };
+        h_previous[..initial].copy_from_slice(&self.layer.h0[start * units..][..initial]);
+        let sequence = &self.layer.sequence[start * steps * units..end * steps * units];
+        let before = block.start.saturating_sub(1)..block.end - 1;
+        gather_timesteps(sequence, steps, before, units, false, &mut h_previous[initial..]);
     }
 
     /// c before a step (rows, H).
@@ -365,24 +372,20 @@ impl<T: Real> Shard<'_, T> {
             self.of_step(self.layer.saved, units, step - 1)
         }
     }
-
-    /// packed (steps, rows, I) → dx (rows, T, I), for the steps of a block.
-    fn unpack_inputs(&self, packed: &[T], block: &Range<usize>, dx: &mut [T]) {
-        let Sizes { steps, inputs, .. } = self.layer.sizes;
-        if inputs == 0 {
-            return;
-        }
-        let mut sources = packed.chunks_exact(inputs);
-        for step in block.clone() {
-            for row in 0..self.rows.len() {
-                let source = sources.next().expect("the block has all its steps and rows");
-                dx[(row * steps + self.division.timestep(step)) * inputs..][..inputs].copy_from_slice(source);
-            }
-        }
-    }
 }
 
-/// sums (N) += Σ over the rows of matrix (M, N)
-fn add_rows<T: Real>(sums: &mut [T], matrix: &[T]) {
-    matrix.chunks_exact(sums.len()).for_each(|row| add_to(sums, row));
+per_isa! {
+    /// sums (N) += Σ over the rows of matrix (M, N)
+    fn add_rows[T: Real][T](sums: &mut [T], matrix: &[T]) {
+        let width = sums.len();
+        for_each_chunk!(width, |start, count| {
+            let mut lanes = load(sums, start, count);
+            for row in matrix.chunks_exact(width) {
+                for (sum, element) in lanes.iter_mut().zip(load(row, start, count)) {
+                    *sum += element;
+                }
+            }
+            store(sums, start, count, lanes);
+        });
+    }
 }

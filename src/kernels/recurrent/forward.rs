@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::product::{PackedKernel, RecurrentProduct};
 use super::scratch::{self, carve};
-use super::{Cell, Division, Dropout, ForwardStep, Options, Sizes};
+use super::{Cell, Division, Dropout, ForwardStep, Options, Sizes, gather_timesteps, scatter_timesteps};
 use crate::kernels::Real;
 use crate::kernels::gemm::{Matrix, MatrixMut, gemm_serial, gemm_workspace, pack_b, packed_len};
 use crate::kernels::parallel::elements_of;
@@ -49,8 +49,8 @@ pub struct Training<'a, T> {
     pub saved: &'a mut [T],
 }
 
-/// Lengths of what a shard needs: inputs of a block, gates of a block, saved of a step, inner, operand, products.
-fn shard_lens<T: Real>(cell: &dyn Cell<T>, division: &Division, training: bool) -> [usize; 6] {
+/// Lengths of what a shard needs: inputs of a block, its states, its gates, saved of a step, inner, operand, products.
+fn shard_lens<T: Real>(cell: &dyn Cell<T>, division: &Division, training: bool) -> [usize; 7] {
     let Sizes { inputs, units, .. } = division.sizes;
     let rows = division.shard_rows;
     let block_rows = division.block_steps * rows;
@@ -58,6 +58,7 @@ fn shard_lens<T: Real>(cell: &dyn Cell<T>, division: &Division, training: bool) 
     let projection = gemm_workspace::<T>(block_rows, inputs, columns).div_ceil(size_of::<T>());
     [
         block_rows * inputs,
+        block_rows * units,
         if training { 0 } else { block_rows * columns },
         if training { 0 } else { rows * cell.saved() * units },
         if cell.has_inner() { rows * columns } else { 0 },
@@ -122,7 +123,8 @@ pub fn forward<T: Real>(
                 last_c.slice(if layer.c0.is_empty() { 0..0 } else { states.clone() }),
             )
         };
-        let ([x, block_gates, step_saved, inner, operand, products], _) = carve(memory, lens);
+        let ([x, states_of_block, block_gates, step_saved, inner, operand, products], _) =
+            carve(memory, lens);
         h.copy_from_slice(&layer.h0[states.clone()]);
         if !c.is_empty() {
             c.copy_from_slice(&layer.c0[states]);
@@ -130,25 +132,28 @@ pub fn forward<T: Real>(
         for block in division.blocks() {
             let block_rows = block.len() * count;
             let x = &mut x[..block_rows * inputs];
-            division.pack_inputs(layer.x, &rows, &block, x);
+            let shard_x = &layer.x[rows.start * steps * inputs..rows.end * steps * inputs];
+            let timesteps = division.timesteps(&block);
+            gather_timesteps(shard_x, steps, timesteps, inputs, options.go_backwards, x);
             let first = rows.start * steps + block.start * count;
             let z = match &kept {
                 // SAFETY: rows `first..` belong to this shard and block.
                 Some((gates, _)) => unsafe { gates.slice(first * columns..(first + block_rows) * columns) },
                 None => &mut block_gates[..block_rows * columns],
             };
-            // z (steps, rows, gates·H) = x·kernel + bias
-            z.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(layer.bias));
+            // z (steps, rows, gates·H) = x·kernel
             let x = Matrix::row_major(x, block_rows, inputs);
             gemm_serial(
                 x,
                 kernel,
                 MatrixMut::row_major(z, block_rows, columns),
-                true,
+                false,
                 scratch::bytes(products),
             );
 
-            for (index, (step, gates_of_step)) in block.zip(z.chunks_exact_mut(count * columns)).enumerate() {
+            for (index, (step, gates_of_step)) in
+                block.clone().zip(z.chunks_exact_mut(count * columns)).enumerate()
+            {
                 let saved_of_step = match &kept {
                     // SAFETY: the rows of this shard and step.
                     Some((_, kept)) => unsafe {
@@ -160,6 +165,7 @@ pub fn forward<T: Real>(
                 cell.forward(ForwardStep {
                     units,
                     gates: gates_of_step,
+                    bias: layer.bias,
                     saved: saved_of_step,
                     inner: if inner.is_empty() { &mut [] } else { &mut inner[..count * columns] },
                     h,
@@ -175,10 +181,9 @@ pub fn forward<T: Real>(
                         workspace: products,
                     },
                 });
-                for (row, h) in h.chunks_exact(units).enumerate() {
-                    sequence[(row * steps + step) * units..][..units].copy_from_slice(h);
-                }
+                states_of_block[index * count * units..][..count * units].copy_from_slice(h);
             }
+            scatter_timesteps(states_of_block, steps, block, units, false, sequence);
         }
     });
 }

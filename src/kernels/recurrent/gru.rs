@@ -5,8 +5,8 @@
 //! - g = φ(x·W + b + r·(h·U + b′)) where the reset gate comes after the product, or
 //! - g = φ(x·W + b + (r·h)·U) where it comes before; then there is no b′.
 
-use super::activation::{Curve, Sigmoid, Smooth, Tanh, has_fma};
-use super::lanes::{LANES, load, store};
+use super::activation::{Curve, Sigmoid, Smooth, Tanh, apply, has_fma};
+use super::lanes::{LANES, for_each_chunk, load, store, sum};
 use super::{Activation, BackwardStep, Cell, ForwardStep};
 use crate::kernels::simd::per_isa;
 
@@ -109,19 +109,21 @@ fn update_reset_after<T: Smooth>(
     activation: impl Curve<T>,
     recurrent_activation: impl Curve<T>,
 ) {
-    step.inner.chunks_exact_mut(recurrent_bias.len()).for_each(|row| row.copy_from_slice(recurrent_bias));
-    step.recurrent.add_product(step.h, step.inner);
-    combine(step, activation, recurrent_activation);
+    step.recurrent.product(step.h, step.inner);
+    combine(step, recurrent_bias, activation, recurrent_activation);
 }
 
 per_isa! {
     /// Gates before activation and inner product → activated gates, h.
     fn combine[T: Smooth, A: Curve<T>, R: Curve<T>][T, A, R](
         step: ForwardStep<'_, T>,
+        recurrent_bias: &[T],
         activation: A,
         recurrent_activation: R,
     ) {
         let units = step.units;
+        let [bias_z, bias_r, bias_g] = split(step.bias, units);
+        let [inner_bias_z, inner_bias_r, inner_bias_g] = split(recurrent_bias, units);
         let rows = step
             .gates
             .chunks_exact_mut(GATES * units)
@@ -133,22 +135,25 @@ per_isa! {
             }
             let [z, r, g] = split_mut(gates, units);
             let [inner_z, inner_r, inner_g] = split(inner, units);
-            for start in (0..units).step_by(LANES) {
-                let (mut zs, mut rs, mut gs) = (load(z, start), load(r, start), load(g, start));
-                let (inner_zs, inner_rs) = (load(inner_z, start), load(inner_r, start));
-                let (inner_gs, mut hs) = (load(inner_g, start), load(h, start));
+            for_each_chunk!(units, |start, count| {
+                let part = |gate: &[T], bias: &[T]| sum(load(gate, start, count), load(bias, start, count));
+                let inner_gs = part(inner_g, inner_bias_g);
+                let zs = apply(recurrent_activation, sum(part(z, bias_z), part(inner_z, inner_bias_z)));
+                let rs = apply(recurrent_activation, sum(part(r, bias_r), part(inner_r, inner_bias_r)));
+                let (mut gs, mut hs) = (part(g, bias_g), load(h, start, count));
                 for lane in 0..LANES {
-                    zs[lane] = recurrent_activation.value(zs[lane] + inner_zs[lane]);
-                    rs[lane] = recurrent_activation.value(rs[lane] + inner_rs[lane]);
-                    gs[lane] = activation.value(gs[lane] + rs[lane] * inner_gs[lane]);
+                    gs[lane] += rs[lane] * inner_gs[lane];
+                }
+                let gs = apply(activation, gs);
+                for lane in 0..LANES {
                     hs[lane] = zs[lane] * hs[lane] + (T::ONE - zs[lane]) * gs[lane];
                 }
-                store(z, start, zs);
-                store(r, start, rs);
-                store(g, start, gs);
-                store(saved, start, inner_gs);
-                store(h, start, hs);
-            }
+                store(z, start, count, zs);
+                store(r, start, count, rs);
+                store(g, start, count, gs);
+                store(saved, start, count, inner_gs);
+                store(h, start, count, hs);
+            });
         }
     }
 }
@@ -186,9 +191,9 @@ per_isa! {
             let [z, r, g] = split(gates, units);
             let [dz, dr, dg] = split_mut(dgates, units);
             let [dinner_z, dinner_r, dinner_g] = split_mut(dinner, units);
-            for start in (0..units).step_by(LANES) {
-                let (mut zs, mut rs, mut gs) = (load(z, start), load(r, start), load(g, start));
-                let (mut inner_gs, hs, mut dhs) = (load(inner_g, start), load(h, start), load(dh, start));
+            for_each_chunk!(units, |start, count| {
+                let (mut zs, mut rs, mut gs) = (load(z, start, count), load(r, start, count), load(g, start, count));
+                let (mut inner_gs, hs, mut dhs) = (load(inner_g, start, count), load(h, start, count), load(dh, start, count));
                 for lane in 0..LANES {
                     let (z, r, g, dh) = (zs[lane], rs[lane], gs[lane], dhs[lane]);
                     zs[lane] = dh * (hs[lane] - g) * recurrent_activation.slope(z);
@@ -197,14 +202,14 @@ per_isa! {
                     inner_gs[lane] = gs[lane] * r;
                     dhs[lane] = dh * z;
                 }
-                store(dz, start, zs);
-                store(dr, start, rs);
-                store(dg, start, gs);
-                store(dinner_z, start, zs);
-                store(dinner_r, start, rs);
-                store(dinner_g, start, inner_gs);
-                store(dh, start, dhs);
-            }
+                store(dz, start, count, zs);
+                store(dr, start, count, rs);
+                store(dg, start, count, gs);
+                store(dinner_z, start, count, zs);
+                store(dinner_r, start, count, rs);
+                store(dinner_g, start, count, inner_gs);
+                store(dh, start, count, dhs);
+            });
         }
     }
 }
@@ -219,12 +224,13 @@ fn update_reset_before<T: Smooth>(
         step.recurrent.add_gate(gate, step.h, step.gates);
     }
     step.recurrent.load_operand(CANDIDATE, step.h);
+    let [bias_z, bias_r, bias_g] = split(step.bias, units);
     let rows = step.gates.chunks_exact_mut(GATES * units).zip(step.recurrent.operand.chunks_exact_mut(units));
     for (gates, operand) in rows {
         let [z, r, _] = split_mut(gates, units);
         for unit in 0..units {
-            z[unit] = recurrent_activation.value(z[unit]);
-            r[unit] = recurrent_activation.value(r[unit]);
+            z[unit] = recurrent_activation.value(z[unit] + bias_z[unit]);
+            r[unit] = recurrent_activation.value(r[unit] + bias_r[unit]);
             operand[unit] *= r[unit];
         }
     }
@@ -236,7 +242,7 @@ fn update_reset_before<T: Smooth>(
         }
         let [z, _, g] = split_mut(gates, units);
         for unit in 0..units {
-            g[unit] = activation.value(g[unit]);
+            g[unit] = activation.value(g[unit] + bias_g[unit]);
             h[unit] = z[unit] * h[unit] + (T::ONE - z[unit]) * g[unit];
         }
     }

@@ -3,8 +3,8 @@
 //! i, f, o = σ(x·W + h·U + b), g = φ(x·W + h·U + b), c ← f·c + i·g, h ← o·φ(c), with W, U and b split by gate in the
 //! order i, f, g, o.
 
-use super::activation::{Curve, Sigmoid, Smooth, Tanh, has_fma};
-use super::lanes::{LANES, load, store};
+use super::activation::{Curve, Sigmoid, Smooth, Tanh, apply, has_fma};
+use super::lanes::{LANES, for_each_chunk, load, store, sum};
 use super::{Activation, BackwardStep, Cell, ForwardStep};
 use crate::kernels::simd::per_isa;
 
@@ -56,7 +56,8 @@ per_isa! {
         activation: A,
         recurrent_activation: R,
     ) {
-        let ForwardStep { units, gates, saved, h, c, skipped, .. } = step;
+        let ForwardStep { units, gates, bias, saved, h, c, skipped, .. } = step;
+        let [bias_i, bias_f, bias_g, bias_o] = split(bias, units);
         let rows = gates
             .chunks_exact_mut(GATES * units)
             .zip(saved.chunks_exact_mut(units))
@@ -67,26 +68,27 @@ per_isa! {
                 continue;
             }
             let [i, f, g, o] = split_mut(gates, units);
-            for start in (0..units).step_by(LANES) {
-                let (mut is, mut fs) = (load(i, start), load(f, start));
-                let (mut gs, mut os) = (load(g, start), load(o, start));
-                let (mut cs, mut hs) = (load(c, start), [T::ZERO; LANES]);
+            for_each_chunk!(units, |start, count| {
+                let is = apply(recurrent_activation, sum(load(i, start, count), load(bias_i, start, count)));
+                let fs = apply(recurrent_activation, sum(load(f, start, count), load(bias_f, start, count)));
+                let gs = apply(activation, sum(load(g, start, count), load(bias_g, start, count)));
+                let os = apply(recurrent_activation, sum(load(o, start, count), load(bias_o, start, count)));
+                let mut cs = load(c, start, count);
                 for lane in 0..LANES {
-                    is[lane] = recurrent_activation.value(is[lane]);
-                    fs[lane] = recurrent_activation.value(fs[lane]);
-                    gs[lane] = activation.value(gs[lane]);
-                    os[lane] = recurrent_activation.value(os[lane]);
                     cs[lane] = fs[lane] * cs[lane] + is[lane] * gs[lane];
-                    hs[lane] = os[lane] * activation.value(cs[lane]);
                 }
-                store(i, start, is);
-                store(f, start, fs);
-                store(g, start, gs);
-                store(o, start, os);
-                store(c, start, cs);
-                store(saved, start, cs);
-                store(h, start, hs);
-            }
+                let mut hs = apply(activation, cs);
+                for lane in 0..LANES {
+                    hs[lane] *= os[lane];
+                }
+                store(i, start, count, is);
+                store(f, start, count, fs);
+                store(g, start, count, gs);
+                store(o, start, count, os);
+                store(c, start, count, cs);
+                store(saved, start, count, cs);
+                store(h, start, count, hs);
+            });
         }
     }
 }
@@ -112,14 +114,15 @@ per_isa! {
             }
             let [i, f, g, o] = split(gates, units);
             let [di, df, dg, d_o] = split_mut(dgates, units);
-            for start in (0..units).step_by(LANES) {
-                let (mut is, mut fs) = (load(i, start), load(f, start));
-                let (mut gs, mut os) = (load(g, start), load(o, start));
-                let (cs, before) = (load(c, start), load(c_previous, start));
-                let (dhs, mut dcs) = (load(dh, start), load(dc, start));
+            for_each_chunk!(units, |start, count| {
+                let (mut is, mut fs) = (load(i, start, count), load(f, start, count));
+                let (mut gs, mut os) = (load(g, start, count), load(o, start, count));
+                let (cs, before) = (load(c, start, count), load(c_previous, start, count));
+                let ys = apply(activation, cs);
+                let (dhs, mut dcs) = (load(dh, start, count), load(dc, start, count));
                 for lane in 0..LANES {
                     let (i, f, g, o) = (is[lane], fs[lane], gs[lane], os[lane]);
-                    let y = activation.value(cs[lane]);
+                    let y = ys[lane];
                     let dc = dcs[lane] + dhs[lane] * o * activation.slope(y);
                     is[lane] = dc * g * recurrent_activation.slope(i);
                     fs[lane] = dc * before[lane] * recurrent_activation.slope(f);
@@ -127,13 +130,13 @@ per_isa! {
                     os[lane] = dhs[lane] * y * recurrent_activation.slope(o);
                     dcs[lane] = dc * f;
                 }
-                store(di, start, is);
-                store(df, start, fs);
-                store(dg, start, gs);
-                store(d_o, start, os);
-                store(dc, start, dcs);
-                store(dh, start, [T::ZERO; LANES]);
-            }
+                store(di, start, count, is);
+                store(df, start, count, fs);
+                store(dg, start, count, gs);
+                store(d_o, start, count, os);
+                store(dc, start, count, dcs);
+                store(dh, start, count, [T::ZERO; LANES]);
+            });
         }
     }
 }

@@ -30,6 +30,8 @@ pub use simple_rnn::SimpleRnn;
 use std::ops::Range;
 
 use crate::kernels::Real;
+use crate::kernels::simd::per_isa;
+use lanes::{LANES, for_each_chunk, load, store};
 use product::RecurrentProduct;
 
 /// B sequences of T timesteps of I features; H units.
@@ -86,8 +88,10 @@ pub trait Cell<T: Real>: Sync {
 /// One timestep of a shard.
 pub struct ForwardStep<'a, T> {
     pub units: usize,
-    /// (rows, gates·H): holds x·kernel + bias, becomes the activated gates.
+    /// (rows, gates·H): holds x·kernel, becomes the activated gates.
     pub gates: &'a mut [T],
+    /// (gates·H), to be added to x·kernel.
+    pub bias: &'a [T],
     /// (rows, saved·H), to be written.
     pub saved: &'a mut [T],
     /// (rows, gates·H): scratch for cells with an inner product.
@@ -198,26 +202,68 @@ impl Division {
         Skipped { mask: options.mask.map(|mask| &mask[start..]), steps }
     }
 
-    /// x (B, T, I) → packed (steps, rows, I), for the steps of a block.
-    fn pack_inputs<T: Real>(&self, x: &[T], rows: &Range<usize>, block: &Range<usize>, packed: &mut [T]) {
-        let Sizes { steps, inputs, .. } = self.sizes;
-        if inputs == 0 {
-            return;
-        }
-        let mut targets = packed.chunks_exact_mut(inputs);
-        for step in block.clone() {
-            for row in rows.clone() {
-                let source = (row * steps + self.timestep(step)) * inputs;
-                let target = targets.next().expect("the block has room for its steps and rows");
-                target.copy_from_slice(&x[source..source + inputs]);
+    /// The steps of a block as a range of timesteps.
+    fn timesteps(&self, block: &Range<usize>) -> Range<usize> {
+        let steps = self.sizes.steps;
+        if self.go_backwards { steps - block.end..steps - block.start } else { block.clone() }
+    }
+}
+
+per_isa! {
+    /// Some timesteps of (rows, T, width) → (timesteps, rows, width), in reverse where `reversed`.
+    fn gather_timesteps[T: Real][T](
+        sequence: &[T],
+        steps: usize,
+        timesteps: Range<usize>,
+        width: usize,
+        reversed: bool,
+        block: &mut [T],
+    ) {
+        let rows = sequence.len() / (steps * width).max(1);
+        for row in 0..rows {
+            for (index, timestep) in timesteps.clone().enumerate() {
+                let index = if reversed { timesteps.len() - 1 - index } else { index };
+                let source = &sequence[(row * steps + timestep) * width..][..width];
+                copy_row(source, &mut block[(index * rows + row) * width..][..width]);
             }
         }
     }
 }
 
-/// target[i] += source[i]
-fn add_to<T: Real>(target: &mut [T], source: &[T]) {
-    for (target, &source) in target.iter_mut().zip(source) {
-        *target += source;
+per_isa! {
+    /// The reverse of [`gather_timesteps`].
+    fn scatter_timesteps[T: Real][T](
+        block: &[T],
+        steps: usize,
+        timesteps: Range<usize>,
+        width: usize,
+        reversed: bool,
+        sequence: &mut [T],
+    ) {
+        let rows = sequence.len() / (steps * width).max(1);
+        for row in 0..rows {
+            for (index, timestep) in timesteps.clone().enumerate() {
+                let index = if reversed { timesteps.len() - 1 - index } else { index };
+                let target = &mut sequence[(row * steps + timestep) * width..][..width];
+                copy_row(&block[(index * rows + row) * width..][..width], target);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn copy_row<T: Real>(source: &[T], target: &mut [T]) {
+    let width = target.len();
+    for_each_chunk!(width, |start, count| {
+        store(target, start, count, load(source, start, count));
+    });
+}
+
+per_isa! {
+    /// target[i] += source[i]
+    fn add_to[T: Real][T](target: &mut [T], source: &[T]) {
+        for (target, &source) in target.iter_mut().zip(source) {
+            *target += source;
+        }
     }
 }

@@ -77,16 +77,30 @@ impl<'a, T: Real> RecurrentProduct<'a, T> {
         forward.max(backward).div_ceil(size_of::<T>())
     }
 
+    /// out (rows, gates·H) = h (rows, H) · kernel, h as each gate sees it under dropout.
+    pub fn product(&mut self, h: &[T], out: &mut [T]) {
+        self.multiply(h, out, false);
+    }
+
     /// out (rows, gates·H) += h (rows, H) · kernel, h as each gate sees it under dropout.
     pub fn add_product(&mut self, h: &[T], out: &mut [T]) {
+        self.multiply(h, out, true);
+    }
+
+    fn multiply(&mut self, h: &[T], out: &mut [T], accumulate: bool) {
         match self.kernel {
             PackedKernel::Joined(kernel) => {
                 let columns = self.gates * self.units;
                 let h = Matrix::row_major(h, self.rows, self.units);
                 let out = MatrixMut::row_major(out, self.rows, columns);
-                gemm_serial(h, kernel, out, true, scratch::bytes(self.workspace));
+                gemm_serial(h, kernel, out, accumulate, scratch::bytes(self.workspace));
             }
-            PackedKernel::Separate(_) => (0..self.gates).for_each(|gate| self.add_gate(gate, h, out)),
+            PackedKernel::Separate(_) => {
+                for gate in 0..self.gates {
+                    self.load_operand(gate, h);
+                    self.multiply_operand(gate, out, accumulate);
+                }
+            }
         }
     }
 
@@ -104,11 +118,15 @@ impl<'a, T: Real> RecurrentProduct<'a, T> {
 
     /// out[:, gate] (rows, H) += operand (rows, H) · kernel[:, gate]
     pub fn add_operand(&mut self, gate: usize, out: &mut [T]) {
+        self.multiply_operand(gate, out, true);
+    }
+
+    fn multiply_operand(&mut self, gate: usize, out: &mut [T], accumulate: bool) {
         let kernel = self.gate_kernel(gate);
         let operand = Matrix::row_major(self.operand, self.rows, self.units);
         let columns = self.gates * self.units;
         let out = MatrixMut::strided(&mut out[gate * self.units..], self.rows, self.units, columns);
-        gemm_serial(operand, kernel, out, true, scratch::bytes(self.workspace));
+        gemm_serial(operand, kernel, out, accumulate, scratch::bytes(self.workspace));
     }
 
     /// dh (rows, H) += dout (rows, gates·H) · kernelᵀ, through the dropout of each gate; the kernel is packed transposed.

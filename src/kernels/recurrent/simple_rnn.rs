@@ -1,7 +1,7 @@
 //! The fully connected recurrent cell: h ← φ(x·W + h·U + b).
 
 use super::activation::{Curve, Smooth, Tanh, has_fma};
-use super::lanes::{LANES, load, store};
+use super::lanes::{LANES, for_each_chunk, load, store};
 use super::{Activation, BackwardStep, Cell, ForwardStep};
 use crate::kernels::simd::per_isa;
 
@@ -40,19 +40,19 @@ impl<T: Smooth> Cell<T> for SimpleRnn {
 per_isa! {
     /// The gate before activation → activated gate, h.
     fn update[T: Smooth, A: Curve<T>][T, A](step: ForwardStep<'_, T>, activation: A) {
-        let ForwardStep { units, gates, h, skipped, .. } = step;
+        let ForwardStep { units, gates, bias, h, skipped, .. } = step;
         for (row, (gate, h)) in gates.chunks_exact_mut(units).zip(h.chunks_exact_mut(units)).enumerate() {
             if skipped.row(row) {
                 continue;
             }
-            for start in (0..units).step_by(LANES) {
-                let mut lanes = load(gate, start);
-                for lane in &mut lanes {
-                    *lane = activation.value(*lane);
+            for_each_chunk!(units, |start, count| {
+                let mut lanes = load(gate, start, count);
+                for (lane, bias) in lanes.iter_mut().zip(load(bias, start, count)) {
+                    *lane = activation.value(*lane + bias);
                 }
-                store(gate, start, lanes);
-                store(h, start, lanes);
-            }
+                store(gate, start, count, lanes);
+                store(h, start, count, lanes);
+            });
         }
     }
 }
