@@ -32,6 +32,7 @@ const SHAPES: &[(&str, usize, usize, usize, Layout)] = &[
     ("square 2048", 2048, 2048, 2048, Nn),
     ("dense 1024", 64, 1024, 1024, Nn),
     ("mnist dense1", 128, 784, 512, Nn),
+    ("mnist dense1 of 256", 256, 784, 512, Nn),
     ("mnist dense1 dW", 784, 128, 512, Tn),
     ("mnist dense2", 128, 512, 10, Nn),
     ("mnist dense2 dX", 128, 10, 512, Nt),

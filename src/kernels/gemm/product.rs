@@ -17,7 +17,7 @@ const PRODUCTS_A_NANOSECOND: usize = 40;
 
 /// A plain B is packed where it has contiguous columns, or meets at least this many rows of A: then what strided reads
 /// cost exceeds one more pass over it.
-const PACK_ROWS: usize = 256;
+const PACK_ROWS: usize = 768;
 
 /// How far ahead along listed rows A is asked for, in elements: they are more than the hardware follows.
 const AHEAD: usize = 128;
