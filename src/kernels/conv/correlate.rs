@@ -86,6 +86,18 @@ impl Correlation {
         self.geometry.groups * panels * self.depth() * VECTORS * lanes
     }
 
+    /// Whether packing the kernel would cost more than it spares: there are few pixels to use it for, and its rows
+    /// are whole vectors, near each other.
+    fn reads_kernel_in_place(&self, lanes: usize) -> bool {
+        const FEW_PIXELS: usize = 160;
+        const NEAR: usize = 256;
+        let g = &self.geometry;
+        self.direction == Direction::Forward
+            && self.destination_channels.is_multiple_of(lanes)
+            && g.output_pixels() <= FEW_PIXELS
+            && g.filters <= NEAR
+    }
+
     /// Bytes of workspace: the packed kernel, for whichever instruction set turns out to be there.
     pub fn workspace<T: Vectorized>(&self) -> usize {
         if self.geometry.is_depthwise() {
@@ -111,10 +123,12 @@ impl Correlation {
             simd::run(isa, Pack { correlation: self, kernel, packed });
         }
         let width = self.destination[1] * g.groups * self.destination_channels;
-        let parts = Parts::new(g.batch, self.destination[0], g.flops());
+        // In nanoseconds on one core; the smallest kernels spend their time on the pixels that they write.
+        let work = g.flops() / 100 + destination.len() as u64 / 2;
+        let parts = Parts::new(g.batch, self.destination[0], work);
         let packed = &*packed;
         let destination = DisjointMut::new(destination);
-        for_each_part(parts.count(), g.flops() / 50, &|part| {
+        for_each_part(parts.count(), work, &|part| {
             let (images, lines) = parts.part(part);
             let line_bytes = width * size_of::<T>();
             let block_bytes = if epilogue.is_some() { EPILOGUE_BYTES } else { usize::MAX };
@@ -144,7 +158,7 @@ impl Correlation {
                 } else {
                     simd::run(
                         isa,
-                        Correlate { correlation: self, source, packed, destination, images, lines },
+                        Correlate { correlation: self, source, kernel, packed, destination, images, lines },
                     );
                 }
                 if let Some(epilogue) = epilogue {
@@ -156,7 +170,8 @@ impl Correlation {
     }
 }
 
-/// Copies the kernel into panels (group, panel, depth, 2 vectors), the missing columns of a last panel as zeros.
+/// Copies the kernel into panels (group, panel, depth, 2 vectors), the missing columns of a last panel as zeros, unless
+/// it is read where it lies.
 struct Pack<'a, T> {
     correlation: &'a Correlation,
     kernel: &'a [T],
@@ -169,6 +184,9 @@ impl<T: Vectorized> Kernel for Pack<'_, T> {
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
         let (c, g) = (self.correlation, &self.correlation.geometry);
+        if c.reads_kernel_in_place(V::LANES) {
+            return;
+        }
         let width = VECTORS * V::LANES;
         let (channels, filters) = (g.channels_per_group(), g.filters_per_group());
         let panels = c.destination_channels.div_ceil(width);
@@ -195,10 +213,19 @@ impl<T: Vectorized> Kernel for Pack<'_, T> {
     }
 }
 
+/// Where the kernel's panels lie, packed or not: the elements from one row, panel or group to the next.
+struct Panels<'a, T> {
+    data: &'a [T],
+    row: usize,
+    panel: usize,
+    group: usize,
+}
+
 /// One part: whole images, or some lines of one.
 struct Correlate<'a, T> {
     correlation: &'a Correlation,
     source: &'a [T],
+    kernel: &'a [T],
     packed: &'a [T],
     /// The lines of this part only.
     destination: &'a mut [T],
@@ -245,15 +272,23 @@ impl<T: Vectorized> Correlate<'_, T> {
         let c = self.correlation;
         let groups = c.geometry.groups;
         let (source_row, destination_row) = (groups * c.source_channels, groups * c.destination_channels);
-        let terms = self.terms(vertical, horizontal);
+        let panels_per_group = c.destination_channels.div_ceil(VECTORS * V::LANES);
+        let right = if c.reads_kernel_in_place(V::LANES) {
+            Panels {
+                data: self.kernel,
+                row: c.geometry.filters,
+                panel: VECTORS * V::LANES,
+                group: c.destination_channels,
+            }
+        } else {
+            let panel = c.depth() * VECTORS * V::LANES;
+            Panels { data: self.packed, row: VECTORS * V::LANES, panel, group: panels_per_group * panel }
+        };
+        let terms = self.terms(vertical, horizontal, right.row);
         // The destination slice starts at the part's first line.
         let first_line = self.images.start * c.destination[0] + self.lines.start;
-        let panel_len = c.depth() * VECTORS * V::LANES;
-        let panel_offset = (vertical.tap * c.geometry.window.size[1] + horizontal.tap)
-            * c.source_channels
-            * VECTORS
-            * V::LANES;
-        let panels_per_group = c.destination_channels.div_ceil(VECTORS * V::LANES);
+        let first_row = (vertical.tap * c.geometry.window.size[1] + horizontal.tap) * c.source_channels;
+        let right_start = group * right.group + first_row * right.row;
 
         // The first pixels of line `i` of the runs in an image; those past the last line are never read.
         let (source_start, destination_start) = (self.source.as_ptr(), self.destination.as_mut_ptr());
@@ -295,15 +330,14 @@ impl<T: Vectorized> Correlate<'_, T> {
             for panel in panels.clone() {
                 let column = panel * VECTORS * V::LANES;
                 let columns = (VECTORS * V::LANES).min(c.destination_channels - column);
-                let start = (group * panels_per_group + panel) * panel_len + panel_offset;
-                let packed = self.packed[start..].as_ptr();
+                let right = right.data[right_start + panel * right.panel..].as_ptr();
                 // SAFETY: the runs keep every term inside the source image and every pixel inside the part;
-                // `packed` starts at the runs' first tap in a panel of all taps.
+                // `right` starts at the runs' first tap in a panel of all taps.
                 unsafe {
                     with_rows!(V, rows, ROWS => if columns <= V::LANES {
-                        tile::multiply::<V, ROWS, 1>(&sources, packed, &terms, &destinations, column, columns);
+                        tile::multiply::<V, ROWS, 1>(&sources, right, &terms, &destinations, column, columns);
                     } else {
-                        tile::multiply::<V, ROWS, 2>(&sources, packed, &terms, &destinations, column, columns);
+                        tile::multiply::<V, ROWS, 2>(&sources, right, &terms, &destinations, column, columns);
                     });
                 }
             }
@@ -311,7 +345,7 @@ impl<T: Vectorized> Correlate<'_, T> {
     }
 
     /// What a pixel of the two runs sums over; taps that are neighbours in memory are joined into one stretch.
-    fn terms(&self, vertical: &Run, horizontal: &Run) -> Terms {
+    fn terms(&self, vertical: &Run, horizontal: &Run, panel_stride: usize) -> Terms {
         let c = self.correlation;
         let row = c.geometry.groups * c.source_channels;
         let terms = Terms {
@@ -322,6 +356,7 @@ impl<T: Vectorized> Correlate<'_, T> {
             inner_source: horizontal.source_tap_step * row,
             inner_panel: horizontal.tap_step * c.source_channels,
             length: c.source_channels,
+            panel_stride,
         };
         if terms.inner_source == terms.length && terms.inner_panel == terms.length {
             return Terms { inner: terms.inner.min(1), length: terms.inner * terms.length, ..terms };

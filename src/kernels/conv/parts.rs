@@ -15,13 +15,13 @@ pub struct Parts {
 /// Enough to keep some tens of threads busy; more would leave fewer pixels of a kind for each tile.
 const MOST: usize = 32;
 
-/// About 20 µs on one core: well above the cost of handing out a part.
-const FLOPS_PER_PART: u64 = 2_000_000;
+/// Nanoseconds on one core: well above the cost of handing out a part.
+const WORK_PER_PART: u64 = 8_000;
 
 impl Parts {
-    /// `batch` images of `lines` lines.
-    pub fn new(batch: usize, lines: usize, flops: u64) -> Self {
-        let wanted = (flops / FLOPS_PER_PART).clamp(1, MOST as u64) as usize;
+    /// `batch` images of `lines` lines, `work` nanoseconds on one core.
+    pub fn new(batch: usize, lines: usize, work: u64) -> Self {
+        let wanted = (work / WORK_PER_PART).clamp(1, MOST as u64) as usize;
         let images_per_part = batch.div_ceil(wanted).max(1);
         let parts_per_image = (wanted / batch.max(1)).clamp(1, lines.max(1));
         Self { batch, lines, images_per_part, parts_per_image }
@@ -53,15 +53,15 @@ mod tests {
 
     #[test]
     fn parts_cover_every_line_once() {
-        for (batch, lines, flops) in [
-            (0, 5, 9_000_000),
+        for (batch, lines, work) in [
+            (0, 5, 90_000),
             (1, 30, 1 << 30),
             (1, 3, 1 << 40),
-            (3, 7, 20_000_000),
+            (3, 7, 200_000),
             (64, 11, 1 << 28),
             (33, 2, 1 << 40),
         ] {
-            let parts = Parts::new(batch, lines, flops);
+            let parts = Parts::new(batch, lines, work);
             let mut covered = Vec::new();
             for part in 0..parts.count() {
                 let (images, lines) = parts.part(part);

@@ -14,7 +14,8 @@ pub const MAX_ROWS: usize = 14;
 pub const VECTORS: usize = 2;
 
 /// The terms of a tile's sums: `outer` × `inner` stretches of `length` neighbouring elements of the source, each with
-/// as many neighbouring rows of the panel. Offsets are in elements of the source, in rows of the panel.
+/// as many neighbouring rows of the panel. Offsets are in elements of the source, in rows of the panel, which are
+/// `panel_stride` elements apart.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
     pub outer: usize,
@@ -24,6 +25,7 @@ pub struct Terms {
     pub inner_source: usize,
     pub inner_panel: usize,
     pub length: usize,
+    pub panel_stride: usize,
 }
 
 /// The tallest tile of vectors `V`. Float64 is there to check float32 with: shorter tiles spare much code.
@@ -62,7 +64,7 @@ pub(super) use with_rows;
 ///
 /// # Safety
 /// As [`Vector`]. `sources` and `destinations` have `ROWS` pointers at least; the sources are readable at every offset
-/// of `terms`, the panel has a row of 2 vectors for every term, and the destinations are writable for `columns`.
+/// of `terms`, the panel has a row of `WIDTH` vectors for every term, and the destinations are writable for `columns`.
 #[inline(always)]
 pub unsafe fn multiply<V: Vector, const ROWS: usize, const WIDTH: usize>(
     sources: &[*const V::Element; MAX_ROWS],
@@ -81,7 +83,7 @@ pub unsafe fn multiply<V: Vector, const ROWS: usize, const WIDTH: usize>(
             for inner in 0..terms.inner {
                 let start = outer * terms.outer_source + inner * terms.inner_source;
                 let panel_row = outer * terms.outer_panel + inner * terms.inner_panel;
-                let mut panel = panel.add(panel_row * VECTORS * V::LANES);
+                let mut panel = panel.add(panel_row * terms.panel_stride);
                 for position in start..start + terms.length {
                     let b: [V; WIDTH] = load_whole(panel);
                     for row in 0..ROWS {
@@ -90,7 +92,8 @@ pub unsafe fn multiply<V: Vector, const ROWS: usize, const WIDTH: usize>(
                             sums[row][vector] = sums[row][vector].multiply_add(a, b[vector]);
                         }
                     }
-                    panel = panel.add(VECTORS * V::LANES);
+                    // Past the last row this is only an address.
+                    panel = panel.wrapping_add(terms.panel_stride);
                 }
             }
         }

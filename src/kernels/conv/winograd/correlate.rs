@@ -268,6 +268,7 @@ impl<T: Vectorized> Block<'_, T> {
             inner_source: 0,
             inner_panel: 0,
             length: depth,
+            panel_stride: width,
         };
         let narrow = c.destination_channels - panel * width <= V::LANES;
         for point in 0..POINTS * POINTS {
