@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -36,6 +37,32 @@ def test_importing_brings_in_nothing_heavy():
     script = "import sys, rustnet; print(*{'h5py', 'rich', 'IPython', 'urllib.request'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert run.stdout.strip() == ""
+
+
+def run_with(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    script = "import rustnet; print(rustnet.config.get_num_threads())"
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ, **environment}
+    )
+
+
+@pytest.mark.parametrize("name, value", [("RUSTNET_ISA", "mmx"), ("RUSTNET_NUM_THREADS", "many")])
+def test_a_wrong_setting_of_the_environment_is_an_error(name, value):
+    run = run_with({name: value})
+    assert run.returncode != 0
+    assert run.stderr.strip().endswith(f"Received: {name}={value}")
+
+
+@pytest.mark.parametrize(
+    "environment, threads",
+    [
+        ({"RUSTNET_NUM_THREADS": "3", "OMP_NUM_THREADS": "2"}, 3),
+        ({"RUSTNET_NUM_THREADS": "", "OMP_NUM_THREADS": "2,1"}, 2),
+        ({"RUSTNET_ISA": "portable", "RUSTNET_NUM_THREADS": "1"}, 1),
+    ],
+)
+def test_the_environment_sets_threads_and_instructions(environment, threads):
+    assert run_with(environment).stdout.strip() == str(threads)
 
 
 def test_all_public_names_exist():

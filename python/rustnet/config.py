@@ -1,4 +1,11 @@
-"""Settings of the session: float dtype, epsilon, threads."""
+"""Settings of the session: float dtype, epsilon, threads.
+
+Two more come from the environment and are read once:
+
+- `RUSTNET_NUM_THREADS`, else `OMP_NUM_THREADS`: the number of threads until `set_num_threads` is called; by
+  default as many as the process may use processors (its affinity and its control group's quota).
+- `RUSTNET_ISA`: `avx512`, `avx2`, `neon` or `portable` instead of the best instructions of the machine.
+"""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::fuse::access;
+use super::fuse::{access, behind_views};
 use crate::error::Result;
 use crate::graph::{Attribute, Attributes, Graph, Node, OpRef, Source, Value};
 use crate::ops::registry;
@@ -118,6 +118,9 @@ impl Rewriter<'_> {
         let output = self.old.ty(node.outputs[0]);
         let outputs = match self.identity(node, &inputs, output) {
             Some(same) => vec![same],
+            None if self.folds_nothing(node, &inputs, output) => {
+                self.shaped("reshape", inputs[0], &output.shape)?
+            }
             None => match self.masked_pooling(node, &inputs) {
                 Some(pooling) => self.masked_before_pooling(node, &pooling)?,
                 None => self.append(&node.op, inputs)?,
@@ -174,6 +177,11 @@ impl Rewriter<'_> {
         }
     }
 
+    /// Whether the node reduces axes of size 1 only.
+    fn folds_nothing(&self, node: &Node, inputs: &[Value], output: &TensorType) -> bool {
+        node.op.name().starts_with("reduce_") && self.new.ty(inputs[0]).size() == output.size()
+    }
+
     /// The pooling whose input's gradient the node masks with what the pooling's input is above zero, as a ReLU below a
     /// maximum pooling does: select(x > 0, max_pool2d_backward(winner, dy), 0) with y, winner = max_pool2d(x).
     fn masked_pooling(&self, node: &Node, inputs: &[Value]) -> Option<MaskedPooling> {
@@ -222,10 +230,15 @@ impl Rewriter<'_> {
         }
     }
 
-    /// Elementwise ops broadcast by themselves: an operand that was broadcast beforehand is read where it was.
+    /// Elementwise ops broadcast by themselves: an operand that was broadcast beforehand is read where it was. A single
+    /// number that was broadcast has no shape to keep, whatever it was reshaped to.
     fn skip_broadcasts(&self, op: &OpRef, inputs: &mut [Value], output: &TensorType) {
         for index in 0..inputs.len() {
-            let Some(producer) = self.produced_by(inputs[index], "broadcast_to") else { continue };
+            let behind = behind_views(&self.new, inputs[index]);
+            let single = self.produced_by(behind, "broadcast_to");
+            let single = single.filter(|producer| self.new.ty(producer.inputs[0]).size() == 1);
+            let producer = self.produced_by(inputs[index], "broadcast_to").or(single);
+            let Some(producer) = producer else { continue };
             let broadcast = std::mem::replace(&mut inputs[index], producer.inputs[0]);
             let types: Vec<&TensorType> = inputs.iter().map(|&input| self.new.ty(input)).collect();
             let unchanged = op.output_types(&types).is_ok_and(|types| types[0] == *output);
@@ -239,12 +252,17 @@ impl Rewriter<'_> {
     fn legalize(&mut self, inputs: &mut [Value], output: &TensorType) -> Result<()> {
         for input in inputs {
             if access(self.new.shape(*input), &output.shape).is_none() {
-                let shape = output.shape.iter().map(|&dim| dim as i64).collect();
-                let attributes = Attributes::new([("shape".to_owned(), Attribute::Ints(shape))]);
-                *input = self.apply(&registry::build("broadcast_to", &attributes)?, &[*input])?[0];
+                *input = self.shaped("broadcast_to", *input, &output.shape)?[0];
             }
         }
         Ok(())
+    }
+
+    /// `value` reshaped or broadcast.
+    fn shaped(&mut self, op: &str, value: Value, shape: &[usize]) -> Result<Vec<Value>> {
+        let shape = shape.iter().map(|&dim| dim as i64).collect();
+        let attributes = Attributes::new([("shape".to_owned(), Attribute::Ints(shape))]);
+        self.apply(&registry::build(op, &attributes)?, &[value])
     }
 }
 
@@ -277,6 +295,7 @@ mod tests {
     use crate::compile::gradients;
     use crate::ops::elementwise::{multiply, relu};
     use crate::ops::reduce::reduce_sum;
+    use crate::ops::shape::{broadcast_to, reshape};
     use crate::ops::testing::{elements, evaluate, tensor, uniform};
     use crate::tensor::DType;
 
@@ -295,6 +314,26 @@ mod tests {
         let loss = reduce_sum(&mut graph, weighted, &[0, 1, 2, 3], false).unwrap();
         let dx = gradients(&mut graph, loss, &[x]).unwrap()[0].unwrap();
         (graph, dx, y_shape)
+    }
+
+    #[test]
+    fn folds_of_single_elements_and_broadcast_numbers_cost_nothing() {
+        let mut graph = Graph::new();
+        let x = graph.input(0, TensorType::new(DType::F64, [4, 1]));
+        let number = graph.input(1, TensorType::new(DType::F64, [1]));
+        let rows = reduce_sum(&mut graph, x, &[1], false).unwrap();
+        let factors = broadcast_to(&mut graph, number, &[4]).unwrap();
+        let factors = reshape(&mut graph, factors, &[4, 1]).unwrap();
+        let rows = reshape(&mut graph, rows, &[4, 1]).unwrap();
+        let y = multiply(&mut graph, rows, factors).unwrap();
+        let feed = [uniform(&[4, 1], 0, -1.0, 1.0), uniform(&[1], 1, -1.0, 1.0)];
+        let expected = elements(&evaluate(&graph, &feed, &[y]).unwrap()[0]);
+
+        let (simplified, roots) = simplify(&graph, &[y]).unwrap();
+        assert_eq!(elements(&evaluate(&simplified, &feed, &roots).unwrap()[0]), expected);
+        let live = live_nodes(&simplified, &roots);
+        let nodes = simplified.nodes().iter().zip(live).filter(|(node, live)| *live && !node.op.is_view());
+        assert_eq!(nodes.map(|(node, _)| node.op.name()).collect::<Vec<_>>(), ["multiply"]);
     }
 
     #[test]

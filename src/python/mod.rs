@@ -13,6 +13,9 @@ use crate::{kernels, ops, threads};
 /// The compiled engine of rustnet; what users see is the package `rustnet`.
 #[pymodule]
 mod _core {
+    use super::*;
+    use crate::kernels::simd;
+
     #[pymodule_export]
     use super::errors::{ConfigurationError, DataError, InternalError, ShapeError};
     #[pymodule_export]
@@ -21,6 +24,15 @@ mod _core {
     use super::program::PyProgram;
     #[pymodule_export]
     use super::variable::PyVariable;
+    /// Reads the environment, so that a wrong setting is an error and not ignored.
+    #[pymodule_init]
+    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let variable = |name: &str| std::env::var(name).ok();
+        simd::chosen(variable("RUSTNET_ISA").as_deref())?;
+        threads::check_threads(variable("RUSTNET_NUM_THREADS").as_deref())?;
+        Ok(())
+    }
+
     #[pymodule_export]
     use super::{get_num_threads, op_names, peak_flops_per_second, set_num_threads};
 }

@@ -10,10 +10,13 @@ const HUGE_PAGE: usize = 2 << 20;
 /// From this size on, huge pages save more page faults than they waste memory.
 const HUGE_FROM: usize = 4 << 20;
 
-/// Zeroed bytes at a fixed address.
+/// Zeroed bytes at a fixed address. What is never touched takes up no memory.
 #[derive(Debug)]
 pub struct Buffer {
     data: NonNull<u8>,
+    bytes: usize,
+    /// What was allocated, with room to align within.
+    allocated: NonNull<u8>,
     layout: Layout,
 }
 
@@ -25,19 +28,23 @@ unsafe impl Sync for Buffer {}
 impl Buffer {
     pub fn new(bytes: usize) -> Result<Self> {
         let align = if bytes >= HUGE_FROM { HUGE_PAGE } else { CACHE_LINE };
-        let layout = Layout::from_size_align(bytes.max(1), align).map_err(|_| Error::OutOfMemory(bytes))?;
-        // SAFETY: the layout's size is at least 1.
-        let data = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(Error::OutOfMemory(bytes))?;
+        // The allocator would write the zeros of a more aligned layout itself, page by page.
+        let layout = bytes.checked_add(align).and_then(|size| Layout::from_size_align(size, 1).ok());
+        let layout = layout.ok_or(Error::OutOfMemory(bytes))?;
+        // SAFETY: the layout's size is at least that of a cache line.
+        let allocated = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(Error::OutOfMemory(bytes))?;
+        // SAFETY: less than `align` bytes further on, `bytes` bytes are left.
+        let data = unsafe { allocated.add(allocated.align_offset(align)) };
         #[cfg(target_os = "linux")]
         if bytes >= HUGE_FROM {
             // SAFETY: the range was just allocated; the advice changes no content and may be refused.
             unsafe { libc::madvise(data.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
         }
-        Ok(Self { data, layout })
+        Ok(Self { data, bytes, allocated, layout })
     }
 
     pub fn bytes(&self) -> usize {
-        self.layout.size()
+        self.bytes
     }
 
     pub fn as_ptr(&self) -> *mut u8 {
@@ -48,6 +55,6 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         // SAFETY: allocated in `new` with this layout, freed once.
-        unsafe { dealloc(self.data.as_ptr(), self.layout) }
+        unsafe { dealloc(self.allocated.as_ptr(), self.layout) }
     }
 }

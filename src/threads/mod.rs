@@ -10,7 +10,7 @@ mod slots;
 
 pub use denormals::FlushDenormals;
 pub use disjoint::DisjointMut;
-pub use size::{num_threads, set_num_threads};
+pub use size::{check_threads, num_threads, set_num_threads};
 pub use slots::Slots;
 
 /// Loops of less work than this, in nanoseconds on one thread, stay on the calling thread: waking a parked thread and

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::error::{Error, Result};
+
 /// 0 until it is first asked for.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -28,6 +30,16 @@ pub fn set_num_threads(threads: usize) {
     THREADS.store(threads.clamp(1, MOST_THREADS), Ordering::Relaxed);
 }
 
+/// Refuses a `RUSTNET_NUM_THREADS` that is no count of threads. (What `OMP_NUM_THREADS` says is for OpenMP to judge.)
+pub fn check_threads(text: Option<&str>) -> Result<()> {
+    match text.filter(|text| !text.is_empty()) {
+        Some(text) if parse(text).is_none() => Err(Error::Configuration(format!(
+            "expected RUSTNET_NUM_THREADS to be a number of 1 or more. Received: RUSTNET_NUM_THREADS={text}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn default_threads() -> usize {
     ["RUSTNET_NUM_THREADS", "OMP_NUM_THREADS"]
         .into_iter()
@@ -51,6 +63,7 @@ mod tests {
             [("4", Some(4)), (" 4 , 2", Some(4)), ("0", None), ("-1", None), ("many", None), ("", None)];
         for (text, threads) in table {
             assert_eq!(parse(text), threads, "{text:?}");
+            assert_eq!(check_threads(Some(text)).is_ok(), threads.is_some() || text.is_empty(), "{text:?}");
         }
     }
 }

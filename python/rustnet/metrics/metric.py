@@ -85,6 +85,8 @@ class Metric:
         """The state of this metric and of the metrics among its attributes."""
         found = {id(variable): variable for variable in self._variables}
         for attribute in vars(self).values():
+            if not isinstance(attribute, (Variable, Metric, dict, list, tuple)):
+                continue
             for value in structure.flatten(attribute):
                 if isinstance(value, Variable):
                     found[id(value)] = value

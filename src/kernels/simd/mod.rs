@@ -12,6 +12,8 @@ pub use vector::{Kernel, Lanes, Vector, Vectorized, run};
 
 use std::sync::OnceLock;
 
+use crate::error::{Error, Result};
+
 /// A set of vector instructions, from the least to the most capable on each architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Isa {
@@ -62,13 +64,28 @@ impl Isa {
 }
 
 /// The instruction set that kernels use: the best one available, or the one that the environment variable
-/// `RUSTNET_ISA` names (`portable`, `avx2`, `avx512` or `neon`) if the machine has it. Read once.
+/// `RUSTNET_ISA` names (`portable`, `avx2`, `avx512` or `neon`). Read once.
+///
+/// # Panics
+/// Where [`chosen`] is an error, which the boundary reports when it is loaded.
 pub fn isa() -> Isa {
     static ISA: OnceLock<Isa> = OnceLock::new();
     *ISA.get_or_init(|| {
-        let wanted = std::env::var("RUSTNET_ISA").ok();
-        let named = Isa::available().find(|isa| Some(isa.name()) == wanted.as_deref());
-        named.unwrap_or_else(|| Isa::available().last().unwrap_or(Isa::Portable))
+        chosen(std::env::var("RUSTNET_ISA").ok().as_deref()).unwrap_or_else(|error| panic!("{error}"))
+    })
+}
+
+/// The instruction set of this name, by default the best one available.
+pub fn chosen(name: Option<&str>) -> Result<Isa> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Ok(Isa::available().last().unwrap_or(Isa::Portable));
+    };
+    Isa::available().find(|isa| isa.name() == name).ok_or_else(|| {
+        let names: Vec<_> = Isa::available().map(Isa::name).collect();
+        Error::Configuration(format!(
+            "expected RUSTNET_ISA to name instructions that this machine has, of {}. Received: RUSTNET_ISA={name}",
+            names.join(", ")
+        ))
     })
 }
 
@@ -92,5 +109,11 @@ mod tests {
     fn the_instruction_set_in_use_is_one_that_the_machine_has() {
         assert!(isa().is_available());
         assert_eq!(Isa::available().next(), Some(Isa::Portable));
+        for isa in Isa::available() {
+            assert_eq!(chosen(Some(isa.name())), Ok(isa));
+        }
+        assert_eq!(chosen(Some("")), chosen(None));
+        let error = chosen(Some("mmx")).unwrap_err().to_string();
+        assert!(error.ends_with("Received: RUSTNET_ISA=mmx"), "{error}");
     }
 }
