@@ -10,10 +10,12 @@ use rustnet::kernels::recurrent::{
 };
 
 /// Name, (batch, timesteps, features, units), and whether the gradient of the inputs is wanted.
-const SIZES: [(&str, [usize; 4], bool); 4] = [
+const SIZES: [(&str, [usize; 4], bool); 6] = [
     ("imdb 128x500x32-32", [128, 500, 32, 32], true),
     ("digits 64x100x64-128", [64, 100, 64, 128], false),
     ("digits 64x100x128-128", [64, 100, 128, 128], true),
+    ("one row 1x100x64-128", [1, 100, 64, 128], true),
+    ("one row 1x100x128-128", [1, 100, 128, 128], true),
     ("jena 256x120x14-32", [256, 120, 14, 32], false),
 ];
 

@@ -5,11 +5,13 @@
 mod denormals;
 mod disjoint;
 mod pool;
+mod rounds;
 mod size;
 mod slots;
 
 pub use denormals::FlushDenormals;
 pub use disjoint::DisjointMut;
+pub use rounds::for_each_round;
 pub use size::{check_threads, num_threads, set_num_threads};
 pub use slots::Slots;
 

@@ -163,3 +163,32 @@ fn slots_are_borrowed_by_one_part_at_a_time() {
         slots.with(|slot| assert_eq!(slot.len(), 3));
     });
 }
+
+#[test]
+fn a_round_begins_when_the_one_before_has_ended() {
+    for threads in [1, 2, 4, 7] {
+        with_threads(threads, || {
+            for parts in [1, 2, 3, 8] {
+                let ended = AtomicUsize::new(0);
+                for_each_round(100, parts, LARGE, &|round, _| {
+                    let before = ended.load(Ordering::SeqCst);
+                    assert!((round * parts..(round + 1) * parts).contains(&before));
+                    ended.fetch_add(1, Ordering::SeqCst);
+                });
+                assert_eq!(ended.load(Ordering::SeqCst), 100 * parts);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_panic_in_a_round_reaches_the_caller() {
+    for threads in [1, 2, 4] {
+        with_threads(threads, || {
+            let outcome = catch_unwind(|| {
+                for_each_round(50, 4, LARGE, &|round, part| assert!((round, part) != (20, 1), "round 20"));
+            });
+            assert!(outcome.is_err());
+        });
+    }
+}

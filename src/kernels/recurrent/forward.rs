@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::product::{PackedKernel, RecurrentProduct};
 use super::scratch::{self, carve};
-use super::{Cell, Division, Dropout, ForwardStep, Options, Sizes, gather_timesteps, scatter_timesteps};
+use super::{
+    Cell, Division, Dropout, ForwardStep, Options, Sizes, gather_timesteps, scatter_timesteps, units,
+};
 use crate::kernels::Real;
 use crate::kernels::gemm::{Matrix, MatrixMut, gemm_serial, gemm_workspace, pack_b, packed_len};
 use crate::kernels::parallel::elements_of;
@@ -58,7 +60,7 @@ fn shard_lens<T: Real>(cell: &dyn Cell<T>, division: &Division, training: bool) 
     let projection = gemm_workspace::<T>(block_rows, inputs, columns).div_ceil(size_of::<T>());
     [
         block_rows * inputs,
-        block_rows * units,
+        (division.block_steps + 1) * rows * units,
         if training { 0 } else { block_rows * columns },
         if training { 0 } else { rows * cell.saved() * units },
         if cell.has_inner() { rows * columns } else { 0 },
@@ -75,6 +77,9 @@ fn packed_lens<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, separate: bool) -> [us
 
 /// Bytes of workspace that [`forward`] needs.
 pub fn forward_workspace<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, dropout: bool, training: bool) -> usize {
+    if let Some(parts) = units::parts(cell, sizes, dropout, training) {
+        return units::workspace(cell, sizes, parts);
+    }
     let division = Division::new(sizes, cell.gates(), false);
     let packed = packed_lens(cell, sizes, dropout || cell.has_separate_operands());
     let shard = scratch::total::<T>(&shard_lens(cell, &division, training));
@@ -92,7 +97,11 @@ pub fn forward<T: Real>(
     let Sizes { batch, steps, inputs, units } = sizes;
     let (gates, saved) = (cell.gates(), cell.saved());
     let columns = gates * units;
-    let separate = options.recurrent_dropout.is_some() || cell.has_separate_operands();
+    let dropout = options.recurrent_dropout.is_some();
+    if let Some(parts) = units::parts(cell, sizes, dropout, outputs.training.is_some()) {
+        return units::forward(cell, parts, layer, outputs, workspace);
+    }
+    let separate = dropout || cell.has_separate_operands();
     let division = Division::new(sizes, gates, options.go_backwards);
 
     let memory = elements_of::<T>(workspace);
@@ -151,6 +160,9 @@ pub fn forward<T: Real>(
                 scratch::bytes(products),
             );
 
+            // The states before each step, and after the last.
+            let states_of_block = &mut states_of_block[..(block.len() + 1) * count * units];
+            states_of_block[..count * units].copy_from_slice(h);
             for (index, (step, gates_of_step)) in
                 block.clone().zip(z.chunks_exact_mut(count * columns)).enumerate()
             {
@@ -168,6 +180,7 @@ pub fn forward<T: Real>(
                     bias: layer.bias,
                     saved: saved_of_step,
                     inner: if inner.is_empty() { &mut [] } else { &mut inner[..count * columns] },
+                    previous: &states_of_block[index * count * units..][..count * units],
                     h,
                     c,
                     skipped: division.skipped(&options, &rows, step),
@@ -181,9 +194,9 @@ pub fn forward<T: Real>(
                         workspace: products,
                     },
                 });
-                states_of_block[index * count * units..][..count * units].copy_from_slice(h);
+                states_of_block[(index + 1) * count * units..][..count * units].copy_from_slice(h);
             }
-            scatter_timesteps(states_of_block, steps, block, units, false, sequence);
+            scatter_timesteps(&states_of_block[count * units..], steps, block, units, false, sequence);
         }
     });
 }

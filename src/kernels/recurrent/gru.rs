@@ -109,7 +109,7 @@ fn update_reset_after<T: Smooth>(
     activation: impl Curve<T>,
     recurrent_activation: impl Curve<T>,
 ) {
-    step.recurrent.product(step.h, step.inner);
+    step.recurrent.product(step.previous, step.inner);
     combine(step, recurrent_bias, activation, recurrent_activation);
 }
 
@@ -221,9 +221,9 @@ fn update_reset_before<T: Smooth>(
 ) {
     let units = step.units;
     for gate in 0..CANDIDATE {
-        step.recurrent.add_gate(gate, step.h, step.gates);
+        step.recurrent.add_gate(gate, step.previous, step.gates);
     }
-    step.recurrent.load_operand(CANDIDATE, step.h);
+    step.recurrent.load_operand(CANDIDATE, step.previous);
     let [bias_z, bias_r, bias_g] = split(step.bias, units);
     let rows = step.gates.chunks_exact_mut(GATES * units).zip(step.recurrent.operand.chunks_exact_mut(units));
     for (gates, operand) in rows {

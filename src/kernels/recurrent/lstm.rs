@@ -29,7 +29,7 @@ impl<T: Smooth> Cell<T> for Lstm {
     }
 
     fn forward(&self, mut step: ForwardStep<'_, T>) {
-        step.recurrent.add_product(step.h, step.gates);
+        step.recurrent.add_product(step.previous, step.gates);
         match (self.activation, self.recurrent_activation) {
             (Activation::Tanh, Activation::Sigmoid) if has_fma() => {
                 update(step, Tanh::<true>, Sigmoid::<true>);

@@ -1,7 +1,7 @@
 //! Recurrent layers: a cell applied to every timestep of a batch of sequences, forward and backward.
 //!
 //! The rows of a batch do not depend on each other, so each part of the work owns a *shard* of rows and runs the whole
-//! time loop on it, without a barrier a timestep. The number of shards depends on the sizes only, and gradients of
+//! time loop on it, without a barrier a timestep; predictions for a few rows are cut by units instead ([`units`]). The number of shards depends on the sizes only, and gradients of
 //! weights are summed over shards in order, so results do not depend on the number of threads.
 //!
 //! Within a shard, time advances in *blocks*: the projection x·kernel of a block is one product, its steps follow while
@@ -19,6 +19,7 @@ mod lstm;
 mod product;
 mod scratch;
 mod simple_rnn;
+mod units;
 
 pub use activation::{Activation, Smooth};
 pub use backward::{Backward, Gradients, backward, backward_workspace};
@@ -96,6 +97,8 @@ pub struct ForwardStep<'a, T> {
     pub saved: &'a mut [T],
     /// (rows, gates·H): scratch for cells with an inner product.
     pub inner: &'a mut [T],
+    /// (rows, inputs of the recurrent kernel): the state before the step, all of it.
+    pub previous: &'a [T],
     /// (rows, H): the state before the step, becomes the state after it.
     pub h: &'a mut [T],
     /// (rows, H): the carry of an LSTM, else empty.

@@ -3,7 +3,7 @@
 use super::Dropout;
 use crate::kernels::Real;
 use crate::kernels::gemm::{
-    Matrix, MatrixMut, PackedMatrix, gemm_serial, gemm_workspace, pack_b, packed_len,
+    Matrix, MatrixMut, PackedMatrix, Right, gemm_serial, gemm_workspace, pack_b, packed_len,
 };
 
 use super::scratch;
@@ -14,8 +14,8 @@ const MAX_GATES: usize = 4;
 /// The recurrent kernel or its transpose, packed: as one matrix where all gates see the same operand, else one a gate.
 #[derive(Clone, Copy)]
 pub enum PackedKernel<'a, T> {
-    /// (H, gates·H), or transposed (gates·H, H)
-    Joined(PackedMatrix<'a, T>),
+    /// (H, gates·H), or transposed (gates·H, H); of a part of the units, its columns
+    Joined(Right<'a, T>),
     /// (H, H) for each gate
     Separate([Option<PackedMatrix<'a, T>>; MAX_GATES]),
 }
@@ -44,7 +44,7 @@ impl<'a, T: Real> PackedKernel<'a, T> {
             pack_b(if transposed { matrix.transposed() } else { matrix }, memory)
         };
         if !separate {
-            return Self::Joined(oriented(Matrix::row_major(kernel, units, gates * units), memory));
+            return Self::Joined(oriented(Matrix::row_major(kernel, units, gates * units), memory).into());
         }
         let len = scratch::total::<T>(&[packed_len::<T>(units, units)]);
         let mut packed = [None; MAX_GATES];
@@ -91,7 +91,7 @@ impl<'a, T: Real> RecurrentProduct<'a, T> {
         match self.kernel {
             PackedKernel::Joined(kernel) => {
                 let columns = self.gates * self.units;
-                let h = Matrix::row_major(h, self.rows, self.units);
+                let h = Matrix::row_major(h, self.rows, h.len() / self.rows);
                 let out = MatrixMut::row_major(out, self.rows, columns);
                 gemm_serial(h, kernel, out, accumulate, scratch::bytes(self.workspace));
             }

@@ -21,7 +21,7 @@ impl<T: Smooth> Cell<T> for SimpleRnn {
     }
 
     fn forward(&self, mut step: ForwardStep<'_, T>) {
-        step.recurrent.add_product(step.h, step.gates);
+        step.recurrent.add_product(step.previous, step.gates);
         match self.activation {
             Activation::Tanh if has_fma() => update(step, Tanh::<true>),
             activation => update(step, activation),

@@ -192,6 +192,44 @@ fn results_are_those_of_the_equations() {
     }
 }
 
+/// Layers that predict few rows by parts of their units: three rows, and several blocks of timesteps.
+fn layers_of_many_units() -> Vec<(Recurrent, Vec<Tensor>)> {
+    let mut layers = Vec::new();
+    for (kind, units) in [(Kind::Lstm, 128), (Kind::SimpleRnn, 256)] {
+        for option in [false, true] {
+            let layer = Recurrent { training: false, go_backwards: option, has_mask: option, ..layer(kind) };
+            let inputs = inputs(&layer, 3, 90, 5, units);
+            layers.push((layer, inputs));
+        }
+    }
+    layers
+}
+
+#[test]
+fn predictions_of_few_rows_and_many_units_are_those_of_the_equations() {
+    for (layer, inputs) in layers_of_many_units() {
+        let op: OpRef = Arc::new(layer.clone());
+        let exact = run(&op, &inputs).unwrap();
+        let rounded = run(&op, &inputs.iter().map(as_f32).collect::<Vec<_>>()).unwrap();
+        for (index, expected) in reference(&layer, &inputs).iter().enumerate() {
+            let what = format!("{layer:?}: result {index}");
+            assert_close(&elements(&exact[index]), expected, 1e-12, &what);
+            assert_close(&elements(&rounded[index]), expected, 2e-5, &what);
+        }
+    }
+}
+
+#[test]
+fn predictions_of_few_rows_are_the_same_bits_at_any_number_of_threads() {
+    for (layer, inputs) in layers_of_many_units() {
+        let with_threads = |threads| {
+            set_num_threads(threads);
+            run(&(Arc::new(layer.clone()) as OpRef), &inputs).unwrap()
+        };
+        assert_eq!(with_threads(1), with_threads(2), "{layer:?}");
+    }
+}
+
 #[test]
 fn gradients_of_every_option() {
     for layer in layers() {
