@@ -296,12 +296,15 @@ impl Program {
                             pointers.run_block(body, columns, rows, block)
                         }
                     });
-                    // A plain array: it needs no allocation. Places past the last output repeat it, unused.
+                    // A plain array: it needs no allocation. Places past the last output lead nowhere.
                     let mut views_mut: [TensorViewMut<'_>; MAX_OUTPUTS] = std::array::from_fn(|index| {
-                        let slot = &outputs[index.min(outputs.len() - 1)];
-                        let data = self.address(slot.location, workspace, arguments).cast_mut();
-                        // SAFETY: as above, and a kernel's outputs share memory with nothing that is alive.
-                        unsafe { TensorViewMut::new(data, &slot.ty) }
+                        let (data, ty) = match outputs.get(index) {
+                            Some(slot) => (self.address(slot.location, workspace, arguments), &slot.ty),
+                            None => (std::ptr::null(), &outputs[0].ty),
+                        };
+                        // SAFETY: as above, and a kernel's outputs share memory with nothing that is alive; the
+                        // places that lead nowhere are not handed to the kernel.
+                        unsafe { TensorViewMut::new(data.cast_mut(), ty) }
                     });
                     op.run(&mut Call {
                         inputs: views,
