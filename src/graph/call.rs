@@ -69,7 +69,7 @@ impl<'a> TensorView<'a> {
     /// The array and which of its rows these are, if the rows lie apart.
     pub fn row_list<T: Element>(&self) -> Option<(&'a [T], RowList<'a>)> {
         assert_eq!(self.ty.dtype, T::DTYPE, "a kernel was called with another dtype");
-        // SAFETY: `listed` promises `len` initialised, aligned elements of this dtype for 'a.
+        // SAFETY: `of_rows` promises `len` initialised, aligned elements of this dtype for 'a.
         self.rows.map(|rows| (unsafe { std::slice::from_raw_parts(self.data.cast(), rows.len) }, rows))
     }
 

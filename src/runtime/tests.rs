@@ -222,6 +222,19 @@ fn batches_run_in_order_and_update_variables_between_them() {
     assert_eq!(next, 2, "one batch, then control goes back");
 }
 
+/// x (batch, K) and w (K, N): y = x · w, then w += xᵀ · y.
+fn program_of_products(batch: usize, w: &Arc<Variable>) -> Program {
+    let mut graph = Graph::new();
+    let ty = TensorType::new(w.ty().dtype, [batch, w.ty().shape[0]]);
+    let x = graph.input(0, ty.clone());
+    let old = graph.variable(0, w.ty().clone());
+    let y = matmul(&mut graph, x, old, (false, false)).unwrap();
+    let gradient = matmul(&mut graph, x, y, (true, false)).unwrap();
+    let new = add(&mut graph, old, gradient).unwrap();
+    let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y], updates: vec![(0, new)] };
+    Program::new(&request, vec![w.clone()]).unwrap()
+}
+
 /// Wide rows in shuffled order are read where they lie; the result is that of the same rows lying in order.
 #[test]
 fn rows_that_lie_apart_are_as_good_as_gathered_ones() {
@@ -231,18 +244,9 @@ fn rows_that_lie_apart_are_as_good_as_gathered_ones() {
     let order = [6, 0, 3, 5, 2, 4, 1];
     let in_order: Vec<f64> = order.iter().flat_map(|row| &data[row * width..][..width]).copied().collect();
     let weights = uniform(&[width, 5], 1, -1.0, 1.0);
-    // y = x · w, then w += xᵀ · y.
     let train = |data: &[f64], order: Option<&[usize]>| {
         let w = variable(&weights);
-        let mut graph = Graph::new();
-        let ty = TensorType::new(DType::F64, [batch, width]);
-        let x = graph.input(0, ty.clone());
-        let old = graph.variable(0, w.ty().clone());
-        let y = matmul(&mut graph, x, old, (false, false)).unwrap();
-        let gradient = matmul(&mut graph, x, y, (true, false)).unwrap();
-        let new = add(&mut graph, old, gradient).unwrap();
-        let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y], updates: vec![(0, new)] };
-        let program = Program::new(&request, vec![w.clone()]).unwrap();
+        let program = program_of_products(batch, &w);
         assert_eq!(program.plan.listed, [true]);
         let shape = (vec![rows, width], vec![8 * width as isize, 8]);
         // SAFETY: `data` is as large as that, and outlives the call.
@@ -265,22 +269,13 @@ fn sparse_rows_are_as_good_as_dense_ones() {
     let data: Vec<f32> = (0..rows * width).map(sparse).collect();
     let wide: Vec<f64> = data.iter().map(|&value| f64::from(value)).collect();
     let order = [6, 0, 3, 5, 2, 4, 1];
-    // y = x · w, then w += xᵀ · y.
     let train = |data: *const u8, kind: ElementKind, order: Option<&[usize]>, first_weight: f32| {
         let mut weights: Vec<f32> = (0..width * 5).map(|index| (index % 83) as f32 / 41.0 - 1.0).collect();
         weights[0] = first_weight;
         let w = Arc::new(Variable::zeros(TensorType::new(DType::F32, [width, 5])).unwrap());
         let bytes: Vec<u8> = weights.iter().flat_map(|value| value.to_ne_bytes()).collect();
         w.copy_from(&bytes).unwrap();
-        let mut graph = Graph::new();
-        let ty = TensorType::new(DType::F32, [batch, width]);
-        let x = graph.input(0, ty.clone());
-        let old = graph.variable(0, w.ty().clone());
-        let y = matmul(&mut graph, x, old, (false, false)).unwrap();
-        let gradient = matmul(&mut graph, x, y, (true, false)).unwrap();
-        let new = add(&mut graph, old, gradient).unwrap();
-        let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y], updates: vec![(0, new)] };
-        let program = Program::new(&request, vec![w.clone()]).unwrap();
+        let program = program_of_products(batch, &w);
         let strides = vec![(kind.size() * width) as isize, kind.size() as isize];
         // SAFETY: `data` is as large as that, and outlives the call.
         let columns = [unsafe { Column::new(data, kind, vec![rows, width], strides) }];

@@ -11,28 +11,33 @@ fn whole_numbers<T: Vectorized>(len: usize, seed: usize) -> Vec<T> {
     (0..len).map(|i| T::from_f64(((i * 7 + seed * 5 + i / 3) % 9) as f64 - 4.0)).collect()
 }
 
-/// Every fast kernel gives exactly what its plain version gives, and calls the epilogue once for each element.
-fn check<T: Vectorized>(g: &Geometry) {
+/// Checks a pass in a direction: the geometry, its source, the kernel, and what is expected.
+pub type CheckCorrelation<T> = fn(&Geometry, Direction, Isa, &[T], &[T], &[T]);
+
+/// Checks the gradient by filter: the geometry, x, dy, and what is expected.
+pub type CheckFilter<T> = fn(&Geometry, Isa, &[T], &[T], &[T]);
+
+/// Checks all passes, on every instruction set, against their plain versions.
+pub fn check_passes<T: Vectorized>(g: &Geometry, correlate: CheckCorrelation<T>, filter: CheckFilter<T>) {
     let x_len = g.input_pixels() * g.channels;
     let y_len = g.output_pixels() * g.filters;
     let (x, kernel) = (whole_numbers::<T>(x_len, 1), whole_numbers::<T>(g.kernel_len(), 2));
     let dy = whole_numbers::<T>(y_len, 3);
+    let (mut y, mut dx) = (vec![T::ZERO; y_len], vec![T::ZERO; x_len]);
+    let mut dkernel = vec![T::ZERO; g.kernel_len()];
+    reference::forward(g, &x, &kernel, &mut y);
+    reference::backward_input(g, &dy, &kernel, &mut dx);
+    reference::backward_filter(g, &x, &dy, &mut dkernel);
+    for isa in Isa::available() {
+        correlate(g, Direction::Forward, isa, &x, &kernel, &y);
+        correlate(g, Direction::Backward, isa, &dy, &kernel, &dx);
+        filter(g, isa, &x, &dy, &dkernel);
+    }
+}
 
-    let mut expected = vec![T::ZERO; y_len];
-    reference::forward(g, &x, &kernel, &mut expected);
-    for isa in Isa::available() {
-        correlate::<T>(g, Direction::Forward, isa, &x, &kernel, &expected);
-    }
-    let mut expected = vec![T::ZERO; x_len];
-    reference::backward_input(g, &dy, &kernel, &mut expected);
-    for isa in Isa::available() {
-        correlate::<T>(g, Direction::Backward, isa, &dy, &kernel, &expected);
-    }
-    let mut expected = vec![T::ZERO; g.kernel_len()];
-    reference::backward_filter(g, &x, &dy, &mut expected);
-    for isa in Isa::available() {
-        filter::<T>(g, isa, &x, &dy, &expected);
-    }
+/// Every fast kernel gives exactly what its plain version gives, and calls the epilogue once for each element.
+fn check<T: Vectorized>(g: &Geometry) {
+    check_passes::<T>(g, correlate, filter);
 }
 
 fn correlate<T: Vectorized>(

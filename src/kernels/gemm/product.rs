@@ -213,9 +213,9 @@ impl<T: Real> Product<'_, T> {
         }
     }
 
-    /// Whether a block of A is copied before it is used by more than one panel of B: where A lies so that a tile's rows
-    /// crowd each other out of the L1 cache, whose sets repeat every 4 KiB, or so that every k of a tile is far from the
-    /// last, or anywhere.
+    /// Whether a block of A is copied before it is used, by more than one panel of B or by more than one vector of a
+    /// panel: a plain A that lies so that a tile's rows crowd each other out of the L1 cache, whose sets repeat every
+    /// 4 KiB, or so that every k of a tile is far from the last; and any listed one.
     fn copies_a(&self, columns: usize) -> bool {
         let bytes = |stride: usize| stride * size_of::<T>();
         match self.a {

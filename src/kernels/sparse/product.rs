@@ -86,8 +86,7 @@ impl Kernel for RowProduct<'_> {
                     let mut sum = V::splat(0.0);
                     while entry < indices.len() && (indices[entry] as usize) < ks.end {
                         let b = self.b.as_ptr().add(indices[entry] as usize * n + first);
-                        let b = if count == V::LANES { V::load(b) } else { V::load_first(b, count) };
-                        sum = sum.multiply_add(V::splat(values[entry]), b);
+                        sum = sum.multiply_add(V::splat(values[entry]), load(b, count));
                         entry += 1;
                     }
                     total = if ks.start == 0 { sum } else { total.add(sum) };
@@ -122,17 +121,23 @@ impl Kernel for SegmentProduct<'_> {
                     let count = (n - first).min(V::LANES);
                     // SAFETY: `count` elements from `first` on exist in this row of b and of c.
                     unsafe {
-                        let (b, c) = (b.as_ptr().add(row * n + first), &mut c[first..first + count]);
-                        let (b, sum) = match count == V::LANES {
-                            true => (V::load(b), V::load(c.as_ptr())),
-                            false => (V::load_first(b, count), V::load_first(c.as_ptr(), count)),
-                        };
+                        let b: V = load(b.as_ptr().add(row * n + first), count);
+                        let c = &mut c[first..first + count];
+                        let sum: V = load(c.as_ptr(), count);
                         store(sum.multiply_add(V::splat(value), b), c);
                     }
                 }
             }
         }
     }
+}
+
+/// # Safety
+/// As for [`Vector`]; `from` is readable for `count` elements, of which there are at most [`Vector::LANES`].
+#[inline(always)]
+unsafe fn load<V: Vector<Element = f32>>(from: *const f32, count: usize) -> V {
+    // SAFETY: the caller's promise.
+    unsafe { if count == V::LANES { V::load(from) } else { V::load_first(from, count) } }
 }
 
 /// # Safety

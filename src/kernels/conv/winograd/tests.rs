@@ -3,13 +3,9 @@
 
 use super::*;
 use crate::kernels::conv::correlate::Direction;
-use crate::kernels::conv::tests::check_run;
+use crate::kernels::conv::tests::{check_passes, check_run};
 use crate::kernels::conv::{Window, reference};
 use crate::kernels::simd::Isa;
-
-fn whole_numbers<T: Vectorized>(len: usize, seed: usize) -> Vec<T> {
-    (0..len).map(|i| T::from_f64(((i * 7 + seed * 5 + i / 3) % 9) as f64 - 4.0)).collect()
-}
 
 fn geometry(
     batch: usize,
@@ -47,25 +43,10 @@ fn geometries() -> Vec<Geometry> {
 
 #[test]
 fn all_passes_equal_their_plain_versions() {
-    fn check<T: Vectorized>() {
-        for g in geometries() {
-            let (x_len, y_len) = (g.input_pixels() * g.channels, g.output_pixels() * g.filters);
-            let (x, kernel) = (whole_numbers::<T>(x_len, 1), whole_numbers::<T>(g.kernel_len(), 2));
-            let dy = whole_numbers::<T>(y_len, 3);
-            let (mut y, mut dx) = (vec![T::ZERO; y_len], vec![T::ZERO; x_len]);
-            let mut dkernel = vec![T::ZERO; g.kernel_len()];
-            reference::forward(&g, &x, &kernel, &mut y);
-            reference::backward_input(&g, &dy, &kernel, &mut dx);
-            reference::backward_filter(&g, &x, &dy, &mut dkernel);
-            for isa in Isa::available() {
-                correlate(&g, Direction::Forward, isa, &x, &kernel, &y);
-                correlate(&g, Direction::Backward, isa, &dy, &kernel, &dx);
-                filter(&g, isa, &x, &dy, &dkernel);
-            }
-        }
+    for g in geometries() {
+        check_passes::<f32>(&g, correlate, filter);
+        check_passes::<f64>(&g, correlate, filter);
     }
-    check::<f32>();
-    check::<f64>();
 }
 
 fn correlate<T: Vectorized>(
