@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::kernels::simd::{Isa, isa, prefetch};
+use crate::kernels::simd::{self, prefetch};
 use crate::threads::{DisjointMut, for_each_part};
 
 /// Columns are divided into so many segments, so that a product can be divided by columns.
@@ -115,9 +115,9 @@ impl SparseMemory {
 }
 
 fn collect_row(row: &[f32], bounds: &mut [u32], indices: &mut [u32], values: &mut [f32]) -> bool {
-    let find = match isa() {
+    let find = match simd::isa() {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => find_avx512,
+        simd::Isa::Avx512 => find_avx512,
         _ => find,
     };
     let mut count = 0;
