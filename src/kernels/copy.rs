@@ -1,5 +1,6 @@
 //! Copies of strided views: transposes, slices and broadcasts are all one copy with their own strides.
 
+use super::Transpose;
 use super::parallel::{for_each_chunk, items_per_part};
 use crate::tensor::Element;
 use crate::threads::{DisjointMut, for_each_part};
@@ -82,7 +83,7 @@ pub fn row_major_strides(shape: &[usize]) -> impl Iterator<Item = isize> + '_ {
 }
 
 /// `output` = the elements of `view` over `input`, in row-major order.
-pub fn copy_strided<T: Element>(output: &mut [T], input: &[T], view: &Strided) {
+pub fn copy_strided<T: Element + Transpose>(output: &mut [T], input: &[T], view: &Strided) {
     if output.is_empty() {
         return;
     }
@@ -115,10 +116,12 @@ pub fn copy_strided<T: Element>(output: &mut [T], input: &[T], view: &Strided) {
 const PART: usize = 1 << 15;
 /// The side of the square tiles of a transposition: their rows are whole cache lines on both sides.
 const TILE: usize = 16;
+/// Columns of a transposition that are worked on by one thread.
+const BLOCK: usize = 1024;
 
 /// [`copy_strided`] where the elements of `axis`, not those of the innermost axis, are neighbours in the input: tile
 /// by tile over these two axes.
-fn copy_transposed<T: Element>(output: &mut [T], input: &[T], view: &Strided, axis: usize) {
+fn copy_transposed<T: Element + Transpose>(output: &mut [T], input: &[T], view: &Strided, axis: usize) {
     let innermost = view.rank - 1;
     let (rows, columns) = (view.shape[axis], view.shape[innermost]);
     let column_stride = view.strides[innermost];
@@ -130,23 +133,41 @@ fn copy_transposed<T: Element>(output: &mut [T], input: &[T], view: &Strided, ax
     let to = Strided::new_apart(0, others().map(|other| (view.shape[other], output_strides(other) as isize)));
     let row_stride = output_strides(axis);
 
-    let bands = rows.div_ceil(TILE);
-    let items = from.size() * bands;
-    let per_part = items_per_part(items, TILE * columns, PART);
-    let work = output.len() as u64;
+    let (bands, blocks) = (rows.div_ceil(TILE), columns.div_ceil(BLOCK));
+    let items = from.size() * bands * blocks;
+    let per_part = items_per_part(items, TILE * columns.min(BLOCK), PART);
+    let work = output.len() as u64 / 2;
     let output = DisjointMut::new(output);
     for_each_part(items.div_ceil(per_part), work, &|part| {
+        let mut transposed = [T::default(); TILE * TILE];
         for item in part * per_part..items.min((part + 1) * per_part) {
-            let (other, band) = (item / bands, item % bands * TILE);
-            let (source, target) = (from.offset(other), to.offset(other) as usize);
-            for tile in (0..columns).step_by(TILE) {
+            let (other, band, block) =
+                (item / blocks / bands, item / blocks % bands * TILE, item % blocks * BLOCK);
+            let (source, target) = (from.offset(other) + band as isize, to.offset(other) as usize);
+            let height = TILE.min(rows - band);
+            for tile in (block..columns.min(block + BLOCK)).step_by(TILE) {
                 let width = TILE.min(columns - tile);
-                for row in band..rows.min(band + TILE) {
-                    let start = target + row * row_stride + tile;
-                    // SAFETY: every item has rows of its own.
+                let first = source + tile as isize * column_stride;
+                let (whole_rows, whole_columns) = match usize::try_from(column_stride) {
+                    Ok(stride) => {
+                        let from = &input[first as usize..];
+                        T::transpose_squares(from, stride, &mut transposed, TILE, (height, width))
+                    }
+                    Err(_) => (0, 0),
+                };
+                for row in 0..height {
+                    let start = target + (band + row) * row_stride + tile;
+                    // SAFETY: every item has elements of its own.
                     let elements = unsafe { output.slice(start..start + width) };
-                    let mut index = source + row as isize + tile as isize * column_stride;
-                    for element in elements {
+                    let whole = if row < whole_rows { whole_columns } else { 0 };
+                    let done = &transposed[row * TILE..][..TILE];
+                    match elements.first_chunk_mut::<TILE>() {
+                        // Of a known length, which is faster.
+                        Some(elements) if whole == TILE => elements.copy_from_slice(done),
+                        _ => elements[..whole].copy_from_slice(&done[..whole]),
+                    }
+                    let mut index = first + row as isize + whole as isize * column_stride;
+                    for element in &mut elements[whole..] {
                         *element = input[index as usize];
                         index += column_stride;
                     }
@@ -193,4 +214,35 @@ pub fn copy_into_strided<T: Element>(output: &mut [T], input: &[T], view: &Strid
 pub fn fill<T: Element>(data: &mut [T], element: T) {
     let work = data.len() as u64 / 4;
     for_each_chunk(data, PART, work, &|_, chunk| chunk.fill(element));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Matrices stacked, each of them transposed, its columns also in reverse order.
+    fn transposed<T: Element + Transpose>(element: impl Fn(usize) -> T) {
+        let (matrices, rows, columns) = (2, BLOCK + TILE + 3, TILE + 9);
+        let size = rows * columns;
+        let input: Vec<T> = (0..matrices * size).map(element).collect();
+        for step in [columns as isize, -(columns as isize)] {
+            let first = if step > 0 { 0 } else { size - columns };
+            let axes = [(matrices, size as isize), (columns, 1), (rows, step)];
+            let mut output = vec![T::default(); input.len()];
+            copy_strided(&mut output, &input, &Strided::new(first as isize, axes.into_iter()));
+            for (index, &element) in output.iter().enumerate() {
+                let (matrix, column, row) = (index / size, index % size / rows, index % rows);
+                let row = if step > 0 { row } else { rows - 1 - row };
+                assert_eq!(element, input[matrix * size + row * columns + column]);
+            }
+        }
+    }
+
+    #[test]
+    fn transpositions_larger_than_a_block_of_every_dtype() {
+        transposed(|index| index as f32);
+        transposed(|index| index as f64);
+        transposed(|index| (index as i32).wrapping_mul(65_537));
+        transposed(|index| index as u8);
+    }
 }

@@ -21,5 +21,7 @@ pub mod simd;
 pub mod softmax;
 pub mod sort;
 pub mod sparse;
+mod transpose;
 
 pub use real::Real;
+pub use transpose::Transpose;

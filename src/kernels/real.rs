@@ -2,7 +2,8 @@
 
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use super::gemm::{HasKernels, Transpose};
+use super::gemm::HasKernels;
+use super::transpose::Transpose;
 use crate::tensor::Element;
 
 /// `f32` or `f64`, with the arithmetic that kernels need.

@@ -1,6 +1,7 @@
 //! Kernels that work on rows, applied along any axis.
 
 use crate::graph::{Call, TensorView};
+use crate::kernels::Transpose;
 use crate::kernels::copy::{Strided, copy_strided};
 use crate::kernels::parallel::elements_of;
 use crate::tensor::{Element, TensorType};
@@ -20,7 +21,7 @@ pub fn workspace_bytes(inputs: &[&TensorType], outputs: &[&TensorType], axis: us
 
 /// Runs `body(output, inputs, length)` on rows along `axis`: where they lie if it is the last axis, else on transposed
 /// copies. Inputs and output have one shape.
-pub fn along_axis<T: Element, U: Element, const N: usize>(
+pub fn along_axis<T: Element + Transpose, U: Element + Transpose, const N: usize>(
     call: &mut Call<'_>,
     axis: usize,
     body: impl Fn(&mut [U], [&[T]; N], usize),

@@ -16,14 +16,12 @@ mod stack;
 #[cfg(test)]
 mod tests;
 mod tile;
-mod transpose;
 
 pub use matrix::{Left, ListedRows, Matrix, MatrixMut};
 pub use pack::{PackedMatrix, pack_b, packed_len};
 pub use plan::k_blocks;
 pub use stack::{gemm_stack, gemm_stack_workspace};
 pub use tile::HasKernels;
-pub use transpose::Transpose;
 
 use crate::graph::Epilogue;
 use crate::kernels::{Real, simd};

@@ -34,7 +34,13 @@ macro_rules! transpose {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: the machine has AVX, and the squares lie in bounds by the assertions.
                 unsafe {
-                    x86::$square(from.as_ptr(), from_stride, to.as_mut_ptr(), to_stride, (rows, columns));
+                    x86::$square(
+                        from.as_ptr().cast(),
+                        from_stride,
+                        to.as_mut_ptr().cast(),
+                        to_stride,
+                        (rows, columns),
+                    );
                 }
                 (rows, columns)
             }
@@ -44,6 +50,14 @@ macro_rules! transpose {
 
 transpose!(f32, 8, squares_of_8);
 transpose!(f64, 4, squares_of_4);
+// Registers of floats hold any bits.
+transpose!(i32, 8, squares_of_8);
+
+impl Transpose for u8 {
+    fn transpose_squares(_: &[u8], _: usize, _: &mut [u8], _: usize, _: (usize, usize)) -> (usize, usize) {
+        (0, 0)
+    }
+}
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
