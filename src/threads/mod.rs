@@ -15,9 +15,17 @@ pub use rounds::for_each_round;
 pub use size::{check_threads, num_threads, set_num_threads};
 pub use slots::Slots;
 
-/// Loops of less work than this, in nanoseconds on one thread, stay on the calling thread: waking a parked thread and
-/// waiting for it costs a few microseconds.
-const WORTH_SHARING: u64 = 10_000;
+/// Loops of less work than this, in nanoseconds on one thread, stay on the calling thread where workers sleep: waking one
+/// and waiting for it costs some microseconds.
+const WORTH_WAKING: u64 = 10_000;
+
+/// The same where all workers are awake.
+const WORTH_SHARING: u64 = 4_000;
+
+/// Whether a loop of this many nanoseconds is shared.
+fn is_worth_sharing(work: u64) -> bool {
+    work >= WORTH_WAKING || work >= WORTH_SHARING && pool::is_awake()
+}
 
 /// Calls `body(part)` for every `part` in `0..parts`, on one or several threads, and returns when all are done.
 ///
@@ -27,7 +35,7 @@ const WORTH_SHARING: u64 = 10_000;
 /// thread is using the pool. A panic in a part is passed on to the caller.
 pub fn for_each_part(parts: usize, work: u64, body: &(dyn Fn(usize) + Sync)) {
     let threads = num_threads().min(parts);
-    if threads <= 1 || work < WORTH_SHARING || !pool::run(threads, parts, body) {
+    if threads <= 1 || !is_worth_sharing(work) || !pool::run(threads, parts, body) {
         (0..parts).for_each(body);
     }
 }

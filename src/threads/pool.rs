@@ -79,6 +79,12 @@ pub fn run(threads: usize, parts: usize, body: &(dyn Fn(usize) + Sync)) -> bool 
     true
 }
 
+/// Whether the workers look for a loop, so that none must be woken.
+pub fn is_awake() -> bool {
+    let pool = pool();
+    pool.workers.load(Ordering::Relaxed) > 0 && pool.sleepers.load(Ordering::Relaxed) == 0
+}
+
 fn pool() -> &'static Pool {
     let mut pool = POOL.load(Ordering::Acquire);
     if pool.is_null() {
@@ -222,30 +228,28 @@ impl Pool {
         }
     }
 
-    /// Waits for an open epoch other than `last`: spins for a while, then sleeps.
+    /// Waits for an open epoch other than `last`: spins for a while, then sleeps, and spins again when it is woken, since
+    /// the loop that it was woken for may be over, but the next is near.
     fn await_epoch(&self, last: u64) -> u64 {
         let is_new = |state: u64| state & OPEN != 0 && epoch(state) != last;
-        let start = Instant::now();
-        while start.elapsed() < SPIN {
-            for _ in 0..32 {
-                let state = self.state.0.load(Ordering::Acquire);
-                if is_new(state) {
-                    return state;
+        loop {
+            let start = Instant::now();
+            while start.elapsed() < SPIN {
+                for _ in 0..32 {
+                    let state = self.state.0.load(Ordering::Acquire);
+                    if is_new(state) {
+                        return state;
+                    }
+                    std::hint::spin_loop();
                 }
-                std::hint::spin_loop();
             }
+            let guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+            self.sleepers.fetch_add(1, Ordering::SeqCst);
+            if !is_new(self.state.0.load(Ordering::SeqCst)) {
+                drop(self.wake.wait(guard));
+            }
+            self.sleepers.fetch_sub(1, Ordering::Relaxed);
         }
-        let mut guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
-        self.sleepers.fetch_add(1, Ordering::SeqCst);
-        let state = loop {
-            let state = self.state.0.load(Ordering::SeqCst);
-            if is_new(state) {
-                break state;
-            }
-            guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
-        };
-        self.sleepers.fetch_sub(1, Ordering::Relaxed);
-        state
     }
 
     /// Enters the epoch of `state`, unless it is closed or full.
