@@ -9,14 +9,14 @@ use rustnet::kernels::conv::Window;
 use rustnet::kernels::normalize::{batch, layer};
 use rustnet::kernels::pool::{self, Pooling};
 use rustnet::kernels::reduce::{Plan, Sum, fold};
-use rustnet::kernels::{copy, gather, random, simd, softmax};
+use rustnet::kernels::{arg, copy, gather, random, simd, softmax};
 use rustnet::threads::set_num_threads;
 
 fn main() {
     set_num_threads(1);
     println!("instruction set: {}", simd::isa().name());
     println!("{:<36} {:>14} {:>10} {:>8}", "kernel", "shape", "us", "GB/s");
-    for (rows, columns) in [(128, 10), (128, 1000), (64_000, 32)] {
+    for (rows, columns) in [(128, 10), (64_000, 32), (128, 1000)] {
         softmaxes(rows, columns);
     }
     for (rows, columns) in [(43_264, 32), (7_744, 64), (256, 512)] {
@@ -32,18 +32,44 @@ fn main() {
 }
 
 fn softmaxes(rows: usize, classes: usize) {
+    use softmax::reference as plain;
+
     let shape = [rows, classes];
     let (x, dy) = (uniform(rows * classes), uniform(rows * classes));
     let (mut y, mut loss) = (x.clone(), vec![0.0; rows]);
-    let (labels, dloss) = (vec![1; rows], vec![1.0; rows]);
+    let (labels, dloss) = (&vec![1; rows], &vec![1.0; rows]);
     report("softmax", shape, 2.0, || softmax::softmax(&mut y, &x, classes));
+    report("softmax, plain", shape, 2.0, || plain::softmax(&mut y, &x, classes));
     report("softmax backward", shape, 3.0, || softmax::softmax_backward(&mut y, &x, &dy, classes));
+    report("softmax backward, plain", shape, 3.0, || plain::softmax_backward(&mut y, &x, &dy, classes));
+    report("log-softmax", shape, 2.0, || softmax::log_softmax(&mut y, &x, classes));
+    report("log-softmax, plain", shape, 2.0, || plain::log_softmax(&mut y, &x, classes));
+    report("log-softmax backward", shape, 3.0, || softmax::log_softmax_backward(&mut y, &x, &dy, classes));
+    report("log-softmax backward, plain", shape, 3.0, || {
+        plain::log_softmax_backward(&mut y, &x, &dy, classes)
+    });
+    report("cross-entropy", shape, 2.0, || softmax::cross_entropy(&mut loss, &x, &dy, classes));
+    report("cross-entropy, plain", shape, 2.0, || plain::cross_entropy(&mut loss, &x, &dy, classes));
+    report("cross-entropy backward", shape, 3.0, || {
+        softmax::cross_entropy_backward(&mut y, &x, &dy, dloss, classes)
+    });
+    report("cross-entropy backward, plain", shape, 3.0, || {
+        plain::cross_entropy_backward(&mut y, &x, &dy, dloss, classes)
+    });
     report("sparse cross-entropy", shape, 1.0, || {
-        softmax::sparse_cross_entropy(&mut loss, &x, &labels, classes)
+        softmax::sparse_cross_entropy(&mut loss, &x, labels, classes)
+    });
+    report("sparse cross-entropy, plain", shape, 1.0, || {
+        plain::sparse_cross_entropy(&mut loss, &x, labels, classes)
     });
     report("sparse cross-entropy backward", shape, 2.0, || {
-        softmax::sparse_cross_entropy_backward(&mut y, &x, &labels, &dloss, classes)
+        softmax::sparse_cross_entropy_backward(&mut y, &x, labels, dloss, classes)
     });
+    report("sparse cross-entropy backward, plain", shape, 2.0, || {
+        plain::sparse_cross_entropy_backward(&mut y, &x, labels, dloss, classes)
+    });
+    let mut best = vec![0; rows];
+    report("argmax", shape, 1.0, || arg::arg_best::<f32, true>(&mut best, &x, classes, 1));
 }
 
 fn normalisations(rows: usize, columns: usize) {

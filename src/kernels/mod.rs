@@ -22,6 +22,7 @@ pub mod softmax;
 pub mod sort;
 pub mod sparse;
 mod transpose;
+mod turned;
 
 pub use real::Real;
 pub use transpose::Transpose;

@@ -15,8 +15,11 @@ const PART_PRODUCTS: usize = 200_000;
 
 const MOST_PARTS: usize = 64;
 
-/// Parts that are enough for any number of threads, if they are whole rows, which an epilogue runs over in one go.
-const ENOUGH_PARTS: usize = 24;
+/// Counts of parts are multiples of this where they can be: of three parts, one of two threads would wait for the third.
+const EVEN: usize = 4;
+
+/// Parts that are enough where an epilogue follows: it runs over wide blocks, at best whole rows, in one go.
+const ENOUGH_PARTS: usize = 16;
 
 /// The parts of a product: a grid of row ranges × column ranges of C.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +32,22 @@ impl Grid {
     /// The grid for c (m, n) = a (m, k) · b (k, n), with panels of `panel` columns and tiles of up to `tile_rows` rows.
     ///
     /// Among the grids of as many parts as are worth it, the one that reads least: each row range reads all of its
-    /// columns of B, and each column range all of its rows of A. Where an epilogue follows, whole rows come first.
+    /// columns of B, and each column range all of its rows of A. Where an epilogue follows, the one of widest blocks.
     pub fn new(m: usize, k: usize, n: usize, panel: usize, tile_rows: usize, epilogue: bool) -> Self {
-        let wanted = (m * k * n / PART_PRODUCTS).clamp(1, MOST_PARTS);
-        let most_rows = (m / (2 * tile_rows)).max(1);
-        if epilogue && most_rows >= wanted.min(ENOUGH_PARTS) {
-            return Self { rows: wanted.min(most_rows), columns: 1 };
+        let mut wanted = match m * k * n / PART_PRODUCTS {
+            0 | 1 => 1,
+            parts => parts.next_multiple_of(EVEN).min(MOST_PARTS),
+        };
+        let most_rows = match m / (2 * tile_rows) {
+            rows @ 0..EVEN => rows.max(1),
+            rows => rows - rows % EVEN,
+        };
+        if epilogue {
+            let enough = wanted.min(ENOUGH_PARTS);
+            if m / tile_rows >= enough {
+                return Self { rows: wanted.min(most_rows.max(enough)), columns: 1 };
+            }
+            wanted = enough;
         }
         let most_columns = n.div_ceil(panel).min(wanted);
         let grids =
@@ -42,7 +55,8 @@ impl Grid {
         grids
             .min_by_key(|grid| {
                 let missing = wanted.saturating_sub(grid.rows * grid.columns);
-                (missing * 4 / wanted, grid.columns * m + grid.rows * n)
+                let reads = if epilogue { grid.columns } else { grid.columns * m + grid.rows * n };
+                (missing * 4 / wanted, reads)
             })
             .unwrap_or(Self { rows: 1, columns: 1 })
     }

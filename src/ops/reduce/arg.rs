@@ -59,8 +59,8 @@ impl Op for Arg {
             let x = call.input::<T>(0);
             let positions = call.output::<i32>(0);
             match self.best {
-                Best::Largest => arg_best(positions, x, length, inner, |a, b| a > b),
-                Best::Smallest => arg_best(positions, x, length, inner, |a, b| a < b),
+                Best::Largest => arg_best::<T, true>(positions, x, length, inner),
+                Best::Smallest => arg_best::<T, false>(positions, x, length, inner),
             }
         });
         Ok(())
