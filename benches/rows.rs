@@ -95,7 +95,8 @@ fn normalisations(rows: usize, columns: usize) {
 fn sums(rows: usize, columns: usize) {
     let x = uniform(rows * columns);
     for (name, axis) in [("sum of columns", 0), ("sum of rows", 1)] {
-        let plan = Plan::new(&[rows, columns], &[axis]);
+        let (shape, axes) = ([rows, columns], [axis]);
+        let plan = Plan::new(&shape, &axes);
         let mut y = vec![0.0; [columns, rows][axis]];
         let mut workspace = vec![0.0; plan.workspace()];
         report(name, [rows, columns], 1.0, || fold::<f32, Sum>(&mut y, &x, &plan, &mut workspace));

@@ -3,7 +3,7 @@
 //! Every node gets a *level*: one more than its inputs' for a node with a kernel of its own, the highest of its inputs' for
 //! an elementwise node. A path between two elementwise nodes of one level passes through elementwise nodes only,
 //! and through ones of the same number of elements (broadcasting never shrinks), so joining
-//! connected elementwise nodes of equal level and size can never close a cycle.
+//! connected elementwise nodes of equal level and size, or all nodes of one element of a level, can never close a cycle.
 
 use std::collections::BTreeMap;
 
@@ -199,6 +199,16 @@ fn group(graph: &Graph, kinds: &Kinds, levels: &[usize]) -> Groups {
                 let (a, b) = (root(&mut parent, above.0 as usize), root(&mut parent, index));
                 parent[a] = b;
             }
+        }
+    }
+    // A loop over one element costs little more than its start: all of a level are one, connected or not.
+    let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
+    for (index, &level) in levels.iter().enumerate() {
+        let id = NodeId(index as u32);
+        if kinds.is(id, Kind::Elementwise) && size(graph, id) == 1 {
+            let first = *numbers.entry(level).or_insert(index);
+            let (a, b) = (root(&mut parent, first), root(&mut parent, index));
+            parent[a] = b;
         }
     }
     let mut components: BTreeMap<usize, Vec<NodeId>> = BTreeMap::new();

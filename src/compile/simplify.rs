@@ -232,7 +232,7 @@ impl Rewriter<'_> {
 
     /// Elementwise ops broadcast by themselves: an operand that was broadcast beforehand is read where it was. A single
     /// number that was broadcast has no shape to keep, whatever it was reshaped to.
-    fn skip_broadcasts(&self, op: &OpRef, inputs: &mut [Value], output: &TensorType) {
+    fn skip_broadcasts(&mut self, op: &OpRef, inputs: &mut [Value], output: &TensorType) {
         for index in 0..inputs.len() {
             let behind = behind_views(&self.new, inputs[index]);
             let single = self.produced_by(behind, "broadcast_to");
@@ -244,6 +244,8 @@ impl Rewriter<'_> {
             let unchanged = op.output_types(&types).is_ok_and(|types| types[0] == *output);
             if !unchanged || access(&self.new.ty(inputs[index]).shape, &output.shape).is_none() {
                 inputs[index] = broadcast;
+            } else {
+                self.leaves_unread = true;
             }
         }
     }

@@ -8,7 +8,6 @@
 
 use std::ops::Range;
 
-use super::copy::{Strided, row_major_strides};
 use super::number::Number;
 use super::parallel::items_per_part;
 use super::simd::per_isa;
@@ -69,11 +68,15 @@ const MAX_SHARDS: usize = 16;
 /// Elements below which a shard is not worth its own thread.
 const SHARD: usize = 1 << 15;
 
-/// How one shape is reduced over one set of axes.
+/// How one shape is reduced over one set of axes. It is made anew for each run: only numbers are found.
 #[derive(Debug)]
-pub struct Plan {
-    outer: Strided,
-    reduced: Strided,
+pub struct Plan<'a> {
+    axes: &'a [usize],
+    /// The sizes of the axes before the rows, and how many combinations there are of those that are kept, and of those
+    /// that are reduced.
+    leading: &'a [usize],
+    outer: usize,
+    reduced: usize,
     rows: usize,
     columns: usize,
     /// Folds of up to [`LANES`] columns: `outer × tiles of columns`.
@@ -82,21 +85,23 @@ pub struct Plan {
     shards: usize,
 }
 
-impl Plan {
+impl<'a> Plan<'a> {
     /// `axes` are distinct and within the rank of `shape`.
-    pub fn new(shape: &[usize], axes: &[usize]) -> Self {
+    pub fn new(shape: &'a [usize], axes: &'a [usize]) -> Self {
         let is_reduced = |axis: &usize| axes.contains(axis);
         let kept_tail = (0..shape.len()).rev().take_while(|axis| !is_reduced(axis)).count();
         let columns_from = shape.len() - kept_tail;
         let rows_from = columns_from - (0..columns_from).rev().take_while(|axis| is_reduced(axis)).count();
         let columns: usize = shape[columns_from..].iter().product();
         let rows = shape[rows_from..columns_from].iter().product();
-        let leading = || shape.iter().copied().zip(row_major_strides(shape)).enumerate().take(rows_from);
-        let outer = Strided::new(0, leading().filter(|(axis, _)| !is_reduced(axis)).map(|(_, axis)| axis));
-        let reduced = Strided::new(0, leading().filter(|(axis, _)| is_reduced(axis)).map(|(_, axis)| axis));
+        let leading = &shape[..rows_from];
+        let (mut outer, mut reduced) = (1, 1);
+        for (axis, dim) in leading.iter().enumerate() {
+            *(if is_reduced(&axis) { &mut reduced } else { &mut outer }) *= dim;
+        }
         let tiles = columns.div_ceil(LANES);
-        let items = outer.size() * tiles;
-        let mut plan = Self { outer, reduced, rows, columns, items, tiles, shards: 1 };
+        let items = outer * tiles;
+        let mut plan = Self { axes, leading, outer, reduced, rows, columns, items, tiles, shards: 1 };
         if items < MAX_SHARDS {
             let most = (shape.iter().product::<usize>() / SHARD).clamp(1, MAX_SHARDS);
             // Rounding the rows of a shard up to whole leaves may leave fewer shards than asked for.
@@ -112,11 +117,24 @@ impl Plan {
     }
 
     fn output_size(&self) -> usize {
-        self.outer.size() * self.columns
+        self.outer * self.columns
     }
 
     fn total_rows(&self) -> usize {
-        self.reduced.size() * self.rows
+        self.reduced * self.rows
+    }
+
+    /// Where the `index`-th combination of the leading axes begins that are reduced, or of those that are kept.
+    fn offset(&self, reduced: bool, mut index: usize) -> usize {
+        let (mut offset, mut stride) = (0, self.rows * self.columns);
+        for (axis, &dim) in self.leading.iter().enumerate().rev() {
+            if self.axes.contains(&axis) == reduced {
+                offset += index % dim * stride;
+                index /= dim;
+            }
+            stride *= dim;
+        }
+        offset
     }
 
     /// Rows that are folded side by side.
@@ -130,12 +148,12 @@ impl Plan {
 }
 
 /// `output` (the kept axes) = `input` folded over the plan's axes, row-major.
-pub fn fold<T: Number, F: Fold<T>>(output: &mut [T], input: &[T], plan: &Plan, workspace: &mut [T]) {
+pub fn fold<T: Number, F: Fold<T>>(output: &mut [T], input: &[T], plan: &Plan<'_>, workspace: &mut [T]) {
     if output.is_empty() {
         return;
     }
     let work = input.len() as u64 / 4;
-    if plan.columns == 1 && plan.reduced.size() == 1 && (1..=2 * LEAF).contains(&plan.rows) {
+    if plan.columns == 1 && plan.reduced == 1 && (1..=2 * LEAF).contains(&plan.rows) {
         fold_short_rows::<T, F>(output, input, plan.rows, work);
         return;
     }
@@ -154,7 +172,7 @@ pub fn fold<T: Number, F: Fold<T>>(output: &mut [T], input: &[T], plan: &Plan, w
             let start = shard * size + outer * plan.columns + column;
             // SAFETY: every shard and item has columns of its own.
             let target = unsafe { partial.slice(start..start + width) };
-            fold_item::<T, F>(target, input, plan, plan.outer.offset(outer) as usize + column, rows.clone());
+            fold_item::<T, F>(target, input, plan, plan.offset(false, outer) + column, rows.clone());
         }
     });
     if plan.shards > 1 {
@@ -183,7 +201,7 @@ per_isa! {
     fn fold_item[T: Number, F: Fold<T>][T, F](
         output: &mut [T],
         input: &[T],
-        plan: &Plan,
+        plan: &Plan<'_>,
         base: usize,
         rows: Range<usize>,
     ) {
@@ -212,7 +230,7 @@ per_isa! {
 #[inline(always)]
 fn fold_leaves<T: Number, F: Fold<T>>(
     input: &[T],
-    plan: &Plan,
+    plan: &Plan<'_>,
     base: usize,
     rows: Range<usize>,
     side_by_side: usize,
@@ -247,7 +265,7 @@ fn combine_lanes<T: Number, F: Fold<T>>(a: &[T; LANES], b: &[T; LANES]) -> [T; L
 #[inline(always)]
 fn fold_leaf<T: Number, F: Fold<T>>(
     input: &[T],
-    plan: &Plan,
+    plan: &Plan<'_>,
     base: usize,
     rows: Range<usize>,
     side_by_side: usize,
@@ -258,7 +276,7 @@ fn fold_leaf<T: Number, F: Fold<T>>(
     while row < rows.end {
         let (block, within) = (row / plan.rows, row % plan.rows);
         let count = (plan.rows - within).min(rows.end - row);
-        let start = base + plan.reduced.offset(block) as usize + within * plan.columns;
+        let start = base + plan.offset(true, block) + within * plan.columns;
         let wide = count / side_by_side;
         let wide_stride = side_by_side * plan.columns;
         fold_rows::<T, F>(&mut lanes, &input[start..], wide, wide_stride, side_by_side * width);

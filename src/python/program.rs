@@ -131,8 +131,10 @@ fn describe(ty: &TensorType) -> (&'static str, Vec<usize>) {
 }
 
 fn as_rows(order: &[i64]) -> PyResult<Vec<usize>> {
-    let rows: Result<_, _> = order.iter().map(|&row| usize::try_from(row)).collect();
-    rows.map_err(|_| {
-        ConfigurationError::new_err("expected rows of 0 or more. Received: order with a negative row")
-    })
+    // Looks at all rows, which is quicker than to stop at the first that does not fit.
+    if !order.iter().fold(true, |fit, &row| fit & usize::try_from(row).is_ok()) {
+        let message = "expected rows of 0 or more. Received: order with a negative row";
+        return Err(ConfigurationError::new_err(message));
+    }
+    Ok(order.iter().map(|&row| row as usize).collect())
 }

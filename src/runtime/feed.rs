@@ -184,6 +184,7 @@ impl Column {
         let target = Target(target);
         let failed = std::sync::atomic::AtomicBool::new(false);
         let contiguous = self.row_is_contiguous();
+        let as_it_is = contiguous && self.kind.is(ty.dtype);
         threads::for_each_part(parts, (row_size * rows.count()) as u64 * COST, &|part| {
             let target = &target;
             let end = ((part + 1) * rows_a_part).min(rows.count());
@@ -199,7 +200,10 @@ impl Column {
                 let fits = unsafe {
                     let source = self.data.offset(rows.row(index) as isize * self.strides[0]);
                     let row = target.0.add(index * row_size * ty.dtype.size());
-                    if contiguous {
+                    if as_it_is {
+                        row.copy_from_nonoverlapping(source, row_size * ty.dtype.size());
+                        true
+                    } else if contiguous {
                         cast_run(source, self.kind, self.kind.size() as isize, ty.dtype, row, row_size)
                     } else {
                         self.cast_strided(source, ty.dtype, row)

@@ -2,6 +2,7 @@
 
 use std::iter::once;
 use std::ops::Range;
+use std::ptr::{null, null_mut};
 use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ pub struct Program {
     /// Sorted by address where they are locked, so that two programs cannot wait for each other.
     variables: Vec<Arc<Variable>>,
     lock_order: Vec<(usize, Access)>,
+    /// The steps whose loops read arguments.
+    over_arguments: Vec<usize>,
     /// Idle ones; a run takes one and puts it back.
     workspaces: Mutex<Vec<Workspace>>,
     profile: Option<Profile>,
@@ -43,6 +46,56 @@ struct Workspace {
     staged: Vec<Buffer>,
     /// For the nonzero elements of arguments whose rows are read wherever they lie; made for the first batch.
     sparse: Vec<Option<SparseMemory>>,
+    /// For each step, where its values lie. Those of arguments are found for each run.
+    bound: Vec<Bound>,
+}
+
+/// Where what a step reads and writes lies.
+#[derive(Debug, Default)]
+struct Bound {
+    /// The kernel's; null for arguments, which may be lists of rows.
+    inputs: Vec<*const u8>,
+    outputs: Vec<*mut u8>,
+    /// The loop's, or that of the loop in the kernel's epilogue.
+    operands: Vec<*const u8>,
+    results: Vec<*mut u8>,
+}
+
+// SAFETY: the addresses are those of the workspace's own arena, of variables and constants that the program keeps, and
+// of arguments, which are found again before they are read.
+unsafe impl Send for Bound {}
+
+impl Bound {
+    fn bind(&mut self, work: &Work, address: impl Fn(Location) -> *const u8) {
+        let body = match work {
+            Work::Loop(body) => Some(body),
+            Work::Kernel { inputs, outputs, epilogue, .. } => {
+                self.inputs.clear();
+                self.inputs.extend(inputs.iter().map(|slot| match slot.location {
+                    Location::Input(_) => null(),
+                    location => address(location),
+                }));
+                self.outputs.clear();
+                self.outputs.extend(outputs.iter().map(|slot| address(slot.location).cast_mut()));
+                epilogue.as_ref()
+            }
+        };
+        if let Some(body) = body {
+            self.operands.clear();
+            self.operands.extend(body.inputs.iter().map(|&location| address(location)));
+            self.results.clear();
+            self.results.extend(body.outputs.iter().map(|&location| address(location).cast_mut()));
+        }
+    }
+}
+
+/// Whether the step's loop, or the loop in its epilogue, reads an argument.
+fn loops_over_argument(work: &Work) -> bool {
+    let body = match work {
+        Work::Loop(body) => Some(body),
+        Work::Kernel { epilogue, .. } => epilogue.as_ref(),
+    };
+    body.is_some_and(|body| body.inputs.iter().any(|location| matches!(location, Location::Input(_))))
 }
 
 /// The batches of one call: consecutive groups of `size` rows, in the given order.
@@ -72,8 +125,11 @@ impl Program {
             .map(|index| (index, if writes(index) { Access::Write } else { Access::Read }))
             .collect();
         lock_order.sort_by_key(|&(index, _)| Arc::as_ptr(&variables[index]));
+        let over_arguments =
+            (0..plan.steps.len()).filter(|&step| loops_over_argument(&plan.steps[step].work)).collect();
         let profile = Profile::requested(plan.steps.len());
-        Ok(Self { plan, variables, lock_order, workspaces: Mutex::new(Vec::new()), profile })
+        let workspaces = Mutex::new(Vec::new());
+        Ok(Self { plan, variables, lock_order, over_arguments, workspaces, profile })
     }
 
     pub fn input_types(&self) -> &[TensorType] {
@@ -95,20 +151,20 @@ impl Program {
     /// [`Program::output_types`], aligned, initialised and untouched by others meanwhile.
     pub unsafe fn run(&self, arguments: &[*const u8], outputs: &[*mut u8]) -> Result<()> {
         assert_eq!((arguments.len(), outputs.len()), (self.plan.inputs.len(), self.plan.outputs.len()));
-        let workspace = self.take_workspace()?;
+        let mut workspace = self.take_workspace()?;
         let _flushed = threads::FlushDenormals::new();
         let guards = self.lock();
         let arguments: Vec<Argument<'_>> = arguments.iter().copied().map(Argument::whole).collect();
         // SAFETY: the arguments are as the caller promises, the variables are locked.
-        let result = unsafe { self.run_steps(&arguments, &workspace, &mut Scratch::default()) };
+        let result = unsafe { self.run_steps(&arguments, &mut workspace, &mut Vec::new()) };
         if result.is_ok() {
             for (slot, &output) in self.plan.outputs.iter().zip(outputs) {
-                let source = self.address(slot.location, &workspace, &arguments);
+                let source = self.address(slot.location, &workspace.arena, &arguments);
                 // SAFETY: both hold a tensor of the slot's type.
                 unsafe { std::ptr::copy_nonoverlapping(source, output, slot.ty.bytes()) };
             }
             // SAFETY: as for the steps.
-            unsafe { self.commit(&arguments, &workspace) };
+            unsafe { self.commit(&arguments, &workspace.arena) };
         }
         drop(guards);
         self.put_workspace(workspace);
@@ -128,7 +184,7 @@ impl Program {
         let mut workspace = self.take_workspace()?;
         let _flushed = threads::FlushDenormals::new();
         let guards = self.lock();
-        let mut scratch = Scratch::default();
+        let mut views = Vec::new();
         let mut arguments = Vec::with_capacity(batches.columns.len());
         let mut row = batches.start;
         let mut result = Ok(());
@@ -140,13 +196,13 @@ impl Program {
             // SAFETY: `batch_size` checked that all rows exist and fit the arguments; the variables are locked.
             result = unsafe {
                 self.assemble(batches.columns, rows, &mut workspace, &mut arguments)
-                    .and_then(|()| self.run_steps(&arguments, &workspace, &mut scratch))
+                    .and_then(|()| self.run_steps(&arguments, &mut workspace, &mut views))
             };
             if result.is_err() {
                 break;
             }
             for (slot, output) in self.plan.outputs.iter().zip(outputs) {
-                let source = self.address(slot.location, &workspace, &arguments);
+                let source = self.address(slot.location, &workspace.arena, &arguments);
                 // SAFETY: outputs have room for `stop` rows, and this batch ends at or before `stop`.
                 unsafe {
                     let target = output.add(row * (slot.ty.bytes() / size));
@@ -154,7 +210,7 @@ impl Program {
                 }
             }
             // SAFETY: as for the steps.
-            unsafe { self.commit(&arguments, &workspace) };
+            unsafe { self.commit(&arguments, &workspace.arena) };
             row += size;
             if began.elapsed() >= batches.patience {
                 break;
@@ -182,6 +238,15 @@ impl Program {
         if batches.columns.len() != inputs.len() {
             return wrong(&format!("{} columns", inputs.len()), batches.columns.len().to_string());
         }
+        let last = match batches.order {
+            None => batches.stop,
+            Some(order) if batches.stop > order.len() => {
+                return wrong("an order of all rows", format!("{} rows", order.len()));
+            }
+            Some(order) => {
+                order[batches.start.min(batches.stop)..batches.stop].iter().max().map_or(0, |row| row + 1)
+            }
+        };
         for (column, ty) in batches.columns.iter().zip(inputs) {
             if column.row_shape() != &ty.shape[1..] {
                 return wrong(
@@ -189,15 +254,6 @@ impl Program {
                     format!("{:?}", column.row_shape()),
                 );
             }
-            let last = match batches.order {
-                None => batches.stop,
-                Some(order) if batches.stop > order.len() => {
-                    return wrong("an order of all rows", format!("{} rows", order.len()));
-                }
-                Some(order) => {
-                    order[batches.start.min(batches.stop)..batches.stop].iter().max().map_or(0, |row| row + 1)
-                }
-            };
             if last > column.rows() {
                 return wrong(&format!("at most {} rows", column.rows()), format!("row {last}"));
             }
@@ -221,7 +277,7 @@ impl Program {
         for (index, (column, ty)) in columns.iter().zip(&self.plan.inputs).enumerate() {
             let listed = self.plan.listed[index];
             let in_place = || column.in_place(rows, ty).map(Argument::whole);
-            let argument = in_place().or_else(|| column.listed(rows, ty).filter(|_| listed));
+            let argument = in_place().or_else(|| if listed { column.listed(rows, ty) } else { None });
             let mut argument = match argument {
                 Some(argument) => argument,
                 None => {
@@ -242,28 +298,29 @@ impl Program {
         Ok(())
     }
 
-    /// Runs every step. Variables are written by the last ones; [`Program::commit`] writes the rest.
+    /// Runs every step. Variables are written by the last ones; [`Program::commit`] writes the rest. `views` is memory
+    /// for those of the kernel that runs, kept from step to step.
     ///
     /// # Safety
     /// The arguments are as in [`Program::run`], and every variable is locked as `lock_order` says.
     unsafe fn run_steps<'a>(
         &'a self,
         arguments: &[Argument<'a>],
-        workspace: &Workspace,
-        scratch: &mut Scratch<'a>,
+        workspace: &mut Workspace,
+        views: &mut Vec<TensorView<'a>>,
     ) -> Result<()> {
-        for (index, step) in self.plan.steps.iter().enumerate() {
+        let Workspace { arena, bound, .. } = workspace;
+        for &index in &self.over_arguments {
+            bound[index]
+                .bind(&self.plan.steps[index].work, |location| self.address(location, arena, arguments));
+        }
+        for (index, (step, bound)) in self.plan.steps.iter().zip(bound).enumerate() {
             let began = self.profile.as_ref().map(|_| Instant::now());
             match &step.work {
-                Work::Loop(body) => {
-                    let Scratch { operands, results, .. } = scratch;
-                    bind(operands, results, body, |location| self.address(location, workspace, arguments));
-                    run_loop(body, operands, results);
-                }
-                Work::Kernel { op, inputs, outputs, workspace: offset, workspace_bytes, epilogue } => {
-                    let Scratch { inputs: views, operands, results } = scratch;
+                Work::Loop(body) => run_loop(body, &bound.operands, &bound.results),
+                Work::Kernel { op, inputs, outputs, workspace, workspace_bytes, epilogue } => {
                     views.clear();
-                    for Slot { location, ty } in inputs {
+                    for (Slot { location, ty }, &address) in inputs.iter().zip(&bound.inputs) {
                         // SAFETY: the plan gives every value memory of its type while it lives; a list is of
                         // rows of the column that it came with.
                         views.push(unsafe {
@@ -272,24 +329,16 @@ impl Program {
                                     let Argument { data, rows, sparse } = arguments[index];
                                     TensorView::of_rows(data, ty, rows, sparse)
                                 }
-                                location => TensorView::new(self.address(location, workspace, arguments), ty),
+                                _ => TensorView::new(address, ty),
                             }
                         });
                     }
                     // SAFETY: the plan reserves these bytes of the arena for this step.
-                    let workspace_bytes = unsafe {
-                        std::slice::from_raw_parts_mut(
-                            workspace.arena.as_ptr().add(*offset),
-                            *workspace_bytes,
-                        )
+                    let workspace = unsafe {
+                        std::slice::from_raw_parts_mut(arena.as_ptr().add(*workspace), *workspace_bytes)
                     };
                     let columns = outputs[0].ty.shape.last().copied().unwrap_or(1);
-                    if let Some(body) = epilogue {
-                        bind(operands, results, body, |location| {
-                            self.address(location, workspace, arguments)
-                        });
-                    }
-                    let pointers = Pointers { operands, results };
+                    let pointers = Pointers { operands: &bound.operands, results: &bound.results };
                     let run_epilogue = epilogue.as_ref().map(|body| {
                         let pointers = &pointers;
                         move |rows: Range<usize>, block: Range<usize>| {
@@ -298,18 +347,15 @@ impl Program {
                     });
                     // A plain array: it needs no allocation. Places past the last output lead nowhere.
                     let mut views_mut: [TensorViewMut<'_>; MAX_OUTPUTS] = std::array::from_fn(|index| {
-                        let (data, ty) = match outputs.get(index) {
-                            Some(slot) => (self.address(slot.location, workspace, arguments), &slot.ty),
-                            None => (std::ptr::null(), &outputs[0].ty),
-                        };
+                        let address = bound.outputs.get(index).copied().unwrap_or(null_mut());
                         // SAFETY: as above, and a kernel's outputs share memory with nothing that is alive; the
                         // places that lead nowhere are not handed to the kernel.
-                        unsafe { TensorViewMut::new(data.cast_mut(), ty) }
+                        unsafe { TensorViewMut::new(address, &outputs.get(index).unwrap_or(&outputs[0]).ty) }
                     });
                     op.run(&mut Call {
                         inputs: views,
                         outputs: &mut views_mut[..outputs.len()],
-                        workspace: workspace_bytes,
+                        workspace,
                         epilogue: run_epilogue.as_ref().map(|run| run as Epilogue<'_>),
                     })
                     .map_err(|error| error.within(&step.scope))?;
@@ -326,10 +372,10 @@ impl Program {
     ///
     /// # Safety
     /// As [`Program::run_steps`], which has run.
-    unsafe fn commit(&self, arguments: &[Argument<'_>], workspace: &Workspace) {
+    unsafe fn commit(&self, arguments: &[Argument<'_>], arena: &Buffer) {
         let copy = |from: Location, to: Location, bytes: usize| {
-            let source = self.address(from, workspace, arguments);
-            let target = self.address(to, workspace, arguments).cast_mut();
+            let source = self.address(from, arena, arguments);
+            let target = self.address(to, arena, arguments).cast_mut();
             // SAFETY: the plan gives both places the same size; a variable may be assigned to itself.
             unsafe { std::ptr::copy(source, target, bytes) };
         };
@@ -344,10 +390,10 @@ impl Program {
         }
     }
 
-    fn address(&self, location: Location, workspace: &Workspace, arguments: &[Argument<'_>]) -> *const u8 {
+    fn address(&self, location: Location, arena: &Buffer, arguments: &[Argument<'_>]) -> *const u8 {
         match location {
             // SAFETY: the plan's offsets lie within the arena.
-            Location::Arena(offset) => unsafe { workspace.arena.as_ptr().add(offset) },
+            Location::Arena(offset) => unsafe { arena.as_ptr().add(offset) },
             Location::Input(index) => {
                 let Argument { data, rows, .. } = arguments[index];
                 assert!(rows.is_none(), "the plan lists rows only for ops that accept lists");
@@ -372,14 +418,18 @@ impl Program {
 
     fn take_workspace(&self) -> Result<Workspace> {
         let idle = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match idle {
-            Some(workspace) => Ok(workspace),
-            None => Ok(Workspace {
-                arena: Buffer::new(self.plan.arena_bytes)?,
-                staged: self.plan.inputs.iter().map(|ty| Buffer::new(ty.bytes())).collect::<Result<_>>()?,
-                sparse: self.plan.inputs.iter().map(|_| None).collect(),
-            }),
+        if let Some(workspace) = idle {
+            return Ok(workspace);
         }
+        let arena = Buffer::new(self.plan.arena_bytes)?;
+        let staged = self.plan.inputs.iter().map(|ty| Buffer::new(ty.bytes())).collect::<Result<_>>()?;
+        let sparse = self.plan.inputs.iter().map(|_| None).collect();
+        let nowhere = vec![Argument::whole(null()); self.plan.inputs.len()];
+        let mut bound: Vec<Bound> = self.plan.steps.iter().map(|_| Bound::default()).collect();
+        for (step, bound) in self.plan.steps.iter().zip(&mut bound) {
+            bound.bind(&step.work, |location| self.address(location, &arena, &nowhere));
+        }
+        Ok(Workspace { arena, staged, sparse, bound })
     }
 
     fn put_workspace(&self, workspace: Workspace) {
@@ -393,26 +443,6 @@ impl Drop for Program {
             profile.print(&self.plan.steps);
         }
     }
-}
-
-/// The views and pointers of the step that runs, kept from step to step so that none allocates.
-#[derive(Default)]
-struct Scratch<'a> {
-    inputs: Vec<TensorView<'a>>,
-    operands: Vec<*const u8>,
-    results: Vec<*mut u8>,
-}
-
-fn bind(
-    operands: &mut Vec<*const u8>,
-    results: &mut Vec<*mut u8>,
-    body: &Loop,
-    address: impl Fn(Location) -> *const u8,
-) {
-    operands.clear();
-    operands.extend(body.inputs.iter().map(|&location| address(location)));
-    results.clear();
-    results.extend(body.outputs.iter().map(|&location| address(location).cast_mut()));
 }
 
 /// What a loop reads and writes.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from typing import Any
 
 Logs = Mapping[str, Any] | None
@@ -146,6 +145,7 @@ class CallbackList(Callback):
                     f"Received: {callback!r} of type {type(callback).__name__}"
                 )
         self.history: Any = None
+        self._watching: list[Callback] | None = None
         if self.callbacks or add_history or add_progbar:
             self._add_defaults(add_history, add_progbar)
         if model is not None:
@@ -165,7 +165,7 @@ class CallbackList(Callback):
 
     def append(self, callback: Callback) -> None:
         self.callbacks.append(callback)
-        vars(self).pop("_see_batches", None)
+        self._watching = None
 
     def set_model(self, model: Any) -> None:
         super().set_model(model)
@@ -180,20 +180,21 @@ class CallbackList(Callback):
             for callback in self.callbacks:
                 callback.set_params(params)
 
-    @cached_property
     def _see_batches(self) -> list[Callback]:
         """The callbacks that do something after or before a batch."""
-        return [callback for callback in self.callbacks if any(map(callback.overrides, BATCH_HOOKS))]
+        if self._watching is None:
+            self._watching = [one for one in self.callbacks if any(map(one.overrides, BATCH_HOOKS))]
+        return self._watching
 
     @property
     def sees_batches(self) -> bool:
         """Whether a callback looks at batches at all."""
-        return bool(self._see_batches)
+        return bool(self._see_batches())
 
     @property
     def needs_batches(self) -> bool:
         """Whether a callback must see every batch, so that batches cannot be run many at once."""
-        return any(callback.needs_every_batch for callback in self._see_batches)
+        return any(callback.needs_every_batch for callback in self._see_batches())
 
     def _call(self, hook: str, *position: int, logs: Logs) -> None:
         if not self.callbacks:
@@ -258,7 +259,9 @@ def plain_logs(logs: Logs) -> dict[str, Any]:
         return {}
     flat: dict[str, Any] = {}
     for name, value in logs.items():
-        if isinstance(value, Mapping):
+        if type(value) is float:
+            flat[name] = value
+        elif isinstance(value, Mapping):
             flat.update(plain_logs(value))
         else:
             try:

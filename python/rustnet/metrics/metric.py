@@ -85,13 +85,14 @@ class Metric:
         """The state of this metric and of the metrics among its attributes."""
         found = {id(variable): variable for variable in self._variables}
         for attribute in vars(self).values():
-            if not isinstance(attribute, (Variable, Metric, dict, list, tuple)):
-                continue
-            for value in structure.flatten(attribute):
-                if isinstance(value, Variable):
-                    found[id(value)] = value
-                elif isinstance(value, Metric):
-                    found.update((id(variable), variable) for variable in value.variables)
+            if isinstance(attribute, Variable):
+                found[id(attribute)] = attribute
+            elif attribute is not self._variables and isinstance(attribute, (Metric, dict, list, tuple)):
+                for value in structure.flatten(attribute):
+                    if isinstance(value, Variable):
+                        found[id(value)] = value
+                    elif isinstance(value, Metric):
+                        found.update((id(variable), variable) for variable in value.variables)
         return list(found.values())
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,32 +20,28 @@ _READ_IN_PLACE = frozenset(
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
 class Data:
     """Samples: nested inputs, and where they are known nested targets and weights. Leaves are columns."""
 
-    x: Any
-    y: Any = None
-    sample_weight: Any = None
+    def __init__(self, x: Any, y: Any = None, sample_weight: Any = None) -> None:
+        self.x = x
+        self.y = y
+        self.sample_weight = sample_weight
+        # All columns; parts that are not there are left out.
+        self.columns: list[Array] = [
+            leaf for part in self.parts for leaf in structure.flatten(part) if leaf is not None
+        ]
+        # What a step is compiled for, beside the number of rows: the columns' nesting and types.
+        types = [(column.dtype, column.shape[1:]) for column in self.columns]
+        self.signature: tuple[Any, ...] = (*map(_nesting, self.parts), *types)
 
     @property
     def parts(self) -> tuple[Any, Any, Any]:
         return (self.x, self.y, self.sample_weight)
 
-    @cached_property
-    def columns(self) -> list[Array]:
-        """All columns; parts that are not there are left out."""
-        return [leaf for leaf in structure.flatten(self.parts) if leaf is not None]
-
-    @cached_property
+    @property
     def rows(self) -> int:
         return len(self.columns[0])
-
-    @cached_property
-    def signature(self) -> tuple[Any, ...]:
-        """What a step is compiled for, beside the number of rows: the columns' types and their nesting."""
-        nesting = structure.map_structure(lambda leaf: leaf is None, self.parts)
-        return (repr(nesting), *((column.dtype, column.shape[1:]) for column in self.columns))
 
     def slice(self, rows: slice) -> Data:
         """Some of the rows, as views."""
@@ -60,13 +54,20 @@ class Data:
         )
 
 
+def _nesting(part: Any) -> Any:
+    """Where the leaves of `part` are and which are missing, as something to compare."""
+    if isinstance(part, (dict, list, tuple)):
+        return repr(structure.map_structure(lambda leaf: leaf is None, part))
+    return part is None
+
+
 def make_data(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> Data:
     """Checks the arguments of `fit`, `evaluate` or `predict` and makes columns of them.
 
     Raises `ValueError` where something is no array of numbers, lengths differ, or targets are not finite.
     """
     x = _columns(x, "x")
-    y = None if y is None else _columns(y, "y")
+    y = _columns(y, "y")
     for column in structure.flatten(y):
         if column is not None and column.dtype.kind == "f" and np.isnan(column).any():
             row = int(np.argwhere(np.isnan(column))[0][0])
@@ -75,12 +76,13 @@ def make_data(x: Any, y: Any = None, sample_weight: Any = None, class_weight: An
         if sample_weight is not None:
             raise ValueError("expected class_weight or sample_weight, not both. Received: both")
         sample_weight = _class_weights(class_weight, y)
-    weights = None if sample_weight is None else _columns(sample_weight, "sample_weight")
+    weights = _columns(sample_weight, "sample_weight")
     for column in structure.flatten(weights):
         if column is not None and not np.isfinite(column).all():
             raise ValueError("expected finite weights. Received: sample_weight=an array with NaN or infinity")
     data = Data(x, y, weights)
-    if len({len(leaf) for leaf in data.columns}) > 1:
+    columns = data.columns
+    if len(columns) > 1 and len({len(leaf) for leaf in columns}) > 1:
         counts = {
             name: sorted({len(leaf) for leaf in structure.flatten(part) if leaf is not None})
             for name, part in zip(("x", "y", "sample_weight"), data.parts, strict=True)
@@ -92,11 +94,13 @@ def make_data(x: Any, y: Any = None, sample_weight: Any = None, class_weight: An
 
 def _columns(value: Any, name: str) -> Any:
     """The nesting of arrays in `value`, each a column."""
+    if value is None or isinstance(value, np.ndarray):
+        return None if value is None else column(value, name)
     if isinstance(value, Mapping):
         return {key: _columns(item, f"{name}[{key!r}]") for key, item in value.items()}
     if isinstance(value, (list, tuple)) and value and all(_is_array(item) or item is None for item in value):
         return type(value)(_columns(item, f"{name}[{index}]") for index, item in enumerate(value))
-    return None if value is None else column(value, name)
+    return column(value, name)
 
 
 def _is_array(value: Any) -> bool:
@@ -105,11 +109,13 @@ def _is_array(value: Any) -> bool:
 
 def column(value: Any, name: str) -> Array:
     """One array with an axis of samples, as it lies where the engine can read that."""
-    if hasattr(value, "to_numpy"):
-        value = value.to_numpy()
-    if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
-        value = as_array(value, None, name)
-    array: Array = value.view(np.ndarray)
+    if type(value) is not np.ndarray:
+        if hasattr(value, "to_numpy"):
+            value = value.to_numpy()
+        if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
+            value = as_array(value, None, name)
+        value = value.view(np.ndarray)
+    array: Array = value
     if array.dtype not in _READ_IN_PLACE or not array.flags.aligned or not array.dtype.isnative:
         array = as_array(array, None, name)
     if array.ndim == 0:

@@ -24,7 +24,8 @@ class Programs:
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._steps: dict[Any, tuple[_core.Program, Any]] = {}
-        self._results: tuple[list[Any], _core.Program] | None = None
+        # The metrics that `results` was compiled for, the program, and the names of its outputs.
+        self._results: tuple[list[Any], _core.Program, list[str]] | None = None
         # What `results` reports, in the order of the metrics.
         self.result_names: list[str] = []
         self._version = structure_version()
@@ -64,21 +65,18 @@ class Programs:
 
     def results(self, metrics: list[Any]) -> dict[str, float]:
         """What all metrics say now, by name in alphabetical order."""
-        if self._results is None or [id(one) for one in self._results[0]] != [id(one) for one in metrics]:
-            names: list[str] = []
-            values: list[Any] = []
+        if self._results is None or list(map(id, self._results[0])) != list(map(id, metrics)):
+            items: list[tuple[str, Any]] = []
             with Trace() as trace:
                 for metric in metrics:
                     result = metric.result()
-                    items = result.items() if isinstance(result, dict) else [(metric.name, result)]
-                    for name, value in items:
-                        names.append(name)
-                        values.append(value)
-                program = trace.compile(values)
-            self._results = (list(metrics), program)
-            self.result_names = names
-        logs = zip(self.result_names, self._results[1].run([]), strict=True)
-        return {name: _number(value) for name, value in sorted(logs, key=lambda item: item[0])}
+                    items += result.items() if isinstance(result, dict) else [(metric.name, result)]
+                self.result_names = [name for name, _ in items]
+                items.sort(key=lambda item: item[0])
+                program = trace.compile([value for _, value in items])
+            self._results = (list(metrics), program, [name for name, _ in items])
+        _, program, names = self._results
+        return dict(zip(names, map(_number, program.run([])), strict=True))
 
 
 def _number(value: Array) -> Any:
