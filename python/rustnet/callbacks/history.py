@@ -63,4 +63,5 @@ class History(Callback):
         for name, value in (logs or {}).items():
             # setdefault, and not [], so that a second name gets its own list.
             self.history.setdefault(name, []).append(value)
-        self.model.history = self
+        if getattr(self.model, "history", None) is not self:
+            self.model.history = self

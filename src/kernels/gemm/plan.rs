@@ -67,6 +67,9 @@ impl Grid {
 
     /// The rows and columns of part `part`; columns begin at the start of a panel.
     pub fn part(&self, part: usize, m: usize, n: usize, panel: usize) -> (Range<usize>, Range<usize>) {
+        if self.parts() == 1 {
+            return (0..m, 0..n);
+        }
         let rows = share(m, self.rows, part / self.columns);
         let panels = share(n.div_ceil(panel), self.columns, part % self.columns);
         (rows, panels.start * panel..n.min(panels.end * panel))
@@ -79,6 +82,7 @@ pub fn k_blocks(k: usize) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// The `index`-th of `count` nearly equal shares of `0..len`.
+#[inline]
 pub fn share(len: usize, count: usize, index: usize) -> Range<usize> {
     let (size, longer) = (len / count, len % count);
     let start = index * size + index.min(longer);
@@ -86,11 +90,23 @@ pub fn share(len: usize, count: usize, index: usize) -> Range<usize> {
 }
 
 /// `range` in nearly equal pieces of at most `most`.
+#[inline]
 pub fn pieces(range: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> {
-    let count = range.len().div_ceil(most);
+    let len = range.len();
+    // Divisions take longer than all else around a small product, which is one piece: they are left out for it.
+    let (count, size, longer) = match len {
+        0 => (0, 0, 0),
+        _ if len <= most => (1, len, 0),
+        _ => {
+            let count = len.div_ceil(most);
+            (count, len / count, len % count)
+        }
+    };
+    let mut start = range.start;
     (0..count).map(move |index| {
-        let piece = share(range.len(), count, index);
-        range.start + piece.start..range.start + piece.end
+        let piece = start..start + size + usize::from(index < longer);
+        start = piece.end;
+        piece
     })
 }
 
