@@ -35,7 +35,7 @@ fn is_worth_sharing(work: u64) -> bool {
 /// thread is using the pool. A panic in a part is passed on to the caller.
 pub fn for_each_part(parts: usize, work: u64, body: &(dyn Fn(usize) + Sync)) {
     let threads = num_threads().min(parts);
-    if threads <= 1 || !is_worth_sharing(work) || !pool::run(threads, parts, body) {
+    if threads <= 1 || !is_worth_sharing(work) || !pool::run(threads, parts, threads, body) {
         (0..parts).for_each(body);
     }
 }

@@ -1,8 +1,11 @@
 //! Worker threads that take parts of a loop from the thread that runs it.
 //!
-//! A loop is published as a new *epoch* of one atomic word. Workers that see it in time join, take parts from a
-//! counter, and leave; the caller takes parts too, closes the epoch when none is left, and waits for those that
-//! joined. A worker that the operating system does not run in time is therefore never waited for.
+//! A loop is published as a new *epoch* of one atomic word. Workers that see it in time join, take parts, and leave;
+//! the caller takes parts too, closes the epoch when none is left, and waits for those that joined. A worker that the
+//! operating system does not run in time is therefore never waited for.
+//!
+//! The parts lie in *runs*. A thread begins with a run of its own, the same from loop to loop, and so finds in its
+//! caches what it wrote there in the loop before; when its run has ended it helps with the others.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -18,6 +21,9 @@ use super::denormals::flush_on_this_thread;
 /// step, and short beside a time slice.
 const SPIN: Duration = Duration::from_micros(40);
 
+/// With more threads than this, some begin with the same run.
+const MOST_RUNS: usize = 64;
+
 /// Keeps what different threads write on different cache lines (adjacent lines are fetched in pairs).
 #[repr(align(128))]
 struct Padded<T>(T);
@@ -27,8 +33,8 @@ struct Pool {
     busy: Padded<AtomicBool>,
     /// The epoch in the upper half, then [`OPEN`], the number of workers that there is room for, and the number inside.
     state: Padded<AtomicU64>,
-    /// The next part to be taken.
-    next: Padded<AtomicUsize>,
+    /// Of each run, how many parts have been taken, and perhaps more.
+    taken: [Padded<AtomicUsize>; MOST_RUNS],
     /// Written by the holder of `busy` before an epoch is opened, read by workers that joined it.
     job: UnsafeCell<Job>,
     /// Workers started so far. Written by the holder of `busy`.
@@ -46,6 +52,7 @@ struct Pool {
 struct Job {
     body: &'static (dyn Fn(usize) + Sync),
     parts: usize,
+    runs: usize,
 }
 
 // SAFETY: `job` is written only while no worker is inside an open epoch, and read only by workers that are.
@@ -65,13 +72,14 @@ fn epoch(state: u64) -> u64 {
 /// The pool of this process; null until it is needed, and again in a forked child.
 static POOL: AtomicPtr<Pool> = AtomicPtr::new(ptr::null_mut());
 
-/// Runs the loop on up to `threads` threads. False where the pool is in use: then nothing has been run.
-pub fn run(threads: usize, parts: usize, body: &(dyn Fn(usize) + Sync)) -> bool {
+/// Runs the loop, its parts in `runs` runs, on up to `threads` threads. Parts of one run are begun in order. False where
+/// the pool is in use: then nothing has been run.
+pub fn run(threads: usize, parts: usize, runs: usize, body: &(dyn Fn(usize) + Sync)) -> bool {
     let pool = pool();
     if pool.busy.0.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
         return false;
     }
-    let panic = pool.run(threads, parts, body);
+    let panic = pool.run(threads, parts, runs.min(MOST_RUNS), body);
     pool.busy.0.store(false, Ordering::Release);
     if let Some(panic) = panic {
         resume_unwind(panic);
@@ -126,8 +134,8 @@ impl Pool {
         Self {
             busy: Padded(AtomicBool::new(false)),
             state: Padded(AtomicU64::new(0)),
-            next: Padded(AtomicUsize::new(0)),
-            job: UnsafeCell::new(Job { body: &|_| (), parts: 0 }),
+            taken: std::array::from_fn(|_| Padded(AtomicUsize::new(0))),
+            job: UnsafeCell::new(Job { body: &|_| (), parts: 0, runs: 0 }),
             workers: AtomicUsize::new(0),
             refused: AtomicUsize::new(usize::MAX),
             sleepers: AtomicUsize::new(0),
@@ -142,6 +150,7 @@ impl Pool {
         &'static self,
         threads: usize,
         parts: usize,
+        runs: usize,
         body: &(dyn Fn(usize) + Sync),
     ) -> Option<Box<dyn Any + Send>> {
         self.start_workers(threads - 1);
@@ -149,10 +158,10 @@ impl Pool {
         // below returns, panic or not, after all of them have left.
         let body =
             unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(body) };
-        let job = Job { body, parts };
+        let job = Job { body, parts, runs };
         // SAFETY: no epoch is open and no worker is inside: the last `close` made sure.
         unsafe { *self.job.get() = job };
-        self.next.0.store(0, Ordering::Relaxed);
+        self.taken[..runs].iter().for_each(|taken| taken.0.store(0, Ordering::Relaxed));
         let epoch = epoch(self.state.0.load(Ordering::Relaxed)).wrapping_add(1);
         // Sequentially consistent with a worker that counts itself asleep and then looks at the state once more: one of
         // the two sees the other.
@@ -161,24 +170,29 @@ impl Pool {
             drop(self.sleep.lock().unwrap_or_else(PoisonError::into_inner));
             (1..threads).for_each(|_| self.wake.notify_one());
         }
-        self.take_parts(job);
+        self.take_parts(job, 0);
         self.close();
         self.panic.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Takes and runs parts until none is left. A panic ends the loop early and is kept.
-    fn take_parts(&self, job: Job) {
+    /// Takes and runs parts until none is left, those of the run of this thread first. A panic ends the loop early and
+    /// is kept.
+    fn take_parts(&self, job: Job, thread: usize) {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                let part = self.next.0.fetch_add(1, Ordering::Relaxed);
-                if part >= job.parts {
-                    break;
+            for run in (0..job.runs).map(|offset| (thread + offset) % job.runs) {
+                let first = run * job.parts / job.runs;
+                let count = (run + 1) * job.parts / job.runs - first;
+                loop {
+                    let taken = self.taken[run].0.fetch_add(1, Ordering::Relaxed);
+                    if taken >= count {
+                        break;
+                    }
+                    (job.body)(first + taken);
                 }
-                (job.body)(part);
             }
         }));
         if let Err(panic) = outcome {
-            self.next.0.store(job.parts, Ordering::Relaxed);
+            self.taken[..job.runs].iter().for_each(|taken| taken.0.store(job.parts, Ordering::Relaxed));
             self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
         }
     }
@@ -204,7 +218,7 @@ impl Pool {
         let mut workers = self.workers.load(Ordering::Relaxed);
         while workers < wanted.min(self.refused.load(Ordering::Relaxed)) {
             let thread = std::thread::Builder::new().name(format!("rustnet-{}", workers + 1));
-            match thread.spawn(move || self.work()) {
+            match thread.spawn(move || self.work(workers + 1)) {
                 Ok(_) => workers += 1,
                 Err(_) => self.refused.store(workers, Ordering::Relaxed),
             }
@@ -212,8 +226,8 @@ impl Pool {
         self.workers.store(workers, Ordering::Relaxed);
     }
 
-    /// The life of a worker.
-    fn work(&self) {
+    /// The life of a worker, which is the thread `thread`; the caller of a loop is thread 0.
+    fn work(&self, thread: usize) {
         flush_on_this_thread();
         let mut last = 0;
         loop {
@@ -222,7 +236,7 @@ impl Pool {
             if self.join(state) {
                 // SAFETY: the worker is inside an epoch, during which the job is not written.
                 let job = unsafe { *self.job.get() };
-                self.take_parts(job);
+                self.take_parts(job, thread);
                 self.state.0.fetch_sub(1, Ordering::Release);
             }
         }

@@ -9,7 +9,7 @@ use super::{is_worth_sharing, num_threads, pool};
 /// a round: threads stay in the loop, and wait for each other in turns.
 pub fn for_each_round(rounds: usize, parts: usize, work: u64, body: &(dyn Fn(usize, usize) + Sync)) {
     let ended = AtomicUsize::new(0);
-    // Threads take turns in order, so those that a turn waits for are all with a thread that runs them.
+    // Threads take the turns of a run in order, so those that a turn waits for are all with a thread that runs them.
     let turn = |turn: usize| {
         let round = turn / parts;
         wait_for(&ended, round * parts);
@@ -17,7 +17,7 @@ pub fn for_each_round(rounds: usize, parts: usize, work: u64, body: &(dyn Fn(usi
         body(round, turn % parts);
     };
     let (threads, turns) = (num_threads().min(parts), rounds * parts);
-    if threads <= 1 || !is_worth_sharing(work) || !pool::run(threads, turns, &turn) {
+    if threads <= 1 || !is_worth_sharing(work) || !pool::run(threads, turns, 1, &turn) {
         (0..turns).for_each(turn);
     }
 }

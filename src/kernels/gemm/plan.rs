@@ -65,13 +65,18 @@ impl Grid {
         self.rows * self.columns
     }
 
-    /// The rows and columns of part `part`; columns begin at the start of a panel.
+    /// The rows and columns of part `part`; columns begin at the start of a panel. Parts that follow each other share
+    /// their columns of B or their rows of A, whichever operand is the larger: that one is read once.
     pub fn part(&self, part: usize, m: usize, n: usize, panel: usize) -> (Range<usize>, Range<usize>) {
         if self.parts() == 1 {
             return (0..m, 0..n);
         }
-        let rows = share(m, self.rows, part / self.columns);
-        let panels = share(n.div_ceil(panel), self.columns, part % self.columns);
+        let (row, column) = match m < n {
+            true => (part % self.rows, part / self.rows),
+            false => (part / self.columns, part % self.columns),
+        };
+        let rows = share(m, self.rows, row);
+        let panels = share(n.div_ceil(panel), self.columns, column);
         (rows, panels.start * panel..n.min(panels.end * panel))
     }
 }
