@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::RowList;
 use crate::kernels::simd::prefetch;
-use crate::kernels::sparse::{SparseMemory, SparseRows};
+use crate::kernels::sparse::SparseRows;
 use crate::tensor::{DType, TensorType};
 use crate::threads;
 
@@ -145,11 +145,17 @@ impl Column {
         Some(Argument { data: self.data, rows: Some(RowList { len, row_stride, order }), sparse: None })
     }
 
-    /// Finds what is not zero in the rows; false if that is not little, or the rows are not whole float32 rows.
-    pub fn collect_sparse(&self, rows: Rows<'_>, ty: &TensorType, memory: &mut SparseMemory) -> bool {
-        let Some(stride) = self.row_stride(ty).filter(|_| ty.dtype == DType::F32) else { return false };
+    /// What is not zero in the rows, if that is little and they are whole float32 rows. `memory` is as in
+    /// [`SparseRows::collect`].
+    pub fn collect_sparse<'a>(
+        &self,
+        rows: Rows<'_>,
+        ty: &TensorType,
+        memory: &'a mut [u8],
+    ) -> Option<SparseRows<'a>> {
+        let stride = self.row_stride(ty).filter(|_| ty.dtype == DType::F32)?;
         let row_size = self.row_shape().iter().product();
-        memory.collect(&|index| {
+        SparseRows::collect(rows.count(), row_size, memory, &|index| {
             // SAFETY: the row exists (checked by the caller of the batch), contiguous and of this dtype.
             unsafe {
                 let row = self.data.cast::<f32>().add(rows.row(index) * stride);

@@ -12,7 +12,7 @@ use super::{Buffer, Column, Rows, Variable};
 use crate::compile::{Assignment, Location, Loop, Plan, Request, Slot, Work, compile};
 use crate::error::{Error, Result};
 use crate::graph::{Call, Epilogue, TensorView, TensorViewMut};
-use crate::kernels::sparse::SparseMemory;
+use crate::kernels::sparse::SparseRows;
 use crate::tensor::TensorType;
 use crate::{threads, with_array};
 
@@ -45,7 +45,7 @@ struct Workspace {
     arena: Buffer,
     staged: Vec<Buffer>,
     /// For the nonzero elements of arguments whose rows are read wherever they lie; made for the first batch.
-    sparse: Vec<Option<SparseMemory>>,
+    sparse: Vec<Option<Buffer>>,
     /// For each step, where its values lie. Those of arguments are found for each run.
     bound: Vec<Bound>,
 }
@@ -287,11 +287,13 @@ impl Program {
                 }
             };
             if listed {
-                let memory = sparse[index].get_or_insert_with(|| SparseMemory::new(ty.shape[0], ty.shape[1]));
-                if column.collect_sparse(rows, ty, memory) {
-                    // SAFETY: the memory moves or changes only when the next arguments are made.
-                    argument.sparse = Some(unsafe { &*std::ptr::from_ref(memory) }.rows());
-                }
+                let memory = match &sparse[index] {
+                    Some(memory) => memory,
+                    None => sparse[index].insert(Buffer::new(SparseRows::bytes(ty.shape[0], ty.shape[1]))?),
+                };
+                // SAFETY: the memory is this run's, and changes only when the next arguments are made.
+                let memory = unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), memory.bytes()) };
+                argument.sparse = column.collect_sparse(rows, ty, memory);
             }
             arguments.push(argument);
         }

@@ -9,4 +9,4 @@ mod rows;
 mod tests;
 
 pub use product::{all_finite, product, transposed_product};
-pub use rows::{SparseMemory, SparseRows};
+pub use rows::SparseRows;

@@ -13,28 +13,72 @@ const CHUNK: usize = 16;
 /// Rows with more than one nonzero element in so many are not sparse.
 const SPARSITY: usize = 8;
 
-/// Room for the nonzero elements of a batch, used again for every batch.
-#[derive(Debug)]
-pub struct SparseMemory {
-    rows: usize,
-    columns: usize,
-    /// Of each row, where its segments begin and the last one ends.
-    bounds: Vec<u32>,
-    indices: Vec<u32>,
-    values: Vec<f32>,
-}
-
 /// The nonzero elements of a matrix (`rows`, `columns`), row by row.
 #[derive(Debug, Clone, Copy)]
 pub struct SparseRows<'a> {
     pub rows: usize,
     pub columns: usize,
+    /// Of each row, where its segments begin and the last one ends.
     bounds: &'a [u32],
     indices: &'a [u32],
     values: &'a [f32],
 }
 
 impl<'a> SparseRows<'a> {
+    /// Bytes of memory that [`SparseRows::collect`] needs, of which it touches as much as there are nonzero elements.
+    pub fn bytes(rows: usize, columns: usize) -> usize {
+        piece_bytes(rows, columns).iter().sum()
+    }
+
+    /// Finds the nonzero elements of some rows, where `row(index)` has as many elements as there are columns; `None` if
+    /// one of them is not sparse. `memory` has [`SparseRows::bytes`] bytes, aligned for f32.
+    pub fn collect<'b>(
+        rows: usize,
+        columns: usize,
+        memory: &'a mut [u8],
+        row: &(dyn Fn(usize) -> &'b [f32] + Sync),
+    ) -> Option<Self> {
+        /// Nanoseconds an element, from memory.
+        const COST: usize = 1;
+        const ROWS_A_PART: usize = 8;
+        // Most matrices are not sparse, and their first row says so.
+        if rows == 0 || row(0).iter().filter(|&&value| value != 0.0).count() > columns / SPARSITY {
+            return None;
+        }
+        let [bounds, indices, _] = piece_bytes(rows, columns);
+        let (bounds, memory) = memory.split_at_mut(bounds);
+        let (indices, values) = memory.split_at_mut(indices);
+        // SAFETY: any bytes are numbers.
+        let (bounds, indices, values) =
+            unsafe { (bounds.align_to_mut().1, indices.align_to_mut().1, values.align_to_mut().1) };
+        let room = capacity(columns);
+        let is_sparse = AtomicBool::new(true);
+        {
+            let (bounds, indices) = (DisjointMut::new(bounds), DisjointMut::new(indices));
+            let values = DisjointMut::new(values);
+            for_each_part(rows.div_ceil(ROWS_A_PART), (rows * columns * COST) as u64, &|part| {
+                for index in part * ROWS_A_PART..rows.min((part + 1) * ROWS_A_PART) {
+                    if index + 1 < rows {
+                        prefetch(row(index + 1).as_ptr());
+                    }
+                    // SAFETY: each row has places of its own.
+                    let (bounds, indices, values) = unsafe {
+                        (
+                            bounds.slice(index * (SEGMENTS + 1)..(index + 1) * (SEGMENTS + 1)),
+                            indices.slice(index * room..(index + 1) * room),
+                            values.slice(index * room..(index + 1) * room),
+                        )
+                    };
+                    if !collect_row(row(index), bounds, indices, values) {
+                        is_sparse.store(false, Ordering::Relaxed);
+                        return;
+                    }
+                }
+            });
+        }
+        is_sparse.into_inner().then_some(SparseRows { rows, columns, bounds, indices, values })
+    }
+
     /// The columns of a segment.
     pub fn segment(&self, segment: usize) -> Range<usize> {
         segment_columns(self.columns, segment)
@@ -59,59 +103,10 @@ fn capacity(columns: usize) -> usize {
     columns / SPARSITY + CHUNK
 }
 
-impl SparseMemory {
-    pub fn new(rows: usize, columns: usize) -> Self {
-        let entries = rows * capacity(columns);
-        Self {
-            rows,
-            columns,
-            bounds: vec![0; rows * (SEGMENTS + 1)],
-            indices: vec![0; entries],
-            values: vec![0.0; entries],
-        }
-    }
-
-    /// Finds the nonzero elements of the rows, where `row(index)` has as many elements as there are columns. False if
-    /// one of them is not sparse.
-    pub fn collect<'a>(&mut self, row: &(dyn Fn(usize) -> &'a [f32] + Sync)) -> bool {
-        /// Nanoseconds an element, from memory.
-        const COST: usize = 1;
-        const ROWS_A_PART: usize = 8;
-        let (rows, columns, room) = (self.rows, self.columns, capacity(self.columns));
-        // Most matrices are not sparse, and their first row says so.
-        if rows == 0 || row(0).iter().filter(|&&value| value != 0.0).count() > columns / SPARSITY {
-            return false;
-        }
-        let bounds = DisjointMut::new(&mut self.bounds);
-        let (indices, values) = (DisjointMut::new(&mut self.indices), DisjointMut::new(&mut self.values));
-        let is_sparse = AtomicBool::new(true);
-        for_each_part(rows.div_ceil(ROWS_A_PART), (rows * columns * COST) as u64, &|part| {
-            for index in part * ROWS_A_PART..rows.min((part + 1) * ROWS_A_PART) {
-                if index + 1 < rows {
-                    prefetch(row(index + 1).as_ptr());
-                }
-                // SAFETY: each row has places of its own.
-                let (bounds, indices, values) = unsafe {
-                    (
-                        bounds.slice(index * (SEGMENTS + 1)..(index + 1) * (SEGMENTS + 1)),
-                        indices.slice(index * room..(index + 1) * room),
-                        values.slice(index * room..(index + 1) * room),
-                    )
-                };
-                if !collect_row(row(index), bounds, indices, values) {
-                    is_sparse.store(false, Ordering::Relaxed);
-                    return;
-                }
-            }
-        });
-        is_sparse.into_inner()
-    }
-
-    /// What [`SparseMemory::collect`] has found.
-    pub fn rows(&self) -> SparseRows<'_> {
-        let Self { rows, columns, bounds, indices, values } = self;
-        SparseRows { rows: *rows, columns: *columns, bounds, indices, values }
-    }
+/// Bytes of the bounds, the indices and the values of a matrix.
+fn piece_bytes(rows: usize, columns: usize) -> [usize; 3] {
+    let entries = rows * capacity(columns);
+    [rows * (SEGMENTS + 1) * size_of::<u32>(), entries * size_of::<u32>(), entries * size_of::<f32>()]
 }
 
 fn collect_row(row: &[f32], bounds: &mut [u32], indices: &mut [u32], values: &mut [f32]) -> bool {

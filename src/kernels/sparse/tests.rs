@@ -24,9 +24,17 @@ fn dense(a: Matrix<'_, f32>, b: &[f32], n: usize) -> Vec<f32> {
     c
 }
 
-fn collected(data: &[f32], rows: usize, columns: usize) -> Option<SparseMemory> {
-    let mut memory = SparseMemory::new(rows, columns);
-    memory.collect(&|row| &data[row * columns..(row + 1) * columns]).then_some(memory)
+/// The nonzero elements of `data`, collected in `memory`.
+fn collected<'a>(
+    data: &[f32],
+    rows: usize,
+    columns: usize,
+    memory: &'a mut Vec<f32>,
+) -> Option<SparseRows<'a>> {
+    memory.resize(SparseRows::bytes(rows, columns) / size_of::<f32>(), 0.0);
+    // SAFETY: the same memory as bytes.
+    let memory = unsafe { memory.align_to_mut::<u8>().1 };
+    SparseRows::collect(rows, columns, memory, &|row| &data[row * columns..(row + 1) * columns])
 }
 
 proptest! {
@@ -36,7 +44,8 @@ proptest! {
     #[test]
     fn products(rows in 2usize..70, columns in 2usize..1300, n in 2usize..40, sparsity in 12usize..90) {
         let data = sparse(rows, columns, sparsity);
-        let Some(memory) = collected(&data, rows, columns) else {
+        let mut memory = Vec::new();
+        let Some(found) = collected(&data, rows, columns, &mut memory) else {
             // A short row may have too many by chance.
             prop_assume!(false);
             unreachable!()
@@ -45,11 +54,11 @@ proptest! {
         let a = Matrix::row_major(&data, rows, columns);
         let b = numbers(columns * n);
         let mut c = vec![f32::NAN; rows * n];
-        product(memory.rows(), &b, &mut c, n, None);
+        product(found, &b, &mut c, n, None);
         prop_assert_eq!(c, dense(a, &b, n));
         let b = numbers(rows * n);
         let mut c = vec![f32::NAN; columns * n];
-        transposed_product(memory.rows(), &b, &mut c, n, None);
+        transposed_product(found, &b, &mut c, n, None);
         prop_assert_eq!(c, dense(a.transposed(), &b, n));
     }
 }
@@ -57,19 +66,20 @@ proptest! {
 #[test]
 fn what_is_not_sparse_is_refused() {
     let (rows, columns) = (20, 400);
-    assert!(collected(&sparse(rows, columns, 40), rows, columns).is_some());
-    assert!(collected(&sparse(rows, columns, 3), rows, columns).is_none(), "the first row says so");
+    let is_collected = |data: &[f32]| collected(data, rows, columns, &mut Vec::new()).is_some();
+    assert!(is_collected(&sparse(rows, columns, 40)));
+    assert!(!is_collected(&sparse(rows, columns, 3)), "the first row says so");
     let mut data = sparse(rows, columns, 40);
     data[13 * columns..14 * columns].fill(1.0);
-    assert!(collected(&data, rows, columns).is_none(), "one row says so");
+    assert!(!is_collected(&data), "one row says so");
 }
 
 #[test]
 fn nan_is_not_zero() {
     let mut data = vec![0.0; 320];
     data[17] = f32::NAN;
-    let memory = collected(&data, 1, 320).unwrap();
-    let (indices, values) = memory.rows().row(0, 0..16);
+    let mut memory = Vec::new();
+    let (indices, values) = collected(&data, 1, 320, &mut memory).unwrap().row(0, 0..16);
     assert_eq!(indices, [17]);
     assert!(values[0].is_nan());
 }
