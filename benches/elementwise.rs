@@ -1,4 +1,4 @@
-//! Fused elementwise loops against plain scalar ones, on one thread: `cargo bench --bench elementwise`.
+//! Fused elementwise loops against plain scalar ones, on one thread: `cargo bench --bench elementwise [-- LOOP]`.
 //!
 //! Prints the best of many runs, since other work on the machine can only slow a run down.
 
@@ -17,9 +17,11 @@ struct Case {
     tape: Tape,
     /// Which operand's memory each output has.
     over: Vec<usize>,
-    plain: fn(&mut [Vec<f32>], usize),
+    plain: fn(&mut [&mut [f32]], usize),
 }
 
+/// Elements of a cache line.
+const LINE: usize = 16;
 /// Columns of a matrix with a bias.
 const COLUMNS: usize = 256;
 
@@ -29,23 +31,33 @@ fn main() {
         "{:<12} {:>9} {:>12} {:>10} {:>10} {:>12} {:>9}",
         "loop", "elements", "ns a run", "Gelem/s", "GB/s", "plain ns", "speed-up"
     );
-    for case in cases() {
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    for case in cases().iter().filter(|case| case.name.contains(&wanted)) {
         for size in [1, 64, 1000, 1 << 14, 1 << 17, 1 << 21] {
-            report(&case, size);
+            report(case, size);
         }
     }
 }
 
 fn report(case: &Case, size: usize) {
     let compiled = case.tape.compile().expect("the tape is well formed");
-    let mut arrays: Vec<Vec<f32>> = case
+    let mut memory: Vec<Vec<f32>> = case
         .tape
         .operands
         .iter()
         .map(|operand| match operand.access {
-            Access::Full => (0..size).map(|index| (index % 1000) as f32 * 0.004 - 2.0).collect(),
-            Access::Row { period } => vec![0.1; period],
-            Access::Scalar | Access::Column { .. } => vec![1.0 + 1e-3],
+            Access::Full => (0..size + LINE).map(|index| (index % 1000) as f32 * 0.004 - 2.0).collect(),
+            Access::Row { period } => vec![0.1; period + LINE],
+            Access::Scalar | Access::Column { .. } => vec![0.9; 1 + LINE],
+        })
+        .collect();
+    // Arrays start at cache lines, as the engine's do.
+    let mut arrays: Vec<&mut [f32]> = memory
+        .iter_mut()
+        .map(|array| {
+            let skip = array.as_ptr().align_offset(4 * LINE);
+            let end = array.len() - LINE + skip;
+            &mut array[skip..end]
         })
         .collect();
     let fused = best_nanoseconds(|| run(&compiled, &case.over, &mut arrays, size));
@@ -61,7 +73,7 @@ fn report(case: &Case, size: usize) {
     );
 }
 
-fn run(compiled: &CompiledTape, over: &[usize], arrays: &mut [Vec<f32>], size: usize) {
+fn run(compiled: &CompiledTape, over: &[usize], arrays: &mut [&mut [f32]], size: usize) {
     let mut inputs = [std::ptr::null::<u8>(); 8];
     let mut outputs = [std::ptr::null_mut::<u8>(); 4];
     for (input, array) in inputs.iter_mut().zip(arrays.iter()) {
@@ -110,7 +122,7 @@ fn operands(accesses: &[Access]) -> Vec<Operand> {
     accesses.iter().map(|&access| Operand { dtype: DType::F32, access }).collect()
 }
 
-fn single(name: &'static str, op: UnaryOp, plain: fn(&mut [Vec<f32>], usize)) -> Case {
+fn single(name: &'static str, op: UnaryOp, plain: fn(&mut [&mut [f32]], usize)) -> Case {
     let tape = Tape {
         operands: operands(&[Access::Full, Access::Full]),
         steps: vec![unary(op, 0, 2)],
@@ -155,7 +167,7 @@ fn cases() -> Vec<Case> {
             over: vec![1],
             plain: |arrays, size| {
                 let [x, y, ..] = arrays else { unreachable!() };
-                for (x, y) in x[..size].iter().zip(y) {
+                for (x, y) in x[..size].iter().zip(y.iter_mut()) {
                     *y = x * 0.5 * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2));
                 }
             },
@@ -191,6 +203,33 @@ fn cases() -> Vec<Case> {
                 }
             },
         },
+        // v ← ρv + (1 − ρ)g², p ← p − lr·g / √(v + ε)
+        Case {
+            name: "rmsprop",
+            tape: Tape {
+                operands: operands(&[Full, Full, Full, Scalar, Scalar, Scalar, Scalar]),
+                steps: vec![
+                    binary(Multiply, 3, 1, 7),
+                    unary(UnaryOp::Square, 2, 8),
+                    binary(Multiply, 4, 8, 9),
+                    binary(Add, 7, 9, 10),
+                    binary(Multiply, 5, 2, 11),
+                    binary(Add, 10, 6, 12),
+                    unary(UnaryOp::Sqrt, 12, 13),
+                    binary(Divide, 11, 13, 14),
+                    binary(Subtract, 0, 14, 15),
+                ],
+                outputs: vec![15, 10],
+            },
+            over: vec![0, 1],
+            plain: |arrays, size| {
+                let [p, v, g, ..] = arrays else { unreachable!() };
+                for index in 0..size {
+                    v[index] = 0.9 * v[index] + 0.1 * (g[index] * g[index]);
+                    p[index] -= 0.001 * g[index] / (v[index] + 1e-7).sqrt();
+                }
+            },
+        },
         single("exp", UnaryOp::Exp, |arrays, size| each(arrays, size, f32::exp)),
         single("log", UnaryOp::Log, |arrays, size| each(arrays, size, |x| (x + 3.0).ln())),
         single("tanh", UnaryOp::Tanh, |arrays, size| each(arrays, size, f32::tanh)),
@@ -199,9 +238,9 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-fn each(arrays: &mut [Vec<f32>], size: usize, function: fn(f32) -> f32) {
+fn each(arrays: &mut [&mut [f32]], size: usize, function: fn(f32) -> f32) {
     let [x, y] = arrays else { unreachable!() };
-    for (x, y) in x[..size].iter().zip(y) {
+    for (x, y) in x[..size].iter().zip(y.iter_mut()) {
         *y = function(*x);
     }
 }

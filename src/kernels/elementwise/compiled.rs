@@ -1,14 +1,16 @@
 //! A tape made ready to run: kernels chosen, registers assigned to scratch memory.
 //!
 //! The elements are run over in tiles. A tile of an operand is read where it lies, or, if it is broadcast, is spread
-//! out in scratch memory; intermediate results stay in scratch memory; an output is computed where it belongs. Kernels
-//! work on whole chunks of [`LANES`] elements, so the last few elements of a range make a tile of their own, for which
-//! operands and outputs are copied to and from scratch memory. What follows from scalars alone is computed once a run.
+//! out in scratch memory; intermediate results stay in registers between the links of a chain, and in scratch memory
+//! otherwise; an output is computed where it belongs. Kernels work on whole chunks of [`LANES`] elements, so the last
+//! few elements of a range make a tile of their own, for which operands and outputs are copied to and from scratch
+//! memory. What follows from scalars alone is computed once a run.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::draft::{Draft, DraftStep, assign_slots, cost, draft, whole_periods};
+use super::chain::{self, ChainKernel, Link};
+use super::draft::{Draft, DraftStep, Run, assign_slots, cost, draft, join, memory_cost, whole_periods};
 use super::kernel::{Kernel, LANES, Lane};
 use super::{Access, Operand, Tape};
 use crate::error::{Error, Result};
@@ -39,7 +41,7 @@ pub struct CompiledTape {
     /// The operands whose lanes change from tile to tile.
     tiled: Vec<usize>,
     /// Steps on scalars: run once, on one chunk.
-    once: Vec<CompiledStep>,
+    once: Vec<SingleStep>,
     steps: Vec<CompiledStep>,
     outputs: Vec<Output>,
     /// Elements of a tile, a multiple of [`LANES`].
@@ -54,8 +56,14 @@ struct Home {
     advance: usize,
 }
 
+#[derive(Debug, Clone)]
+enum CompiledStep {
+    Single(SingleStep),
+    Chain { kernel: ChainKernel, links: Vec<Link> },
+}
+
 #[derive(Debug, Clone, Copy)]
-struct CompiledStep {
+struct SingleStep {
     kernel: Kernel,
     /// Values; those that the kernel does not use repeat the first.
     inputs: [u16; 3],
@@ -73,7 +81,8 @@ struct Output {
 
 impl CompiledTape {
     pub(super) fn new(tape: &Tape, isa: Isa) -> Result<Self> {
-        let Draft { values, once, steps, outputs } = draft(tape, isa)?;
+        let Draft { mut values, once, steps, outputs } = draft(tape, isa)?;
+        let runs = join(&mut values, &steps, &outputs);
 
         // Scratch memory: the table of lanes, one chunk for every value that needs no more, then the tiles.
         let operands = tape.operands.len();
@@ -83,7 +92,8 @@ impl CompiledTape {
         };
         let (slots, slot_count) = assign_slots(&values, &steps, &outputs, is_spread);
         let table = (values.len() * size_of::<Lane>()).next_multiple_of(CHUNK_BYTES);
-        let single = slots.iter().filter(|slot| slot.is_none()).count();
+        let in_chunk = |value: usize| values[value].in_memory && slots[value].is_none();
+        let single = (0..values.len()).filter(|&value| in_chunk(value)).count();
         let tiles = table + single * CHUNK_BYTES;
         let size = values.iter().map(|value| value.dtype.size()).max().unwrap_or(1);
         let tile_bytes = size * slot_count.max(1);
@@ -103,20 +113,22 @@ impl CompiledTape {
         let mut next_single = table;
         let homes = values
             .iter()
-            .zip(&slots)
-            .map(|(value, slot)| {
-                let offset = match slot {
+            .enumerate()
+            .map(|(index, value)| {
+                let offset = match slots[index] {
                     Some(slot) => tiles + slot * (tile * size + CHUNK_BYTES),
-                    None => {
+                    None if in_chunk(index) => {
                         next_single += CHUNK_BYTES;
                         next_single - CHUNK_BYTES
                     }
+                    // What stays in registers is nowhere.
+                    None => 0,
                 };
                 Home { offset, advance: if value.uniform { 0 } else { value.dtype.size() * LANES } }
             })
             .collect();
 
-        let outputs = outputs
+        let outputs: Vec<Output> = outputs
             .iter()
             .map(|&value| {
                 let computed =
@@ -131,17 +143,30 @@ impl CompiledTape {
                 Output { value: value as u16, size: values[value].dtype.size(), read_later }
             })
             .collect();
+        let compiled = |run: Run| match run.links.is_empty() {
+            true => CompiledStep::Single(single_step(&steps[run.steps.start])),
+            false => {
+                let dtype = values[steps[run.steps.start].output].dtype;
+                CompiledStep::Chain { kernel: chain::kernel(isa, dtype), links: run.links }
+            }
+        };
+        let written = outputs.iter().map(|output| values[usize::from(output.value)].dtype);
+        let read = tape.operands.iter().map(|operand| (operand.dtype, operand.access));
+        let memory = read
+            .chain(written.map(|dtype| (dtype, Access::Full)))
+            .map(|(dtype, access)| memory_cost(dtype, access))
+            .sum::<u64>();
         let is_scalar = |operand: &usize| tape.operands[*operand].access == Access::Scalar;
         Ok(Self {
             homes,
             operands: tape.operands.clone(),
             scalars: (0..operands).filter(is_scalar).collect(),
             tiled: (0..operands).filter(|operand| !is_scalar(operand)).collect(),
-            once: once.iter().map(compiled).collect(),
-            steps: steps.iter().map(compiled).collect(),
+            once: once.iter().map(single_step).collect(),
+            steps: runs.into_iter().map(compiled).collect(),
             outputs,
             tile,
-            cost: tape.steps.iter().map(cost).sum::<u64>() + 50 * (operands + tape.outputs.len()) as u64,
+            cost: tape.steps.iter().map(cost).sum::<u64>() + memory,
         })
     }
 
@@ -304,6 +329,21 @@ impl CompiledStep {
     unsafe fn run(&self, lanes: *const Lane, chunks: usize) {
         // SAFETY: the caller's promise.
         unsafe {
+            match self {
+                Self::Single(step) => step.run(lanes, chunks),
+                Self::Chain { kernel, links } => kernel(links, lanes, chunks),
+            }
+        }
+    }
+}
+
+impl SingleStep {
+    /// # Safety
+    /// As for a [`Kernel`]; `lanes` holds the lanes of the step's values.
+    #[inline(always)]
+    unsafe fn run(&self, lanes: *const Lane, chunks: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
             let inputs = self.inputs.map(|input| *lanes.add(usize::from(input)));
             (self.kernel)(&inputs, (*lanes.add(usize::from(self.output))).data.cast_mut(), chunks);
         }
@@ -366,7 +406,7 @@ unsafe fn repeat(from: *const u8, period: usize, phase: usize, to: *mut u8, coun
     }
 }
 
-fn compiled(draft: &DraftStep) -> CompiledStep {
+fn single_step(draft: &DraftStep) -> SingleStep {
     let input = |index: usize| *draft.inputs.get(index).unwrap_or(&draft.inputs[0]) as u16;
-    CompiledStep { kernel: draft.kernel, inputs: [input(0), input(1), input(2)], output: draft.output as u16 }
+    SingleStep { kernel: draft.kernel, inputs: [input(0), input(1), input(2)], output: draft.output as u16 }
 }

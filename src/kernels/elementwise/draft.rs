@@ -1,5 +1,8 @@
-//! From a tape to what its run is laid out by: numbered values, kernels, slots of scratch memory.
+//! From a tape to what its run is laid out by: numbered values, kernels, chains, slots of scratch memory.
 
+use std::ops::Range;
+
+use super::chain::{self, Link};
 use super::kernel::{self, Kernel, LANES};
 use super::{Access, BinaryOp, Instruction, Operand, Register, Step, Tape, UnaryOp};
 use crate::error::{Error, Result};
@@ -11,11 +14,15 @@ pub struct Value {
     pub dtype: DType,
     /// The same for all elements.
     pub uniform: bool,
+    /// False for what only passes from one link of a chain to the next.
+    pub in_memory: bool,
 }
 
 /// A step while a tape is compiled.
 pub struct DraftStep {
     pub kernel: Kernel,
+    /// What a chain can compute in place of the kernel.
+    pub link: Option<Instruction>,
     /// Values.
     pub inputs: Vec<usize>,
     pub output: usize,
@@ -37,7 +44,11 @@ pub fn draft(tape: &Tape, isa: Isa) -> Result<Draft> {
     let mut values: Vec<Value> = tape
         .operands
         .iter()
-        .map(|operand| Value { dtype: operand.dtype, uniform: operand.access == Access::Scalar })
+        .map(|operand| Value {
+            dtype: operand.dtype,
+            uniform: operand.access == Access::Scalar,
+            in_memory: true,
+        })
         .collect();
     let mut held: Vec<Option<usize>> = (0..values.len()).map(Some).collect();
     let read = |held: &[Option<usize>], register: Register| {
@@ -54,11 +65,12 @@ pub fn draft(tape: &Tape, isa: Isa) -> Result<Draft> {
         };
         let uniform = inputs.iter().all(|&input| values[input].uniform);
         let output = values.len();
-        values.push(Value { dtype: step.dtype, uniform });
+        values.push(Value { dtype: step.dtype, uniform, in_memory: true });
+        let link = chain::is_link(step.instruction, step.dtype).then_some(step.instruction);
         let register = usize::from(step.output);
         held.resize(held.len().max(register + 1), None);
         held[register] = Some(output);
-        (if uniform { &mut once } else { &mut steps }).push(DraftStep { kernel, inputs, output });
+        (if uniform { &mut once } else { &mut steps }).push(DraftStep { kernel, link, inputs, output });
     }
     let mut outputs: Vec<usize> = Vec::new();
     for &register in &tape.outputs {
@@ -68,15 +80,63 @@ pub fn draft(tape: &Tape, isa: Isa) -> Result<Draft> {
             outputs.push(values.len());
             steps.push(DraftStep {
                 kernel: kernel::copy(isa, dtype),
+                link: None,
                 inputs: vec![value],
                 output: values.len(),
             });
-            values.push(Value { dtype, uniform: false });
+            values.push(Value { dtype, uniform: false, in_memory: true });
         } else {
             outputs.push(value);
         }
     }
     Ok(Draft { values, once, steps, outputs })
+}
+
+/// Neighbouring steps that run together.
+pub struct Run {
+    pub steps: Range<usize>,
+    /// The chain that takes the place of the kernels of several steps.
+    pub links: Vec<Link>,
+}
+
+/// Joins neighbouring steps to chains, and notes which values stay in registers.
+pub fn join(values: &mut [Value], steps: &[DraftStep], outputs: &[usize]) -> Vec<Run> {
+    let kind = |step: &DraftStep| step.link.map(|_| values[step.output].dtype);
+    let mut runs = Vec::new();
+    let mut start = 0;
+    for steps in steps.chunk_by(|a, b| kind(a).is_some() && kind(a) == kind(b)) {
+        let mut run = Run { steps: start..start + steps.len(), links: Vec::new() };
+        start = run.steps.end;
+        let mut held = None;
+        for step in steps.iter().filter(|_| steps.len() > 1) {
+            let instruction = step.link.expect("steps without one are not joined");
+            chain::append(&mut run.links, held, instruction, &step.inputs, step.output);
+            held = Some(step.output);
+        }
+        runs.push(run);
+    }
+    // Stored is what is read again, or an output.
+    let mut stored = vec![false; values.len()];
+    for &output in outputs {
+        stored[output] = true;
+    }
+    for run in &runs {
+        match run.links.is_empty() {
+            true => steps[run.steps.start].inputs.iter().for_each(|&input| stored[input] = true),
+            false => run
+                .links
+                .iter()
+                .filter_map(|link| link.read())
+                .for_each(|value| stored[usize::from(value)] = true),
+        }
+    }
+    for run in &mut runs {
+        run.links.retain(|link| !matches!(link, Link::Store(value) if !stored[usize::from(*value)]));
+        for step in steps[run.steps.clone()].iter().filter(|_| !run.links.is_empty()) {
+            values[step.output].in_memory = stored[step.output];
+        }
+    }
+    runs
 }
 
 /// Gives every value that needs a tile of scratch memory a slot that no other value needs at the same time:
@@ -116,10 +176,12 @@ pub fn assign_slots(
         let (over, after): (Vec<usize>, Vec<usize>) =
             dying.into_iter().partition(|&input| values[input].dtype.size() >= size);
         free.extend(over.into_iter().filter_map(|input| slots[input]));
-        slots[step.output] = Some(free.pop().unwrap_or_else(|| {
-            count += 1;
-            count - 1
-        }));
+        if values[step.output].in_memory {
+            slots[step.output] = Some(free.pop().unwrap_or_else(|| {
+                count += 1;
+                count - 1
+            }));
+        }
         free.extend(after.into_iter().filter_map(|input| slots[input]));
         if last_read[step.output].is_none() && !outputs.contains(&step.output) {
             free.extend(slots[step.output]);
@@ -146,9 +208,9 @@ fn least_common_multiple(a: usize, b: usize) -> usize {
     (a / divisor).saturating_mul(b)
 }
 
-/// Picoseconds an element while a tile is in the L1 cache, as measured by `benches/elementwise.rs`, roughly.
+/// Picoseconds an element of a step, by `benches/elementwise.rs`, roughly.
 pub fn cost(step: &Step) -> u64 {
-    let cheap = 30 * step.dtype.size().div_ceil(4) as u64;
+    let words = step.dtype.size().div_ceil(4) as u64;
     match step.instruction {
         Instruction::Unary(
             UnaryOp::Exp
@@ -165,6 +227,17 @@ pub fn cost(step: &Step) -> u64 {
             _ => 400,
         },
         Instruction::Binary(BinaryOp::Power | BinaryOp::Mod | BinaryOp::FloorDivide) => 5_000,
-        _ => cheap,
+        Instruction::Unary(UnaryOp::Sqrt) => 170 * words,
+        Instruction::Binary(BinaryOp::Divide) => 100 * words,
+        instruction if chain::is_link(instruction, step.dtype) => 15 * words,
+        _ => 30 * words,
+    }
+}
+
+/// Picoseconds an element to read an operand, or to write an output, of the caller.
+pub fn memory_cost(dtype: DType, access: Access) -> u64 {
+    match access {
+        Access::Scalar => 0,
+        _ => 20 * dtype.size().div_ceil(4) as u64,
     }
 }

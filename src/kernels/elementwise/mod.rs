@@ -1,6 +1,7 @@
 //! Elementwise arithmetic: single instructions, and tapes of them that run as one loop over cache-sized tiles.
 
 mod arithmetic;
+mod chain;
 mod compiled;
 mod draft;
 mod instruction;

@@ -1,4 +1,4 @@
-//! A tape: a chain of elementwise instructions that runs as one loop over tiles that stay in the L1 cache.
+//! A tape: a list of elementwise instructions that run as one loop over tiles that stay in the L1 cache.
 
 use super::{CompiledTape, Instruction};
 use crate::error::Result;

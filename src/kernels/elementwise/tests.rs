@@ -179,8 +179,11 @@ fn check(tape: &Tape, inputs: &[Vec<Scalar>], size: usize, ranges: &[std::ops::R
     }
 }
 
+/// An instruction with the dtypes of its inputs and output.
+type Typed = (Instruction, Vec<DType>, DType);
+
 /// Every instruction with the dtypes of its inputs and output.
-fn instructions() -> Vec<(Instruction, Vec<DType>, DType)> {
+fn instructions() -> Vec<Typed> {
     use UnaryOp::*;
     let floats = [DType::F32, DType::F64];
     let numbers = [DType::F32, DType::F64, DType::I32];
@@ -382,6 +385,21 @@ fn outputs_in_the_memory_of_operands() {
 }
 
 #[test]
+fn a_long_chain_takes_no_memory_for_what_stays_in_registers() {
+    let f32 = |access| Operand { dtype: DType::F32, access };
+    let steps = (0..400).map(|index| Step {
+        instruction: Instruction::Binary([BinaryOp::Multiply, BinaryOp::Add][index % 2]),
+        inputs: vec![if index == 0 { 0 } else { index as Register + 1 }, 1],
+        output: index as Register + 2,
+        dtype: DType::F32,
+    });
+    let operands = vec![f32(Access::Full), f32(Access::Scalar)];
+    let tape = Tape { operands, steps: steps.collect(), outputs: vec![401] };
+    let inputs = [numbers(DType::F32, 300, 1), vec![Scalar::F32(0.5)]];
+    check(&tape, &inputs, 300, &[0..300]);
+}
+
+#[test]
 fn malformed_tapes_are_refused() {
     let operands = vec![Operand { dtype: DType::F32, access: Access::Full }];
     let step = |inputs: &[Register], dtype| Step {
@@ -402,7 +420,7 @@ fn malformed_tapes_are_refused() {
 }
 
 /// Random tapes: each step picks an instruction and registers of the dtypes that it takes.
-fn random_tape() -> impl Strategy<Value = (Tape, usize, usize, usize)> {
+fn random_tape(all: Vec<Typed>) -> impl Strategy<Value = (Tape, usize, usize, usize)> {
     let access = prop_oneof![
         3 => Just(Access::Full),
         1 => Just(Access::Scalar),
@@ -412,14 +430,13 @@ fn random_tape() -> impl Strategy<Value = (Tape, usize, usize, usize)> {
     let operands = prop::collection::vec((0usize..4, access), 1..6);
     let choices = prop::collection::vec((any::<usize>(), any::<[usize; 3]>()), 0..40);
     (operands, choices, prop::collection::vec(any::<usize>(), 1..5), 1usize..2500, any::<(usize, usize)>())
-        .prop_map(|(operands, choices, outputs, size, (start, end))| {
+        .prop_map(move |(operands, choices, outputs, size, (start, end))| {
             let operands: Vec<Operand> = operands
                 .into_iter()
                 .map(|(dtype, access)| Operand { dtype: DTYPES[dtype], access })
                 .collect();
             let mut dtypes: Vec<DType> = operands.iter().map(|operand| operand.dtype).collect();
             let mut steps = Vec::new();
-            let all = instructions();
             for (choice, picks) in choices {
                 let (instruction, inputs, dtype) = &all[choice % all.len()];
                 let registers: Option<Vec<Register>> = inputs
@@ -463,7 +480,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn random_tapes_match_the_reference((tape, size, start, end) in random_tape(), seed in 0usize..1000) {
+    fn random_tapes_match_the_reference((tape, size, start, end) in random_tape(instructions()), seed in 0usize..1000) {
         let inputs: Vec<Vec<Scalar>> = tape
             .operands
             .iter()
@@ -472,4 +489,74 @@ proptest! {
             .collect();
         check(&tape, &inputs, size, &[start..end]);
     }
+
+    #[test]
+    fn a_chain_gives_the_bits_of_its_steps((tape, size, start, end) in random_tape(links()), seed in 0usize..1000) {
+        let inputs: Vec<Vec<Scalar>> = tape
+            .operands
+            .iter()
+            .enumerate()
+            .map(|(index, operand)| numbers(operand.dtype, operand_size(operand.access, size), seed + index))
+            .collect();
+        let apart = vec![None; tape.outputs.len()];
+        for isa in Isa::available() {
+            let together = run(isa, &tape, &inputs, size, &[start..end], &apart);
+            let one_by_one = step_by_step(isa, &tape, &inputs, size);
+            for ((dtype, together), one_by_one) in output_dtypes(&tape).into_iter().zip(&together).zip(one_by_one) {
+                let range = start * dtype.size()..end * dtype.size();
+                prop_assert_eq!(bits(dtype, &together[range.clone()]), bits(dtype, &one_by_one[range]), "{:?}", isa);
+            }
+            let over = operands_to_overwrite(&tape);
+            let in_place = run(isa, &tape, &inputs, size, &[0..size], &over);
+            prop_assert_eq!(in_place, run(isa, &tape, &inputs, size, &[0..size], &apart), "{:?}", isa);
+        }
+    }
+}
+
+/// The instructions that chains are made of, and one that is none.
+fn links() -> Vec<Typed> {
+    let is_link = |(instruction, _, dtype): &Typed| {
+        chain::is_link(*instruction, *dtype) || *instruction == Instruction::Unary(UnaryOp::Abs)
+    };
+    instructions().into_iter().filter(is_link).collect()
+}
+
+/// The outputs of a tape, each step of which ran over all elements as a tape of its own.
+fn step_by_step(isa: Isa, tape: &Tape, inputs: &[Vec<Scalar>], size: usize) -> Vec<Vec<u8>> {
+    let mut registers: Vec<(Operand, Vec<Scalar>)> =
+        tape.operands.iter().copied().zip(inputs.iter().cloned()).collect();
+    let compute = |registers: &[(Operand, Vec<Scalar>)], steps: Vec<Step>, inputs: &[Register], dtype| {
+        let (operands, inputs): (Vec<Operand>, Vec<Vec<Scalar>>) =
+            inputs.iter().map(|&input| registers[usize::from(input)].clone()).unzip();
+        let output = if steps.is_empty() { 0 } else { operands.len() as Register };
+        let single = Tape { operands, steps, outputs: vec![output] };
+        from_bytes(dtype, &run(isa, &single, &inputs, size, &[0..size], &[None])[0])
+    };
+    for step in &tape.steps {
+        let count = step.inputs.len() as Register;
+        let single = Step { inputs: (0..count).collect(), output: count, ..step.clone() };
+        let result = compute(&registers, vec![single], &step.inputs, step.dtype);
+        registers.push((Operand { dtype: step.dtype, access: Access::Full }, result));
+    }
+    let outputs = tape.outputs.iter().zip(output_dtypes(tape));
+    outputs.map(|(&output, dtype)| to_bytes(&compute(&registers, vec![], &[output], dtype))).collect()
+}
+
+/// The bits of floats, where all NaN are one.
+fn bits(dtype: DType, bytes: &[u8]) -> Vec<u64> {
+    let scalars = from_bytes(dtype, bytes).into_iter();
+    scalars
+        .map(|scalar| if scalar.to_f64().is_nan() { u64::MAX } else { scalar.to_f64().to_bits() })
+        .collect()
+}
+
+/// For each output in turn, the first full operand of its dtype that no output has yet.
+fn operands_to_overwrite(tape: &Tape) -> Vec<Option<usize>> {
+    let mut free: Vec<usize> =
+        (0..tape.operands.len()).filter(|&operand| tape.operands[operand].access == Access::Full).collect();
+    let mut take = |dtype| {
+        let at = free.iter().position(|&operand| tape.operands[operand].dtype == dtype)?;
+        Some(free.remove(at))
+    };
+    output_dtypes(tape).into_iter().map(&mut take).collect()
 }

@@ -5,7 +5,8 @@ use std::arch::aarch64::*;
 use super::Vector;
 
 macro_rules! vector {
-    ($V:ty: $lanes:literal of $T:ty; $dup:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $fma:ident) => {
+    ($V:ty: $lanes:literal of $T:ty; $dup:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
+     $div:ident, $sqrt:ident, $max:ident, $fma:ident) => {
         // NEON is in the baseline, so that some of its intrinsics are safe to call.
         #[allow(unused_unsafe)]
         impl Vector for $V {
@@ -58,6 +59,26 @@ macro_rules! vector {
                 unsafe { $sub(self, other) }
             }
             #[inline(always)]
+            unsafe fn multiply(self, other: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { $mul(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn divide(self, other: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { $div(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn square_root(self) -> Self {
+                // SAFETY: as above.
+                unsafe { $sqrt(self) }
+            }
+            #[inline(always)]
+            unsafe fn relu(self) -> Self {
+                // SAFETY: as above. The maximum of NaN and 0 is NaN, that of −0 and 0 is 0.
+                unsafe { $max(self, $dup(0.0)) }
+            }
+            #[inline(always)]
             unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: as above.
                 unsafe { $fma(self, a, b) }
@@ -66,5 +87,7 @@ macro_rules! vector {
     };
 }
 
-vector!(float32x4_t: 4 of f32; vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32, vsubq_f32, vfmaq_f32);
-vector!(float64x2_t: 2 of f64; vdupq_n_f64, vld1q_f64, vst1q_f64, vaddq_f64, vsubq_f64, vfmaq_f64);
+vector!(float32x4_t: 4 of f32; vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32, vsubq_f32, vmulq_f32,
+    vdivq_f32, vsqrtq_f32, vmaxq_f32, vfmaq_f32);
+vector!(float64x2_t: 2 of f64; vdupq_n_f64, vld1q_f64, vst1q_f64, vaddq_f64, vsubq_f64, vmulq_f64,
+    vdivq_f64, vsqrtq_f64, vmaxq_f64, vfmaq_f64);

@@ -26,6 +26,11 @@ pub trait Vector: Copy {
     unsafe fn store_first(self, to: *mut Self::Element, count: usize);
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn subtract(self, other: Self) -> Self;
+    unsafe fn multiply(self, other: Self) -> Self;
+    unsafe fn divide(self, other: Self) -> Self;
+    unsafe fn square_root(self) -> Self;
+    /// 0 where an element is below; NaN stays NaN.
+    unsafe fn relu(self) -> Self;
     /// self + a·b, rounded once where the instruction set can.
     unsafe fn multiply_add(self, a: Self, b: Self) -> Self;
 }
@@ -131,6 +136,34 @@ impl<T: Real, const LANES: usize> Vector for Lanes<T, LANES> {
     unsafe fn subtract(mut self, other: Self) -> Self {
         for (lane, other) in self.0.iter_mut().zip(other.0) {
             *lane -= other;
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn multiply(mut self, other: Self) -> Self {
+        for (lane, other) in self.0.iter_mut().zip(other.0) {
+            *lane *= other;
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn divide(mut self, other: Self) -> Self {
+        for (lane, other) in self.0.iter_mut().zip(other.0) {
+            *lane = *lane / other;
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn square_root(mut self) -> Self {
+        for lane in &mut self.0 {
+            *lane = lane.sqrt();
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn relu(mut self) -> Self {
+        for lane in &mut self.0 {
+            *lane = if *lane <= T::ZERO { T::ZERO } else { *lane };
         }
         self
     }

@@ -6,7 +6,8 @@ use super::Vector;
 
 macro_rules! vector {
     ($V:ty: $lanes:literal of $T:ty, $rows:literal rows; $set1:ident, $loadu:ident, $load_masked:ident,
-     $storeu:ident, $store_masked:ident, $mask:ident, $add:ident, $sub:ident, $fmadd:ident) => {
+     $storeu:ident, $store_masked:ident, $mask:ident, $add:ident, $sub:ident, $mul:ident,
+     $div:ident, $sqrt:ident, $max:ident, $fmadd:ident) => {
         impl Vector for $V {
             type Element = $T;
             const LANES: usize = $lanes;
@@ -48,6 +49,26 @@ macro_rules! vector {
                 unsafe { $sub(self, other) }
             }
             #[inline(always)]
+            unsafe fn multiply(self, other: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { $mul(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn divide(self, other: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { $div(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn square_root(self) -> Self {
+                // SAFETY: as above.
+                unsafe { $sqrt(self) }
+            }
+            #[inline(always)]
+            unsafe fn relu(self) -> Self {
+                // SAFETY: as above. The maximum is its second operand where that is NaN or −0, to which 0 is added.
+                unsafe { $add($max($set1(0.0), self), $set1(0.0)) }
+            }
+            #[inline(always)]
             unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: as above.
                 unsafe { $fmadd(a, b, self) }
@@ -59,16 +80,20 @@ macro_rules! vector {
 // 14 · 2 sums, 2 vectors of B and one of A fill 31 of 32 registers; 6 · 2 + 2 + 1 fill 15 of 16.
 #[rustfmt::skip]
 vector!(__m512: 16 of f32, 14 rows; _mm512_set1_ps, _mm512_loadu_ps, load_masked_16, _mm512_storeu_ps,
-    _mm512_mask_storeu_ps, mask_16, _mm512_add_ps, _mm512_sub_ps, _mm512_fmadd_ps);
+    _mm512_mask_storeu_ps, mask_16, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps,
+    _mm512_sqrt_ps, _mm512_max_ps, _mm512_fmadd_ps);
 #[rustfmt::skip]
 vector!(__m512d: 8 of f64, 14 rows; _mm512_set1_pd, _mm512_loadu_pd, load_masked_8, _mm512_storeu_pd,
-    _mm512_mask_storeu_pd, mask_8, _mm512_add_pd, _mm512_sub_pd, _mm512_fmadd_pd);
+    _mm512_mask_storeu_pd, mask_8, _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd,
+    _mm512_sqrt_pd, _mm512_max_pd, _mm512_fmadd_pd);
 #[rustfmt::skip]
 vector!(__m256: 8 of f32, 6 rows; _mm256_set1_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_storeu_ps,
-    _mm256_maskstore_ps, mask_of_8, _mm256_add_ps, _mm256_sub_ps, _mm256_fmadd_ps);
+    _mm256_maskstore_ps, mask_of_8, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps,
+    _mm256_sqrt_ps, _mm256_max_ps, _mm256_fmadd_ps);
 #[rustfmt::skip]
 vector!(__m256d: 4 of f64, 6 rows; _mm256_set1_pd, _mm256_loadu_pd, _mm256_maskload_pd, _mm256_storeu_pd,
-    _mm256_maskstore_pd, mask_of_4, _mm256_add_pd, _mm256_sub_pd, _mm256_fmadd_pd);
+    _mm256_maskstore_pd, mask_of_4, _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd,
+    _mm256_sqrt_pd, _mm256_max_pd, _mm256_fmadd_pd);
 
 #[inline(always)]
 unsafe fn load_masked_16(from: *const f32, mask: __mmask16) -> __m512 {

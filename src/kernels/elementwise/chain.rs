@@ -1,0 +1,229 @@
+//! Chains: neighbouring steps of a tape that run as one loop over a few vectors, which stay in registers from step to step.
+//!
+//! A step of its own reads and writes the L1 cache for each vector, which takes longer than an addition. A chain writes
+//! only what is read again by other steps than the next, and its slow instructions overlap with the others. The arithmetic
+//! is that of the single steps, each rounded by itself, so joining them never changes a bit.
+
+use super::kernel::{LANES, Lane};
+use super::{BinaryOp, Instruction, UnaryOp};
+use crate::kernels::Real;
+use crate::kernels::simd::{Isa, Vector, Vectorized};
+use crate::tensor::DType;
+
+/// Vectors in registers: AVX2 has 16, and more were not faster with the 32 of AVX-512.
+const WIDTH: usize = 8;
+
+/// One link of a chain: what happens to the numbers held in registers, with a value from memory.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Link {
+    Load(u16),
+    Store(u16),
+    Add(u16),
+    Subtract(u16),
+    SubtractFrom(u16),
+    Multiply(u16),
+    Divide(u16),
+    DivideInto(u16),
+    Square,
+    SquareRoot,
+    Relu,
+}
+
+/// Runs links over `chunks` chunks of all values.
+///
+/// # Safety
+/// As for a [`Kernel`](super::kernel::Kernel), where `lanes` holds the lanes of all values that the links name.
+pub type ChainKernel = unsafe fn(links: &[Link], lanes: *const Lane, chunks: usize);
+
+/// True for instructions that a chain has links for.
+pub fn is_link(instruction: Instruction, dtype: DType) -> bool {
+    use Instruction::{Binary, Unary};
+    let is_float = matches!(dtype, DType::F32 | DType::F64);
+    is_float
+        && matches!(
+            instruction,
+            Unary(UnaryOp::Square | UnaryOp::Sqrt | UnaryOp::Relu)
+                | Binary(BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Multiply | BinaryOp::Divide)
+        )
+}
+
+/// Appends the links of one step to a chain whose registers hold the value `held`.
+pub fn append(
+    links: &mut Vec<Link>,
+    held: Option<usize>,
+    instruction: Instruction,
+    inputs: &[usize],
+    output: usize,
+) {
+    use BinaryOp::{Add, Divide, Multiply, Subtract};
+    let (a, b) = (inputs[0], inputs[inputs.len() - 1]);
+    let reversed = held == Some(b) && a != b;
+    let (from, other) = if reversed { (b, a as u16) } else { (a, b as u16) };
+    if held != Some(from) {
+        links.push(Link::Load(from as u16));
+    }
+    links.push(match instruction {
+        Instruction::Unary(UnaryOp::Square) => Link::Square,
+        Instruction::Unary(UnaryOp::Sqrt) => Link::SquareRoot,
+        Instruction::Unary(UnaryOp::Relu) => Link::Relu,
+        Instruction::Binary(Multiply) if a == b => Link::Square,
+        Instruction::Binary(Add) => Link::Add(other),
+        Instruction::Binary(Multiply) => Link::Multiply(other),
+        Instruction::Binary(Subtract) if reversed => Link::SubtractFrom(other),
+        Instruction::Binary(Subtract) => Link::Subtract(other),
+        Instruction::Binary(Divide) if reversed => Link::DivideInto(other),
+        Instruction::Binary(Divide) => Link::Divide(other),
+        _ => unreachable!("`is_link` tells which instructions may be joined"),
+    });
+    links.push(Link::Store(output as u16));
+}
+
+impl Link {
+    /// The value that the link reads from memory.
+    pub fn read(self) -> Option<u16> {
+        match self {
+            Link::Load(value)
+            | Link::Add(value)
+            | Link::Subtract(value)
+            | Link::SubtractFrom(value)
+            | Link::Multiply(value)
+            | Link::Divide(value)
+            | Link::DivideInto(value) => Some(value),
+            Link::Store(_) | Link::Square | Link::SquareRoot | Link::Relu => None,
+        }
+    }
+}
+
+/// The loop over chains of a float type.
+pub fn kernel(isa: Isa, dtype: DType) -> ChainKernel {
+    match dtype {
+        DType::F64 => choose::<f64>(isa),
+        _ => choose::<f32>(isa),
+    }
+}
+
+fn choose<T: Vectorized>(isa: Isa) -> ChainKernel {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => avx512::<T>,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => avx2::<T>,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => run::<T::Neon>,
+        _ => run::<T::Portable>,
+    }
+}
+
+/// # Safety
+/// As for a [`ChainKernel`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+unsafe fn avx512<T: Vectorized>(links: &[Link], lanes: *const Lane, chunks: usize) {
+    // SAFETY: passed on.
+    unsafe { run::<T::Avx512>(links, lanes, chunks) }
+}
+
+/// # Safety
+/// As for a [`ChainKernel`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2<T: Vectorized>(links: &[Link], lanes: *const Lane, chunks: usize) {
+    // SAFETY: passed on.
+    unsafe { run::<T::Avx2>(links, lanes, chunks) }
+}
+
+/// # Safety
+/// As for a [`ChainKernel`].
+#[inline(always)]
+unsafe fn run<V: Vector>(links: &[Link], lanes: *const Lane, chunks: usize) {
+    let vectors = chunks * LANES / V::LANES;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let first = run_blocks::<V, WIDTH>(links, lanes, 0, vectors);
+        let first = run_blocks::<V, { WIDTH / 2 }>(links, lanes, first, vectors);
+        run_blocks::<V, 1>(links, lanes, first, vectors);
+    }
+}
+
+/// All links on as many of the vectors `first..end` as make whole blocks of `W`. Returns the first that is left.
+///
+/// # Safety
+/// As for a [`ChainKernel`].
+#[inline(always)]
+unsafe fn run_blocks<V: Vector, const W: usize>(
+    links: &[Link],
+    lanes: *const Lane,
+    mut first: usize,
+    end: usize,
+) -> usize {
+    while first + W <= end {
+        // SAFETY: the caller's promise.
+        unsafe { run_block::<V, W>(links, lanes, first) };
+        first += W;
+    }
+    first
+}
+
+/// All links on the vectors `first..first + W`.
+///
+/// # Safety
+/// As for a [`ChainKernel`].
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // loops over constants, which become straight code over registers
+unsafe fn run_block<V: Vector, const W: usize>(links: &[Link], lanes: *const Lane, first: usize) {
+    // SAFETY: the caller's promise: lanes have `first + W` vectors, or one chunk that stands for all.
+    unsafe {
+        let mut held = [V::splat(V::Element::ZERO); W];
+        macro_rules! each {
+            ($value:ident, |$held:ident, $x:ident| $body:expr) => {{
+                let lane = *lanes.add(usize::from($value));
+                let from = lane.data.cast::<V::Element>();
+                if lane.advance == 0 {
+                    let $x = V::load(from);
+                    for at in 0..W {
+                        let $held = held[at];
+                        held[at] = $body;
+                    }
+                } else {
+                    let from = from.add(first * V::LANES);
+                    for at in 0..W {
+                        let ($held, $x) = (held[at], V::load(from.add(at * V::LANES)));
+                        held[at] = $body;
+                    }
+                }
+            }};
+        }
+        for &link in links {
+            match link {
+                Link::Load(value) => each!(value, |_held, x| x),
+                Link::Add(value) => each!(value, |held, x| held.add(x)),
+                Link::Subtract(value) => each!(value, |held, x| held.subtract(x)),
+                Link::SubtractFrom(value) => each!(value, |held, x| x.subtract(held)),
+                Link::Multiply(value) => each!(value, |held, x| held.multiply(x)),
+                Link::Divide(value) => each!(value, |held, x| held.divide(x)),
+                Link::DivideInto(value) => each!(value, |held, x| x.divide(held)),
+                Link::Store(value) => {
+                    let to = (*lanes.add(usize::from(value))).data.cast_mut().cast::<V::Element>();
+                    for at in 0..W {
+                        held[at].store(to.add((first + at) * V::LANES));
+                    }
+                }
+                Link::Square => {
+                    for at in 0..W {
+                        held[at] = held[at].multiply(held[at]);
+                    }
+                }
+                Link::SquareRoot => {
+                    for at in 0..W {
+                        held[at] = held[at].square_root();
+                    }
+                }
+                Link::Relu => {
+                    for at in 0..W {
+                        held[at] = held[at].relu();
+                    }
+                }
+            }
+        }
+    }
+}
