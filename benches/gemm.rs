@@ -44,6 +44,7 @@ const SHAPES: &[(&str, usize, usize, usize, Layout)] = &[
     ("housing dense2", 16, 64, 64, Nn),
     ("housing dense2 dX", 16, 64, 64, Nt),
     ("housing dense2 dW", 64, 16, 64, Tn),
+    ("housing dense3 dW", 64, 16, 1, Tn),
     ("one row", 1, 784, 512, Nn),
     ("one row nt", 1, 784, 512, Nt),
     ("one column", 512, 784, 1, Nn),

@@ -102,8 +102,8 @@ impl<'a> Plan<'a> {
         let tiles = columns.div_ceil(LANES);
         let items = outer * tiles;
         let mut plan = Self { axes, leading, outer, reduced, rows, columns, items, tiles, shards: 1 };
-        if items < MAX_SHARDS {
-            let most = (shape.iter().product::<usize>() / SHARD).clamp(1, MAX_SHARDS);
+        let most = (shape.iter().product::<usize>() / SHARD).min(MAX_SHARDS);
+        if items < MAX_SHARDS && most > 1 {
             // Rounding the rows of a shard up to whole leaves may leave fewer shards than asked for.
             let leaves = plan.total_rows().div_ceil(plan.leaf_rows()).max(1);
             plan.shards = leaves.div_ceil(leaves.div_ceil(most));

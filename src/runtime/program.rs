@@ -323,17 +323,15 @@ impl Program {
                 Work::Kernel { op, inputs, outputs, workspace, workspace_bytes, epilogue } => {
                     views.clear();
                     for (Slot { location, ty }, &address) in inputs.iter().zip(&bound.inputs) {
-                        // SAFETY: the plan gives every value memory of its type while it lives; a list is of
-                        // rows of the column that it came with.
-                        views.push(unsafe {
-                            match *location {
-                                Location::Input(index) => {
-                                    let Argument { data, rows, sparse } = arguments[index];
-                                    TensorView::of_rows(data, ty, rows, sparse)
-                                }
-                                _ => TensorView::new(address, ty),
+                        match *location {
+                            Location::Input(index) => {
+                                let Argument { data, rows, sparse } = arguments[index];
+                                // SAFETY: an argument is of its type; a list is of rows of its column.
+                                views.push(unsafe { TensorView::of_rows(data, ty, rows, sparse) });
                             }
-                        });
+                            // SAFETY: the plan gives every value memory of its type while it lives.
+                            _ => views.push(unsafe { TensorView::new(address, ty) }),
+                        }
                     }
                     // SAFETY: the plan reserves these bytes of the arena for this step.
                     let workspace = unsafe {

@@ -84,6 +84,21 @@ pub fn run<T: Real>(
         }
         return;
     }
+    if let (Left::Plain(a), Right::Plain(b)) = (a, b)
+        && n == 1
+        && c.row_stride == 1
+        && a.row_stride == 1
+        && a.column_stride != 1
+    {
+        // One column of results is the one row of the transposed product, whose B has contiguous rows.
+        // SAFETY: the same results, one after the other.
+        let c = unsafe { MatrixMut::from_raw(c.data, 1, m, m) };
+        let turned =
+            epilogue.map(|epilogue| move |_: Range<usize>, columns: Range<usize>| epilogue(columns, 0..1));
+        let turned = turned.as_ref().map(|turned| turned as Epilogue<'_>);
+        let (a, b) = (Left::Plain(b.transposed()), Right::Plain(a.transposed()));
+        return run(kernels, parallel, a, b, c, accumulate, turned, workspace);
+    }
     let for_each_part = |parts: usize, work: usize, body: &(dyn Fn(usize) + Sync)| match parallel {
         true => threads::for_each_part(parts, (work / PRODUCTS_A_NANOSECOND) as u64, body),
         false => (0..parts).for_each(body),
