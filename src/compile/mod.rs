@@ -3,6 +3,7 @@
 mod fuse;
 mod gradient;
 mod plan;
+mod pooling;
 mod simplify;
 
 use crate::error::Result;

@@ -17,6 +17,8 @@ pub fn simplify(graph: &Graph, roots: &[Value]) -> Result<(Graph, Vec<Value>)> {
     let mut rewriter = Rewriter {
         old: graph,
         new: Graph::new(),
+        readers: readers(graph, &live, roots),
+        activated: HashMap::new(),
         mapped: HashMap::new(),
         known: HashMap::new(),
         leaves_unread: false,
@@ -53,6 +55,15 @@ fn live_nodes(graph: &Graph, roots: &[Value]) -> Vec<bool> {
     live
 }
 
+fn readers(graph: &Graph, live: &[bool], roots: &[Value]) -> HashMap<Value, usize> {
+    let mut readers = HashMap::new();
+    let nodes = graph.nodes().iter().zip(live).filter(|(_, live)| **live);
+    for &value in nodes.flat_map(|(node, _)| &node.inputs).chain(roots) {
+        *readers.entry(value).or_default() += 1;
+    }
+    readers
+}
+
 /// What makes two values the same value.
 #[derive(PartialEq, Eq, Hash)]
 enum Key {
@@ -69,18 +80,23 @@ enum Key {
     },
 }
 
-struct Rewriter<'a> {
-    old: &'a Graph,
-    new: Graph,
+pub(super) struct Rewriter<'a> {
+    pub old: &'a Graph,
+    pub new: Graph,
+    /// Live nodes that read a value of the old graph; a root has one more reader.
+    pub readers: HashMap<Value, usize>,
+    /// For the winners of a pooling whose input was activated before, and is now activated after it: that input, as it was
+    /// before, and the pooled activation.
+    pub activated: HashMap<Value, (Value, Value)>,
     /// Old value → new value.
     mapped: HashMap<Value, Value>,
     known: HashMap<Key, Vec<Value>>,
     /// Whether a rewrite has made nodes superfluous that were appended before it.
-    leaves_unread: bool,
+    pub leaves_unread: bool,
 }
 
 impl Rewriter<'_> {
-    fn map(&mut self, old: Value) -> Value {
+    pub fn map(&mut self, old: Value) -> Value {
         if let Some(&new) = self.mapped.get(&old) {
             return new;
         }
@@ -121,8 +137,8 @@ impl Rewriter<'_> {
             None if self.folds_nothing(node, &inputs, output) => {
                 self.shaped("reshape", inputs[0], &output.shape)?
             }
-            None => match self.masked_pooling(node, &inputs) {
-                Some(pooling) => self.masked_before_pooling(node, &pooling)?,
+            None => match self.around_pooling(node, &inputs)? {
+                Some(outputs) => outputs,
                 None => self.append(&node.op, inputs)?,
             },
         };
@@ -133,7 +149,7 @@ impl Rewriter<'_> {
     }
 
     /// Appends a node whose operands a tape can address where it is elementwise.
-    fn append(&mut self, op: &OpRef, mut inputs: Vec<Value>) -> Result<Vec<Value>> {
+    pub fn append(&mut self, op: &OpRef, mut inputs: Vec<Value>) -> Result<Vec<Value>> {
         let types: Vec<&TensorType> = inputs.iter().map(|&input| self.new.ty(input)).collect();
         if op.instruction(&types).is_some() {
             let output = op.output_types(&types)?.remove(0);
@@ -144,7 +160,7 @@ impl Rewriter<'_> {
     }
 
     /// Appends the node unless the new graph already has the same one.
-    fn apply(&mut self, op: &OpRef, inputs: &[Value]) -> Result<Vec<Value>> {
+    pub fn apply(&mut self, op: &OpRef, inputs: &[Value]) -> Result<Vec<Value>> {
         let key = Key::Node { name: op.name(), attributes: format!("{op:?}"), inputs: inputs.to_vec() };
         if let Some(outputs) = self.known.get(&key) {
             return Ok(outputs.clone());
@@ -182,40 +198,8 @@ impl Rewriter<'_> {
         node.op.name().starts_with("reduce_") && self.new.ty(inputs[0]).size() == output.size()
     }
 
-    /// The pooling whose input's gradient the node masks with what the pooling's input is above zero, as a ReLU below a
-    /// maximum pooling does: select(x > 0, max_pool2d_backward(winner, dy), 0) with y, winner = max_pool2d(x).
-    fn masked_pooling(&self, node: &Node, inputs: &[Value]) -> Option<MaskedPooling> {
-        let produced = |value: Value, name: &str| self.produced_by(value, name);
-        let is_zero = |value: Value| self.constant(value) == Some(0.0);
-        let [condition, dx, zero] = *inputs else { return None };
-        if node.op.name() != "select" || !is_zero(zero) {
-            return None;
-        }
-        let backward = produced(dx, "max_pool2d_backward")?;
-        let above = produced(condition, "greater")?;
-        let pooling = produced(backward.inputs[0], "max_pool2d")?;
-        let is_mask = above.inputs[0] == pooling.inputs[0] && is_zero(above.inputs[1]);
-        is_mask.then(|| MaskedPooling {
-            backward: backward.op.clone(),
-            greater: above.op.clone(),
-            y: pooling.outputs[0],
-            winner: pooling.outputs[1],
-            dy: backward.inputs[1],
-            zero,
-        })
-    }
-
-    /// max_pool2d_backward(winner, select(y > 0, dy, 0)): a winner is as large as y, so the mask can be applied where
-    /// there are fewer elements, and where the kernel that computes dy can do it.
-    fn masked_before_pooling(&mut self, node: &Node, pooling: &MaskedPooling) -> Result<Vec<Value>> {
-        self.leaves_unread = true;
-        let condition = self.append(&pooling.greater, vec![pooling.y, pooling.zero])?[0];
-        let masked = self.append(&node.op, vec![condition, pooling.dy, pooling.zero])?[0];
-        self.append(&pooling.backward, vec![pooling.winner, masked])
-    }
-
     /// The node that produced `value`, if it is one of this name.
-    fn produced_by(&self, value: Value, name: &str) -> Option<&Node> {
+    pub fn produced_by(&self, value: Value, name: &str) -> Option<&Node> {
         match self.new.source(value) {
             Source::Output { node, .. } => Some(self.new.node(*node)).filter(|node| node.op.name() == name),
             _ => None,
@@ -223,7 +207,7 @@ impl Rewriter<'_> {
     }
 
     /// The number that `value` is known to be.
-    fn constant(&self, value: Value) -> Option<f64> {
+    pub fn constant(&self, value: Value) -> Option<f64> {
         match self.new.source(value) {
             Source::Constant(tensor) => scalar_of(tensor),
             _ => None,
@@ -266,16 +250,6 @@ impl Rewriter<'_> {
         let attributes = Attributes::new([("shape".to_owned(), Attribute::Ints(shape))]);
         self.apply(&registry::build(op, &attributes)?, &[value])
     }
-}
-
-/// What [`Rewriter::masked_pooling`] finds.
-struct MaskedPooling {
-    backward: OpRef,
-    greater: OpRef,
-    y: Value,
-    winner: Value,
-    dy: Value,
-    zero: Value,
 }
 
 /// The value of a rank-0 constant.

@@ -1,5 +1,6 @@
 //! What an op is: everything the engine knows about one kind of node, in one place.
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ pub type OpRef = Arc<dyn Op>;
 ///
 /// The `Debug` form must show every attribute: two ops with the same name and the same `Debug` form compute the same
 /// thing, and common subexpressions are found by it.
-pub trait Op: Debug + Send + Sync {
+pub trait Op: Any + Debug + Send + Sync {
     /// The name in the registry and in `rustnet.ops`' tables.
     fn name(&self) -> &'static str;
 

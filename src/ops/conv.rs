@@ -2,6 +2,7 @@
 //!
 //! All three are linear in each of their inputs, so each one's gradient is made of the other two.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use super::registry::Entry;
@@ -42,6 +43,15 @@ struct Convolution {
     groups: usize,
     /// The shape of the output where the inputs do not determine it: that of x or of the kernel.
     shape: Option<[usize; 4]>,
+    /// Last lines and columns of y that are left out.
+    left_out: [usize; 2],
+}
+
+/// The same convolution, or gradient of one, without the last `lines` and `columns` of y, if `op` is one.
+pub fn leaving_out(op: &dyn Op, [lines, columns]: [usize; 2]) -> Option<OpRef> {
+    let convolution = (op as &dyn Any).downcast_ref::<Convolution>()?;
+    let left_out = [convolution.left_out[0] + lines, convolution.left_out[1] + columns];
+    Some(Arc::new(Convolution { left_out, ..convolution.clone() }))
 }
 
 fn build(attributes: &Attributes, kind: Kind, shape: Option<&str>) -> Result<OpRef> {
@@ -54,7 +64,7 @@ fn build(attributes: &Attributes, kind: Kind, shape: Option<&str>) -> Result<OpR
     }
     let window = window_attributes(attributes, [1, 1], &attributes.sizes("dilation")?)?;
     let shape = shape.map(|name| rank_4_shape(attributes, name)).transpose()?;
-    Ok(Arc::new(Convolution { kind, window, groups, shape }))
+    Ok(Arc::new(Convolution { kind, window, groups, shape, left_out: [0, 0] }))
 }
 
 impl Convolution {
@@ -133,7 +143,8 @@ impl Convolution {
         }
         let window = Window { size: [kernel_height, kernel_width], ..self.window };
         let input = [height, width];
-        let output = [window.positions(0, height), window.positions(1, width)];
+        let output =
+            [0, 1].map(|axis| window.positions(axis, input[axis]).saturating_sub(self.left_out[axis]));
         if output.contains(&0) {
             return Err(Error::Shape(format!(
                 "expected an input, padded, at least as large as the dilated kernel, else the output would be \

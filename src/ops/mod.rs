@@ -1,13 +1,13 @@
 //! Every op, one family a file.
 
 pub mod check;
-mod conv;
+pub mod conv;
 pub mod cumulative;
 pub mod elementwise;
 pub mod gather;
 pub mod matmul;
 mod normalize;
-mod pool;
+pub mod pool;
 mod random;
 mod recurrent;
 pub mod reduce;

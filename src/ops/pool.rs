@@ -1,5 +1,6 @@
 //! 2-D maximum and average pooling over channels-last images, and their gradients, which are ops of their own.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use super::check::expect_inputs;
@@ -41,6 +42,26 @@ struct Pool {
     window: Window,
     /// The shape of x for the two backward ops, whose inputs do not tell it.
     input_shape: Option<[usize; 4]>,
+}
+
+/// The last lines and columns of `x` that no window of `op` covers, if it is a maximum pooling, or the gradient of one by x,
+/// whose windows lie side by side from the first pixel on.
+pub fn uncovered(op: &dyn Op, x: &TensorType) -> Option<[usize; 2]> {
+    let pool = (op as &dyn Any).downcast_ref::<Pool>()?;
+    let pooling = pool.pooling(&x.shape).ok()?;
+    let is_maximum = matches!(pool.kind, Kind::Max | Kind::MaxBackward);
+    let covered = [0, 1].map(|axis| pooling.output[axis] * pool.window.size[axis]);
+    let is_inside = covered[0] <= pooling.input[0] && covered[1] <= pooling.input[1];
+    (is_maximum && pooling.is_tiled() && is_inside)
+        .then(|| [0, 1].map(|axis| pooling.input[axis] - covered[axis]))
+}
+
+/// The gradient by an x without its last `lines` and `columns`, if `op` is the gradient of a pooling.
+pub fn leaving_out(op: &dyn Op, [lines, columns]: [usize; 2]) -> Option<OpRef> {
+    let pool = (op as &dyn Any).downcast_ref::<Pool>()?;
+    let [batch, height, width, channels] = pool.input_shape?;
+    let input_shape = Some([batch, height - lines, width - columns, channels]);
+    Some(Arc::new(Pool { input_shape, ..pool.clone() }))
 }
 
 fn build(attributes: &Attributes, kind: Kind) -> Result<OpRef> {

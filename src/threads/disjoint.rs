@@ -31,6 +31,11 @@ impl<'a, T> DisjointMut<'a, T> {
         self.data
     }
 
+    /// Where the slice starts, for parts that write elements of their own which are no range.
+    pub fn as_mut_ptr(&self) -> *mut T {
+        self.data
+    }
+
     /// The elements of `range`.
     ///
     /// # Safety

@@ -21,6 +21,12 @@ const PANEL_BYTES: usize = 256 << 10;
 /// An epilogue runs on blocks of about this size, while they are in the L2 cache beside the panels.
 const EPILOGUE_BYTES: usize = 96 << 10;
 
+/// Convolutions of so few pixels read each element of the kernel a few times only.
+const FEW_PIXELS: usize = 160;
+
+/// Columns of a panel with the widest vectors of float32: parts must not depend on the machine.
+const WIDEST_PANEL: usize = 32;
+
 /// The two directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -89,13 +95,19 @@ impl Correlation {
     /// Whether packing the kernel would cost more than it spares: there are few pixels to use it for, and its rows
     /// are whole vectors, near each other.
     fn reads_kernel_in_place(&self, lanes: usize) -> bool {
-        const FEW_PIXELS: usize = 160;
         const NEAR: usize = 256;
         let g = &self.geometry;
         self.direction == Direction::Forward
             && self.destination_channels.is_multiple_of(lanes)
             && g.output_pixels() <= FEW_PIXELS
             && g.filters <= NEAR
+    }
+
+    /// The columns of each part, where there are so few pixels that parts divide the kernel rather than these.
+    fn column_parts(&self) -> usize {
+        let g = &self.geometry;
+        let few = g.groups == 1 && g.batch * self.destination[0] * self.destination[1] <= FEW_PIXELS;
+        if few { self.destination_channels.div_ceil(WIDEST_PANEL) } else { 1 }
     }
 
     /// Bytes of workspace: the packed kernel, for whichever instruction set turns out to be there.
@@ -122,14 +134,19 @@ impl Correlation {
         if !g.is_depthwise() {
             simd::run(isa, Pack { correlation: self, kernel, packed });
         }
-        let width = self.destination[1] * g.groups * self.destination_channels;
+        let channels = g.groups * self.destination_channels;
+        let width = self.destination[1] * channels;
         // In nanoseconds on one core; the smallest kernels spend their time on the pixels that they write.
         let work = g.flops() / 100 + destination.len() as u64 / 2;
-        let parts = Parts::new(g.batch, self.destination[0], work);
+        let column_parts = self.column_parts();
+        let parts = Parts::new(g.batch, self.destination[0], if column_parts > 1 { 0 } else { work });
         let packed = &*packed;
         let destination = DisjointMut::new(destination);
-        for_each_part(parts.count(), work, &|part| {
-            let (images, lines) = parts.part(part);
+        for_each_part(parts.count() * column_parts, work, &|part| {
+            let (images, lines) = parts.part(part / column_parts);
+            let column = |part: usize| self.destination_channels.div_ceil(WIDEST_PANEL) * part / column_parts;
+            let (first, last) = (column(part % column_parts), column(part % column_parts + 1));
+            let columns = first * WIDEST_PANEL..self.destination_channels.min(last * WIDEST_PANEL);
             let line_bytes = width * size_of::<T>();
             let block_bytes = if epilogue.is_some() { EPILOGUE_BYTES } else { usize::MAX };
             let blocks = Parts::of_bytes(images.len(), lines.len(), lines.len() * line_bytes, block_bytes);
@@ -139,8 +156,6 @@ impl Correlation {
                 let lines = lines.start + block_lines.start..lines.start + block_lines.end;
                 let first_line = images.start * self.destination[0] + lines.start;
                 let last_line = (images.end - 1) * self.destination[0] + lines.end;
-                // SAFETY: parts have lines of their own.
-                let destination = unsafe { destination.slice(first_line * width..last_line * width) };
                 if g.is_depthwise() {
                     let depthwise = depthwise::Correlate {
                         geometry: g,
@@ -150,20 +165,28 @@ impl Correlation {
                         destination_size: self.destination,
                         source,
                         kernel,
-                        destination,
+                        // SAFETY: parts have lines of their own, for no depthwise convolution divides columns.
+                        destination: unsafe { destination.slice(first_line * width..last_line * width) },
                         images,
                         lines,
                     };
                     simd::run(isa, depthwise);
                 } else {
-                    simd::run(
-                        isa,
-                        Correlate { correlation: self, source, kernel, packed, destination, images, lines },
-                    );
+                    let correlate = Correlate {
+                        correlation: self,
+                        source,
+                        kernel,
+                        packed,
+                        destination: destination.as_mut_ptr(),
+                        images,
+                        lines,
+                        columns: columns.clone(),
+                    };
+                    simd::run(isa, correlate);
                 }
                 if let Some(epilogue) = epilogue {
                     let pixels = first_line * self.destination[1]..last_line * self.destination[1];
-                    epilogue(pixels, 0..g.groups * self.destination_channels);
+                    epilogue(pixels, if column_parts > 1 { columns.clone() } else { 0..channels });
                 }
             }
         });
@@ -221,31 +244,32 @@ struct Panels<'a, T> {
     group: usize,
 }
 
-/// One part: whole images, or some lines of one.
+/// One part: whole images, or some lines of one, and columns that are whole panels of each group.
 struct Correlate<'a, T> {
     correlation: &'a Correlation,
     source: &'a [T],
     kernel: &'a [T],
     packed: &'a [T],
-    /// The lines of this part only.
-    destination: &'a mut [T],
+    /// That of all parts.
+    destination: *mut T,
     images: Range<usize>,
     lines: Range<usize>,
+    columns: Range<usize>,
 }
 
 impl<T: Vectorized> Kernel for Correlate<'_, T> {
     type Element = T;
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(mut self) {
+    unsafe fn run<V: Vector<Element = T>>(self) {
         let c = self.correlation;
         let width = VECTORS * V::LANES;
-        let panels = c.destination_channels.div_ceil(width);
+        let panels = self.columns.start / width..self.columns.end.div_ceil(width);
         let panel_len = c.depth() * width;
-        let together = (PANEL_BYTES / (panel_len * size_of::<T>()).max(1)).clamp(1, panels.max(1));
+        let together = (PANEL_BYTES / (panel_len * size_of::<T>()).max(1)).clamp(1, panels.len().max(1));
         for group in 0..c.geometry.groups {
-            for first in (0..panels).step_by(together) {
-                let last = panels.min(first + together);
+            for first in panels.clone().step_by(together) {
+                let last = panels.end.min(first + together);
                 for vertical in c.axes[0].runs(self.lines.clone()) {
                     for horizontal in c.axes[1].runs(0..c.destination[1]) {
                         // SAFETY: the processor has the vectors of `V`.
@@ -263,7 +287,7 @@ impl<T: Vectorized> Correlate<'_, T> {
     /// The pixels that two runs cross at, in all images of the part.
     #[inline(always)]
     unsafe fn correlate_runs<V: Vector<Element = T>>(
-        &mut self,
+        &self,
         group: usize,
         panels: Range<usize>,
         vertical: &Run,
@@ -285,17 +309,15 @@ impl<T: Vectorized> Correlate<'_, T> {
             Panels { data: self.packed, row: VECTORS * V::LANES, panel, group: panels_per_group * panel }
         };
         let terms = self.terms(vertical, horizontal, right.row);
-        // The destination slice starts at the part's first line.
-        let first_line = self.images.start * c.destination[0] + self.lines.start;
         let first_row = (vertical.tap * c.geometry.window.size[1] + horizontal.tap) * c.source_channels;
         let right_start = group * right.group + first_row * right.row;
 
         // The first pixels of line `i` of the runs in an image; those past the last line are never read.
-        let (source_start, destination_start) = (self.source.as_ptr(), self.destination.as_mut_ptr());
+        let (source_start, destination_start) = (self.source.as_ptr(), self.destination);
         let line = |image: usize, i: usize| {
             let source_line = image * c.source[0] + vertical.source + i * vertical.source_step;
             let source_pixel = source_line * c.source[1] + horizontal.source;
-            let line = image * c.destination[0] + vertical.start + i * vertical.step - first_line;
+            let line = image * c.destination[0] + vertical.start + i * vertical.step;
             let pixel = line * c.destination[1] + horizontal.start;
             (
                 source_start.wrapping_add(source_pixel * source_row + group * c.source_channels),

@@ -3,6 +3,7 @@
 mod arg;
 mod fold;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use fold::{Fold, Kind};
@@ -10,7 +11,7 @@ use fold::{Fold, Kind};
 use super::registry::Entry;
 use super::shape::reshape;
 use crate::error::Result;
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, Op, Value};
 
 pub const OPS: &[Entry] = &[
     Entry { name: "reduce_sum", build: |attributes| Fold::build(Kind::Sum, attributes) },
@@ -25,6 +26,12 @@ pub const OPS: &[Entry] = &[
 /// Sum over `axes`.
 pub fn reduce_sum(graph: &mut Graph, value: Value, axes: &[usize], keepdims: bool) -> Result<Value> {
     graph.apply1(Arc::new(Fold { kind: Kind::Sum, axes: axes.to_vec(), keepdims }), &[value])
+}
+
+/// The axes that `op` sums over, if it is a sum.
+pub fn summed_axes(op: &dyn Op) -> Option<&[usize]> {
+    let fold = (op as &dyn Any).downcast_ref::<Fold>()?;
+    (fold.kind == Kind::Sum).then_some(&fold.axes)
 }
 
 /// Sums `value` over the axes along which `shape` was broadcast to reach `value`'s shape.

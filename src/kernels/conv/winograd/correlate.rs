@@ -25,6 +25,9 @@ const MOST_PARTS: usize = 16;
 
 const FLOPS_PER_PART: u64 = 2_000_000;
 
+/// Columns of a panel with the widest vectors of float32: the number of parts must not depend on the machine.
+const WIDEST_PANEL: usize = 32;
+
 /// One correlation, of sources (B, SH, SW, S) to destinations (B, DH, DW, D).
 #[derive(Debug, Clone, Copy)]
 pub struct Correlation {
@@ -37,6 +40,9 @@ pub struct Correlation {
     grid: Grid,
     /// Most tiles in a block.
     block: usize,
+    /// Where all tiles are one block, each part takes some panels of the kernel, which it alone transforms and reads;
+    /// else it takes some rows of tiles.
+    by_panels: bool,
     parts: usize,
     flops: u64,
 }
@@ -51,13 +57,19 @@ impl Correlation {
                 (g.output, g.input, g.filters, g.channels, before.map(|before| 2 - before))
             }
         };
-        let grid = Grid::new(g.batch, destination, SIDE);
+        // Of the destination, what any source reaches: the rest is zeros.
+        let reached =
+            [0, 1].map(|axis| destination[axis].min((source[axis] as isize + before[axis]).max(1) as usize));
+        let grid = Grid::new(g.batch, destination, SIDE).covering(reached);
         let tile_bytes = POINTS * POINTS * (source_channels + 32) * 4;
         let block = (BLOCK_BYTES / tile_bytes).max(FEWEST_TILES);
         let wanted = (g.flops() / FLOPS_PER_PART).min((grid.tiles() / FEWEST_TILES) as u64);
         let wanted = wanted.clamp(1, MOST_PARTS as u64) as usize;
         // A power of two: odd parts would leave one of two threads without work at the end.
         let parts = if wanted.is_power_of_two() { wanted } else { wanted.next_power_of_two() / 2 };
+        let by_panels = grid.tiles() <= block;
+        let parts =
+            if by_panels { destination_channels.div_ceil(WIDEST_PANEL) } else { parts.min(grid.rows()) };
         Self {
             direction,
             source,
@@ -66,7 +78,8 @@ impl Correlation {
             before,
             grid,
             block,
-            parts: parts.min(grid.rows()),
+            by_panels,
+            parts: parts.min(MOST_PARTS),
             flops: g.flops(),
         }
     }
@@ -82,7 +95,7 @@ impl Correlation {
 
     /// Elements of the transformed kernel, of the zeros and of a block, where a panel has `width` columns.
     fn workspace_lens(&self, width: usize) -> [usize; 3] {
-        let kernel = self.panels(width) * POINTS * POINTS * self.source_channels * width;
+        let kernel = self.panels(width) * kernel::panel_len(self.source_channels, width);
         let block: usize = self.block_len(width).iter().sum();
         [kernel, self.source_channels, block].map(|len| len.next_multiple_of(GAP))
     }
@@ -109,26 +122,14 @@ impl Correlation {
         let (packed, rest) = workspace.split_at_mut(kernel_len);
         let (zeros, blocks) = rest.split_at_mut(zeros_len);
         zeros.fill(T::ZERO);
-        self.transform_kernel(isa, kernel, packed);
-
         let source =
             Images { pixels: source, size: self.source, channels: self.source_channels, zeros: &*zeros };
-        let (blocks, destination) = (Slots::new(blocks, block_len), DisjointMut::new(destination));
-        for_each_part(self.parts, self.flops / 100, &|part| {
-            let row = |part: usize| self.grid.rows() * part / self.parts;
-            let rows = row(part)..row(part + 1);
-            blocks.with(|memory| {
-                self.run_part(isa, &source, packed, memory, rows, &destination, epilogue);
-            });
-        });
-    }
+        let (packed, destination) = (DisjointMut::new(packed), DisjointMut::new(destination));
+        let blocks = Slots::new(blocks, block_len);
 
-    fn transform_kernel<T: Vectorized>(&self, isa: Isa, kernel: &[T], packed: &mut [T]) {
-        let panels = self.panels(T::kernels(isa).panel());
-        let work = (packed.len() / 8) as u64;
-        let packed = DisjointMut::new(packed);
-        for_each_part(panels * self.source_channels.div_ceil(kernel::ROWS), work, &|part| {
-            let (first, panel) = (part / panels * kernel::ROWS, part % panels);
+        let (panels, stretches) = (self.panels(width), self.source_channels.div_ceil(kernel::ROWS));
+        let transform_kernel = |panel: usize, stretch: usize| {
+            let first = stretch * kernel::ROWS;
             let transform = TransformKernel {
                 direction: self.direction,
                 source_channels: self.source_channels,
@@ -139,48 +140,85 @@ impl Correlation {
                 rows: first..self.source_channels.min(first + kernel::ROWS),
             };
             simd::run(isa, transform);
+        };
+        if !self.by_panels {
+            for_each_part(panels * stretches, (packed.len() / 8) as u64, &|part| {
+                transform_kernel(part % panels, part / panels);
+            });
+        }
+        for_each_part(self.parts, self.flops / 100, &|part| {
+            let share = |count: usize| count * part / self.parts..count * (part + 1) / self.parts;
+            let (rows, panels) = if self.by_panels {
+                let own = share(panels);
+                own.clone()
+                    .for_each(|panel| (0..stretches).for_each(|stretch| transform_kernel(panel, stretch)));
+                (0..self.grid.rows(), own)
+            } else {
+                (share(self.grid.rows()), 0..panels)
+            };
+            blocks.with(|memory| {
+                let part = Part {
+                    correlation: self,
+                    source: &source,
+                    packed: packed.as_ptr(),
+                    destination: destination.as_mut_ptr(),
+                    panels,
+                };
+                part.run(isa, memory, rows, epilogue);
+            });
         });
     }
+}
 
-    /// Some rows of tiles, in blocks of about equal size, each followed by the epilogue of the lines that it completes.
-    #[allow(clippy::too_many_arguments)]
-    fn run_part<T: Vectorized>(
-        &self,
-        isa: Isa,
-        source: &Images<'_, T>,
-        packed: &[T],
-        memory: &mut [T],
-        rows: Range<usize>,
-        destination: &DisjointMut<'_, T>,
-        epilogue: Option<Epilogue<'_>>,
-    ) {
-        let columns = self.grid.columns();
+/// What the blocks of one part have in common. Parts have tiles, or else panels, of their own.
+#[derive(Clone)]
+struct Part<'a, T> {
+    correlation: &'a Correlation,
+    source: &'a Images<'a, T>,
+    packed: *const T,
+    destination: *mut T,
+    panels: Range<usize>,
+}
+
+impl<T: Vectorized> Part<'_, T> {
+    /// Rows of tiles, in blocks of about equal size, each followed by the epilogue of the lines that it completes.
+    fn run(&self, isa: Isa, memory: &mut [T], rows: Range<usize>, epilogue: Option<Epilogue<'_>>) {
+        let grid = &self.correlation.grid;
+        let columns = grid.columns();
         let (first, count) = (rows.start * columns, rows.len() * columns);
-        let blocks = count.div_ceil(self.block);
-        let pixel = |row: usize| self.grid.line(row) * self.grid.width();
+        let blocks = count.div_ceil(self.correlation.block);
+        let pixel = |row: usize| grid.line(row) * grid.width();
+        let width = T::kernels(isa).panel();
+        let last_channel = self.correlation.destination_channels.min(self.panels.end * width);
+        let channels = self.panels.start * width..last_channel;
+        self.clear_beyond(&rows, &channels);
         let mut finished = rows.start;
         for block in 0..blocks {
             let tiles = first + count * block / blocks..first + count * (block + 1) / blocks;
-            let touched = pixel(tiles.start / columns)..pixel(tiles.end.div_ceil(columns));
-            let channels = self.destination_channels;
-            // SAFETY: parts have rows of tiles of their own, and so lines of pixels.
-            let pixels = unsafe { destination.slice(touched.start * channels..touched.end * channels) };
-            let block = Block {
-                correlation: self,
-                source,
-                packed,
-                memory,
-                destination: pixels,
-                first_pixel: touched.start,
-                tiles: tiles.clone(),
-            };
-            simd::run(isa, block);
+            simd::run(isa, Block { part: self, memory, tiles: tiles.clone() });
             let completed = tiles.end / columns;
             if let Some(epilogue) = epilogue
                 && completed > finished
             {
-                epilogue(pixel(finished)..pixel(completed), 0..channels);
+                epilogue(pixel(finished)..pixel(completed), channels.clone());
                 finished = completed;
+            }
+        }
+    }
+
+    /// Zeros for what the rows of tiles do not cover of their lines, those below the last row of an image included.
+    fn clear_beyond(&self, rows: &Range<usize>, channels: &Range<usize>) {
+        let Correlation { grid, destination_channels, .. } = self.correlation;
+        let ([height, width], [lines, columns]) = (grid.size(), grid.covered());
+        if [lines, columns] == [height, width] {
+            return;
+        }
+        for line in grid.line(rows.start)..grid.line(rows.end) {
+            let first = if line % height < lines { columns } else { 0 };
+            for pixel in line * width + first..(line + 1) * width {
+                let start = self.destination.wrapping_add(pixel * destination_channels + channels.start);
+                // SAFETY: lines, or else channels, are those of this part alone.
+                unsafe { std::slice::from_raw_parts_mut(start, channels.len()) }.fill(T::ZERO);
             }
         }
     }
@@ -188,13 +226,8 @@ impl Correlation {
 
 /// One block of tiles: its source transformed, multiplied, and the products transformed into the destination.
 struct Block<'a, T> {
-    correlation: &'a Correlation,
-    source: &'a Images<'a, T>,
-    packed: &'a [T],
+    part: &'a Part<'a, T>,
     memory: &'a mut [T],
-    /// The lines that the tiles lie in, from the pixel `first_pixel` of all images on.
-    destination: &'a mut [T],
-    first_pixel: usize,
     tiles: Range<usize>,
 }
 
@@ -203,7 +236,7 @@ impl<T: Vectorized> Kernel for Block<'_, T> {
 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(mut self) {
-        let c = self.correlation;
+        let c = self.part.correlation;
         let width = VECTORS * V::LANES;
         let [transformed_len, products_len] = c.block_len(width);
         // transformed (point, tile, S), products (point, tile, width), the matrices of two points a gap apart.
@@ -212,7 +245,7 @@ impl<T: Vectorized> Kernel for Block<'_, T> {
         // SAFETY: the processor has the vectors of `V`; the rest is promised by the lengths above.
         unsafe {
             self.transform_source::<V>(transformed);
-            for panel in 0..c.panels(width) {
+            for panel in self.part.panels.clone() {
                 self.multiply::<V>(panel, transformed, products);
                 self.transform_products::<V>(panel, products);
             }
@@ -223,19 +256,19 @@ impl<T: Vectorized> Kernel for Block<'_, T> {
 impl<T: Vectorized> Block<'_, T> {
     /// Elements from the matrix of one point to that of the next.
     fn stride(&self, columns: usize) -> usize {
-        self.correlation.block * columns + GAP
+        self.part.correlation.block * columns + GAP
     }
 
     /// # Safety
     /// The processor has the vectors of `V`.
     #[inline(always)]
     unsafe fn transform_source<V: Vector<Element = T>>(&self, transformed: &mut [T]) {
-        let c = self.correlation;
+        let c = self.part.correlation;
         let stride = self.stride(c.source_channels);
         for (row, number) in self.tiles.clone().enumerate() {
             let tile = c.grid.tile(number);
             let first = [0, 1].map(|axis| tile.pixel[axis] as isize - c.before[axis]);
-            let pixels = self.source.square::<POINTS>(tile.image, first);
+            let pixels = self.part.source.square::<POINTS>(tile.image, first);
             let to = transformed[row * c.source_channels..].as_mut_ptr();
             for_each_vector!(V, c.source_channels, (channel, count, WHOLE) => {
                 // SAFETY: the pixels have all channels; `transformed` has a row for each of a block's tiles.
@@ -257,7 +290,7 @@ impl<T: Vectorized> Block<'_, T> {
     /// The processor has the vectors of `V`.
     #[inline(always)]
     unsafe fn multiply<V: Vector<Element = T>>(&self, panel: usize, transformed: &[T], products: &mut [T]) {
-        let c = self.correlation;
+        let c = self.part.correlation;
         let width = VECTORS * V::LANES;
         let (depth, row_stride) = (c.source_channels, c.source_channels);
         let terms = Terms {
@@ -272,8 +305,8 @@ impl<T: Vectorized> Block<'_, T> {
         };
         let narrow = c.destination_channels - panel * width <= V::LANES;
         for point in 0..POINTS * POINTS {
-            let right =
-                self.packed[(panel * POINTS * POINTS + point) * depth * width..][..depth * width].as_ptr();
+            let start = panel * kernel::panel_len(depth, width) + point * kernel::point_len(depth, width);
+            let right = self.part.packed.wrapping_add(start);
             let left = transformed[point * self.stride(depth)..].as_ptr();
             let to = products[point * self.stride(width)..].as_mut_ptr();
             let mut row = 0;
@@ -285,7 +318,7 @@ impl<T: Vectorized> Block<'_, T> {
                     sources[i] = left.wrapping_add((row + i) * row_stride);
                     destinations[i] = to.wrapping_add((row + i) * width);
                 }
-                // SAFETY: the matrices have a row for each of a block's tiles.
+                // SAFETY: the matrices have a row for each of a block's tiles; the panels are those of this part.
                 unsafe {
                     with_rows!(V, rows, HEIGHT => if narrow {
                         tile::multiply::<V, HEIGHT, 1>(&sources, right, &terms, &destinations, 0, V::LANES);
@@ -303,8 +336,8 @@ impl<T: Vectorized> Block<'_, T> {
     /// # Safety
     /// The processor has the vectors of `V`.
     #[inline(always)]
-    unsafe fn transform_products<V: Vector<Element = T>>(&mut self, panel: usize, products: &[T]) {
-        let c = self.correlation;
+    unsafe fn transform_products<V: Vector<Element = T>>(&self, panel: usize, products: &[T]) {
+        let c = self.part.correlation;
         let width = VECTORS * V::LANES;
         let (channels, first) = (c.destination_channels, panel * width);
         let stride = self.stride(width);
@@ -312,8 +345,8 @@ impl<T: Vectorized> Block<'_, T> {
         for (row, number) in self.tiles.clone().enumerate() {
             let tile = c.grid.tile(number);
             let inside = [height - tile.pixel[0], line - tile.pixel[1]].map(|pixels| pixels.min(SIDE));
-            let pixel = (tile.image * height + tile.pixel[0]) * line + tile.pixel[1] - self.first_pixel;
-            let to = self.destination[pixel * channels + first..].as_mut_ptr();
+            let pixel = (tile.image * height + tile.pixel[0]) * line + tile.pixel[1];
+            let to = self.part.destination.wrapping_add(pixel * channels + first);
             let from = products[row * width..].as_ptr();
             for_each_vector!(V, width.min(channels - first), (channel, count, WHOLE) => {
                 // SAFETY: `products` has a row for each of a block's tiles; only pixels inside the image are written.

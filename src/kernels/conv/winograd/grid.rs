@@ -25,6 +25,16 @@ impl Grid {
         Self { batch, size, tiles: size.map(|length| length.div_ceil(side)), side }
     }
 
+    /// Without the tiles beyond the first `covered` lines and columns.
+    pub fn covering(self, covered: [usize; 2]) -> Self {
+        Self { tiles: covered.map(|length| length.div_ceil(self.side)), ..self }
+    }
+
+    /// Pixels from the first on, down and to the right, that the tiles of an image reach.
+    pub fn covered(&self) -> [usize; 2] {
+        [0, 1].map(|axis| self.size[axis].min(self.tiles[axis] * self.side))
+    }
+
     /// Height and width of an image, in pixels.
     pub fn size(&self) -> [usize; 2] {
         self.size

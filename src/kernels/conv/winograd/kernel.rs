@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::transforms::{for_each_vector, load, on_both_sides};
-use super::{KernelMap, POINTS};
+use super::{GAP, KernelMap, POINTS};
 use crate::kernels::conv::correlate::Direction;
 use crate::kernels::conv::tile::VECTORS;
 use crate::kernels::simd::{Kernel, Vector, Vectorized};
@@ -11,6 +11,15 @@ use crate::threads::DisjointMut;
 
 /// Source channels that one part of the work takes.
 pub const ROWS: usize = 8;
+
+/// Elements of a panel, and of one of its points: matrices (source channels, width) a gap apart.
+pub fn panel_len(source_channels: usize, width: usize) -> usize {
+    POINTS * POINTS * point_len(source_channels, width)
+}
+
+pub fn point_len(source_channels: usize, width: usize) -> usize {
+    source_channels * width + GAP
+}
 
 /// The columns of the widest panel of any instruction set.
 const MOST_COLUMNS: usize = 32;
@@ -51,7 +60,7 @@ impl<T: Vectorized> Kernel for TransformKernel<'_, T> {
         };
         for row in 0..self.rows.len() {
             let source_channel = self.rows.start + row;
-            let start = (self.panel * POINTS * POINTS * self.source_channels + source_channel) * width;
+            let start = self.panel * panel_len(self.source_channels, width) + source_channel * width;
             for_each_vector!(V, columns, (column, count, WHOLE) => {
                 // SAFETY: the taps have the row's columns; the processor has the vectors of `V`.
                 let points = unsafe {
@@ -63,16 +72,16 @@ impl<T: Vectorized> Kernel for TransformKernel<'_, T> {
                     on_both_sides::<KernelMap, V, 3, POINTS>(&kernel)
                 };
                 for (point, &vector) in points.as_flattened().iter().enumerate() {
-                    let start = start + point * self.source_channels * width + column;
+                    let start = start + point * point_len(self.source_channels, width) + column;
                     // SAFETY: parts have rows of their own.
                     unsafe { vector.store(self.packed.slice(start..start + V::LANES).as_mut_ptr()) };
                 }
             });
-            for point in 0..POINTS * POINTS {
-                let start = start + point * self.source_channels * width;
-                let missing = start + columns.next_multiple_of(V::LANES)..start + width;
+            let missing = columns.next_multiple_of(V::LANES)..width;
+            for point in (0..POINTS * POINTS).filter(|_| !missing.is_empty()) {
+                let start = start + point * point_len(self.source_channels, width);
                 // SAFETY: as above.
-                unsafe { self.packed.slice(missing) }.fill(T::ZERO);
+                unsafe { self.packed.slice(start + missing.start..start + missing.end) }.fill(T::ZERO);
             }
         }
     }

@@ -36,8 +36,8 @@ const POINTS: usize = SIDE + 2;
 /// Between the matrices of two points, so that the same element of all of them does not fall into one set of the cache.
 const GAP: usize = 16;
 
-/// Fewer tiles are not worth transforming the kernel for.
-const FEWEST_TILES: usize = 64;
+/// What transforming the kernel costs, in products of a tile's point.
+const KERNEL_PRODUCTS: f64 = 40.0;
 
 /// Whether a convolution has the form that this room computes.
 pub fn is_possible(g: &Geometry) -> bool {
@@ -51,7 +51,8 @@ pub fn is_possible(g: &Geometry) -> bool {
 ///
 /// A tile of 2×2 pixels takes 16 products for each pair of channels, where the direct kernels take one for each tap
 /// inside the image: 36 far from the edges of an even-sized map, fewer at padding. On Zen 4 the transforms cost as much
-/// as 5/C + 5/O of the products, with AVX-512 and with AVX2; a tenth more is asked for.
+/// as 5/C + 5/O of the products, with AVX-512 and with AVX2, and that of the kernel as much as [`KERNEL_PRODUCTS`] a pair of
+/// channels; a tenth more is asked for.
 pub fn is_faster<T: Vectorized>(g: &Geometry, tiled: [usize; 2]) -> bool {
     if size_of::<T>() != 4 || !is_possible(g) {
         return false;
@@ -59,8 +60,8 @@ pub fn is_faster<T: Vectorized>(g: &Geometry, tiled: [usize; 2]) -> bool {
     let direct = |axis: usize| -> usize {
         (0..3).map(|tap| g.window.positions_inside(axis, tap, g.input[axis], g.output[axis]).len()).sum()
     };
-    let tiles = tiled[0].div_ceil(SIDE) * tiled[1].div_ceil(SIDE);
-    let gain = (direct(0) * direct(1)) as f64 / (POINTS * POINTS * tiles) as f64;
+    let tiles = g.batch * tiled[0].div_ceil(SIDE) * tiled[1].div_ceil(SIDE);
     let transforms = 5.0 / g.channels as f64 + 5.0 / g.filters as f64;
-    g.batch * tiles >= FEWEST_TILES && gain > 1.1 * (1.0 + transforms)
+    let cost = (POINTS * POINTS * tiles) as f64 * (1.0 + transforms) + KERNEL_PRODUCTS;
+    (g.batch * direct(0) * direct(1)) as f64 > 1.1 * cost
 }

@@ -27,7 +27,15 @@ fn geometry(
 }
 
 fn geometries() -> Vec<Geometry> {
+    // The last lines and columns of y left out, as before a pooling.
+    let leaving_out = |g: Geometry, [lines, columns]: [usize; 2]| {
+        let output = [g.output[0] - lines, g.output[1] - columns];
+        Geometry { output, ..g }
+    };
     vec![
+        leaving_out(geometry(3, [13, 13], 32, 64, [0, 0, 0, 0]), [1, 1]),
+        leaving_out(geometry(1, [13, 12], 33, 70, [0, 0, 0, 0]), [3, 2]),
+        leaving_out(geometry(40, [9, 9], 32, 33, [1, 1, 1, 1]), [2, 4]),
         geometry(2, [6, 8], 16, 32, [1, 1, 1, 1]),
         geometry(3, [5, 7], 5, 3, [1, 1, 1, 1]),
         geometry(1, [1, 1], 20, 17, [1, 1, 1, 1]),
