@@ -16,8 +16,11 @@ use crate::threads::{self, DisjointMut};
 const PRODUCTS_A_NANOSECOND: usize = 40;
 
 /// A plain B is packed where it has contiguous columns, or meets at least this many rows of A: then what strided reads
-/// cost exceeds one more pass over it.
-const PACK_ROWS: usize = 768;
+/// cost exceeds one more pass over it. A tile that reads no more than one cache line of each row of B is sooner through
+/// the pages that it needs, so packing pays earlier.
+const fn pack_rows(panel_bytes: usize) -> usize {
+    if panel_bytes > 64 { 768 } else { 96 }
+}
 
 /// How far ahead along listed rows A is asked for, in elements: they are more than the hardware follows.
 const AHEAD: usize = 128;
@@ -140,7 +143,7 @@ pub fn run<T: Real>(
         });
     }
 
-    if plain.column_stride == 1 && m < PACK_ROWS {
+    if plain.column_stride == 1 && m < pack_rows(panel * size_of::<T>()) {
         let b = Panels { data: plain.data.as_ptr(), k_stride: plain.row_stride, panel_stride: panel };
         let product = Product { kernels, a, b, c: &c, accumulate, epilogue };
         return for_each_part(grid.parts(), m * k * n, &|part| {
