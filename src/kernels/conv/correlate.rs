@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+use super::parts::WIDEST_PANEL;
 use super::runs::{Axis, Run};
 use super::tile::{self, MAX_ROWS, Terms, VECTORS, with_rows};
 use super::{Geometry, Parts, depthwise};
@@ -23,9 +24,6 @@ const EPILOGUE_BYTES: usize = 96 << 10;
 
 /// Convolutions of so few pixels read each element of the kernel a few times only.
 const FEW_PIXELS: usize = 160;
-
-/// Columns of a panel with the widest vectors of float32: parts must not depend on the machine.
-const WIDEST_PANEL: usize = 32;
 
 /// The two directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

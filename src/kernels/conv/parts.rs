@@ -15,6 +15,10 @@ pub struct Parts {
 /// Enough to keep some tens of threads busy; more would leave fewer pixels of a kind for each tile.
 const MOST: usize = 32;
 
+/// Columns of a panel of the kernel with the widest vectors of float32: where parts take panels, what they take may not
+/// depend on the machine.
+pub const WIDEST_PANEL: usize = 32;
+
 /// Nanoseconds on one core: well above the cost of handing out a part.
 const WORK_PER_PART: u64 = 8_000;
 

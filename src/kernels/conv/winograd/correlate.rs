@@ -9,6 +9,7 @@ use super::{DestinationMap, GAP, POINTS, SIDE, SourceMap};
 use crate::graph::Epilogue;
 use crate::kernels::conv::Geometry;
 use crate::kernels::conv::correlate::Direction;
+use crate::kernels::conv::parts::WIDEST_PANEL;
 use crate::kernels::conv::tile::{self, MAX_ROWS, Terms, VECTORS, with_rows};
 use crate::kernels::simd::{self, Isa, Kernel, Vector, Vectorized};
 use crate::threads::{DisjointMut, Slots, for_each_part};
@@ -24,9 +25,6 @@ const FEWEST_TILES: usize = 28;
 const MOST_PARTS: usize = 16;
 
 const FLOPS_PER_PART: u64 = 2_000_000;
-
-/// Columns of a panel with the widest vectors of float32: the number of parts must not depend on the machine.
-const WIDEST_PANEL: usize = 32;
 
 /// One correlation, of sources (B, SH, SW, S) to destinations (B, DH, DW, D).
 #[derive(Debug, Clone, Copy)]
