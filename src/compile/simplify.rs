@@ -9,7 +9,7 @@ use super::fuse::{access, behind_views};
 use crate::error::Result;
 use crate::graph::{Attribute, Attributes, Graph, Node, OpRef, Source, Value};
 use crate::ops::registry;
-use crate::tensor::{Tensor, TensorType};
+use crate::tensor::{DType, Tensor, TensorType};
 
 /// The part of `graph` that `roots` need, simplified, and the roots as values of the new graph.
 pub fn simplify(graph: &Graph, roots: &[Value]) -> Result<(Graph, Vec<Value>)> {
@@ -139,7 +139,10 @@ impl Rewriter<'_> {
             }
             None => match self.around_pooling(node, &inputs)? {
                 Some(outputs) => outputs,
-                None => self.append(&node.op, inputs)?,
+                None => match self.by_root(node, &inputs)? {
+                    Some(outputs) => outputs,
+                    None => self.append(&node.op, inputs)?,
+                },
             },
         };
         for (&old, new) in node.outputs.iter().zip(outputs) {
@@ -196,6 +199,18 @@ impl Rewriter<'_> {
     /// Whether the node reduces axes of size 1 only.
     fn folds_nothing(&self, node: &Node, inputs: &[Value], output: &TensorType) -> bool {
         node.op.name().starts_with("reduce_") && self.new.ty(inputs[0]).size() == output.size()
+    }
+
+    /// a / √x in float32 as a · 1/√x, which takes a quarter of the time and is as near to a few ulp.
+    fn by_root(&mut self, node: &Node, inputs: &[Value]) -> Result<Option<Vec<Value>>> {
+        let is_division = node.op.name() == "divide" && self.new.ty(inputs[1]).dtype == DType::F32;
+        let only_reader = || self.readers.get(&node.inputs[1]) == Some(&1);
+        let root = if is_division && only_reader() { self.produced_by(inputs[1], "sqrt") } else { None };
+        let Some(x) = root.map(|root| root.inputs[0]) else { return Ok(None) };
+        let none = Attributes::default();
+        let reciprocal = self.append(&registry::build("rsqrt", &none)?, vec![x])?[0];
+        self.leaves_unread = true;
+        self.append(&registry::build("multiply", &none)?, vec![inputs[0], reciprocal]).map(Some)
     }
 
     /// The node that produced `value`, if it is one of this name.
@@ -269,11 +284,10 @@ fn scalar_of(tensor: &Tensor) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::compile::gradients;
-    use crate::ops::elementwise::{multiply, relu};
+    use crate::ops::elementwise::{add, divide, multiply, relu, sqrt};
     use crate::ops::reduce::reduce_sum;
     use crate::ops::shape::{broadcast_to, reshape};
     use crate::ops::testing::{elements, evaluate, tensor, uniform};
-    use crate::tensor::DType;
 
     /// d/dx Σ weights · max_pool2d(relu(x)).
     fn gradient_of_pooled_relu(pool: &[i64], strides: &[i64], shape: &[usize]) -> (Graph, Value, Vec<usize>) {
@@ -310,6 +324,39 @@ mod tests {
         let live = live_nodes(&simplified, &roots);
         let nodes = simplified.nodes().iter().zip(live).filter(|(node, live)| *live && !node.op.is_view());
         assert_eq!(nodes.map(|(node, _)| node.op.name()).collect::<Vec<_>>(), ["multiply"]);
+    }
+
+    #[test]
+    fn a_division_by_a_root_is_a_product() {
+        for (dtype, shares_root, expected) in [
+            (DType::F32, false, &["rsqrt", "multiply"][..]),
+            (DType::F32, true, &["sqrt", "divide", "add"]),
+            (DType::F64, false, &["sqrt", "divide"]),
+        ] {
+            let mut graph = Graph::new();
+            let a = graph.input(0, TensorType::new(dtype, [5, 3]));
+            let x = graph.input(1, TensorType::new(dtype, [3]));
+            let root = sqrt(&mut graph, x).unwrap();
+            let mut y = divide(&mut graph, a, root).unwrap();
+            if shares_root {
+                y = add(&mut graph, y, root).unwrap();
+            }
+            let single = dtype == DType::F32;
+            let feed = [uniform(&[5, 3], 0, -1.0, 1.0), uniform(&[3], 1, 0.1, 9.0)];
+            let feed = feed.map(|tensor| match tensor {
+                Tensor::F64(array) if single => Tensor::F32(array.mapv(|element| element as f32)),
+                tensor => tensor,
+            });
+            let expected_y = elements(&evaluate(&graph, &feed, &[y]).unwrap()[0]);
+
+            let (simplified, roots) = simplify(&graph, &[y]).unwrap();
+            let names: Vec<_> = simplified.nodes().iter().map(|node| node.op.name()).collect();
+            assert_eq!(names, expected, "{dtype:?}");
+            let y = elements(&evaluate(&simplified, &feed, &roots).unwrap()[0]);
+            for (y, expected) in y.iter().zip(&expected_y) {
+                assert!((y - expected).abs() <= 3e-7 * expected.abs(), "{y}, expected {expected}");
+            }
+        }
     }
 
     #[test]

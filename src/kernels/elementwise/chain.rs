@@ -2,7 +2,8 @@
 //!
 //! A step of its own reads and writes the L1 cache for each vector, which takes longer than an addition. A chain writes
 //! only what is read again by other steps than the next, and its slow instructions overlap with the others. The arithmetic
-//! is that of the single steps, each rounded by itself, so joining them never changes a bit.
+//! is that of the single steps, each rounded by itself, so joining them never changes a bit. A step that a chain computes
+//! in another way than its kernel is a chain also where it is alone.
 
 use super::kernel::{LANES, Lane};
 use super::{BinaryOp, Instruction, UnaryOp};
@@ -26,6 +27,7 @@ pub enum Link {
     DivideInto(u16),
     Square,
     SquareRoot,
+    ReciprocalSquareRoot,
     Relu,
 }
 
@@ -42,9 +44,14 @@ pub fn is_link(instruction: Instruction, dtype: DType) -> bool {
     is_float
         && matches!(
             instruction,
-            Unary(UnaryOp::Square | UnaryOp::Sqrt | UnaryOp::Relu)
+            Unary(UnaryOp::Square | UnaryOp::Sqrt | UnaryOp::Rsqrt | UnaryOp::Relu)
                 | Binary(BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Multiply | BinaryOp::Divide)
         )
+}
+
+/// True for links that are faster than the kernel of the instruction, and round in another way.
+pub fn is_chain_alone(instruction: Instruction) -> bool {
+    instruction == Instruction::Unary(UnaryOp::Rsqrt)
 }
 
 /// Appends the links of one step to a chain whose registers hold the value `held`.
@@ -65,6 +72,7 @@ pub fn append(
     links.push(match instruction {
         Instruction::Unary(UnaryOp::Square) => Link::Square,
         Instruction::Unary(UnaryOp::Sqrt) => Link::SquareRoot,
+        Instruction::Unary(UnaryOp::Rsqrt) => Link::ReciprocalSquareRoot,
         Instruction::Unary(UnaryOp::Relu) => Link::Relu,
         Instruction::Binary(Multiply) if a == b => Link::Square,
         Instruction::Binary(Add) => Link::Add(other),
@@ -89,7 +97,9 @@ impl Link {
             | Link::Multiply(value)
             | Link::Divide(value)
             | Link::DivideInto(value) => Some(value),
-            Link::Store(_) | Link::Square | Link::SquareRoot | Link::Relu => None,
+            Link::Store(_) | Link::Square | Link::SquareRoot | Link::ReciprocalSquareRoot | Link::Relu => {
+                None
+            }
         }
     }
 }
@@ -216,6 +226,11 @@ unsafe fn run_block<V: Vector, const W: usize>(links: &[Link], lanes: *const Lan
                 Link::SquareRoot => {
                     for at in 0..W {
                         held[at] = held[at].square_root();
+                    }
+                }
+                Link::ReciprocalSquareRoot => {
+                    for at in 0..W {
+                        held[at] = held[at].reciprocal_square_root();
                     }
                 }
                 Link::Relu => {

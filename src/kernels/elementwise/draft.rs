@@ -107,8 +107,9 @@ pub fn join(values: &mut [Value], steps: &[DraftStep], outputs: &[usize]) -> Vec
     for steps in steps.chunk_by(|a, b| kind(a).is_some() && kind(a) == kind(b)) {
         let mut run = Run { steps: start..start + steps.len(), links: Vec::new() };
         start = run.steps.end;
+        let is_chain = steps.len() > 1 || steps[0].link.is_some_and(chain::is_chain_alone);
         let mut held = None;
-        for step in steps.iter().filter(|_| steps.len() > 1) {
+        for step in steps.iter().filter(|_| is_chain) {
             let instruction = step.link.expect("steps without one are not joined");
             chain::append(&mut run.links, held, instruction, &step.inputs, step.output);
             held = Some(step.output);
@@ -228,6 +229,10 @@ pub fn cost(step: &Step) -> u64 {
         },
         Instruction::Binary(BinaryOp::Power | BinaryOp::Mod | BinaryOp::FloorDivide) => 5_000,
         Instruction::Unary(UnaryOp::Sqrt) => 170 * words,
+        Instruction::Unary(UnaryOp::Rsqrt) => match step.dtype {
+            DType::F64 => 540,
+            _ => 40,
+        },
         Instruction::Binary(BinaryOp::Divide) => 100 * words,
         instruction if chain::is_link(instruction, step.dtype) => 15 * words,
         _ => 30 * words,

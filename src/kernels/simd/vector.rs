@@ -29,6 +29,11 @@ pub trait Vector: Copy {
     unsafe fn multiply(self, other: Self) -> Self;
     unsafe fn divide(self, other: Self) -> Self;
     unsafe fn square_root(self) -> Self;
+    /// 1 / √x, to 2 ulp; in f32, numbers below the normal ones may count as zeros.
+    unsafe fn reciprocal_square_root(self) -> Self {
+        // SAFETY: the trait's contract.
+        unsafe { Self::splat(Self::Element::ONE).divide(self.square_root()) }
+    }
     /// 0 where an element is below; NaN stays NaN.
     unsafe fn relu(self) -> Self;
     /// self + a·b, rounded once where the instruction set can.
@@ -257,6 +262,44 @@ mod tests {
                 assert!(copied == count || copied >= 4, "{}: {count}", isa.name());
                 assert!(y[..copied].iter().zip(&x).all(|(y, x)| *y == x + 1.0), "{}: {count}", isa.name());
             }
+        }
+    }
+
+    struct ReciprocalSquareRoots<'a>(&'a mut [f32]);
+
+    impl Kernel for ReciprocalSquareRoots<'_> {
+        type Element = f32;
+
+        #[inline(always)]
+        unsafe fn run<V: Vector<Element = f32>>(self) {
+            for x in self.0.chunks_exact_mut(V::LANES) {
+                // SAFETY: the chunk is a vector.
+                unsafe { V::load(x.as_ptr()).reciprocal_square_root().store(x.as_mut_ptr()) };
+            }
+        }
+    }
+
+    #[test]
+    fn reciprocal_square_roots_to_two_ulp() {
+        // Two octaves have every exponent's parity; the others differ in the exponent of the result only.
+        let octaves = |low: u32| (low << 23..(low + 2) << 23).step_by(3);
+        let bits = octaves(127).chain(octaves(1).step_by(64)).chain(octaves(252).step_by(64));
+        let mut x: Vec<f32> = bits.map(f32::from_bits).collect();
+        x.truncate(x.len() / 16 * 16);
+        for isa in Isa::available() {
+            let mut y = x.clone();
+            run(isa, ReciprocalSquareRoots(&mut y));
+            for (&x, &y) in x.iter().zip(&y) {
+                let error = (f64::from(y) * f64::from(x).sqrt() - 1.0).abs();
+                // An ulp is 2⁻²⁴ to 2⁻²³ of a number.
+                assert!(error <= 2.0 * 2f64.powi(-24), "{}: 1 / √{x:e} is not {y:e}", isa.name());
+            }
+            let special = [0.0, -0.0, f32::INFINITY, f32::NAN, -1.0, f32::NEG_INFINITY, 4.0, f32::MAX];
+            let mut y: Vec<f32> = special.repeat(2);
+            run(isa, ReciprocalSquareRoots(&mut y));
+            assert_eq!(y[..3], [f32::INFINITY, f32::NEG_INFINITY, 0.0], "{}", isa.name());
+            assert!(y[3..6].iter().all(|y| y.is_nan()), "{}: {y:?}", isa.name());
+            assert_eq!(y[6], 0.5, "{}", isa.name());
         }
     }
 

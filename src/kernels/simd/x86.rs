@@ -7,7 +7,7 @@ use super::Vector;
 macro_rules! vector {
     ($V:ty: $lanes:literal of $T:ty, $rows:literal rows; $set1:ident, $loadu:ident, $load_masked:ident,
      $storeu:ident, $store_masked:ident, $mask:ident, $add:ident, $sub:ident, $mul:ident,
-     $div:ident, $sqrt:ident, $max:ident, $fmadd:ident) => {
+     $div:ident, $sqrt:ident, $max:ident, $fmadd:ident $(, $rsqrt:ident)?) => {
         impl Vector for $V {
             type Element = $T;
             const LANES: usize = $lanes;
@@ -63,6 +63,13 @@ macro_rules! vector {
                 // SAFETY: as above.
                 unsafe { $sqrt(self) }
             }
+            $(
+                #[inline(always)]
+                unsafe fn reciprocal_square_root(self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $rsqrt(self) }
+                }
+            )?
             #[inline(always)]
             unsafe fn relu(self) -> Self {
                 // SAFETY: as above. The maximum is its second operand where that is NaN or −0, to which 0 is added.
@@ -81,7 +88,7 @@ macro_rules! vector {
 #[rustfmt::skip]
 vector!(__m512: 16 of f32, 14 rows; _mm512_set1_ps, _mm512_loadu_ps, load_masked_16, _mm512_storeu_ps,
     _mm512_mask_storeu_ps, mask_16, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps,
-    _mm512_sqrt_ps, _mm512_max_ps, _mm512_fmadd_ps);
+    _mm512_sqrt_ps, _mm512_max_ps, _mm512_fmadd_ps, reciprocal_square_root_16);
 #[rustfmt::skip]
 vector!(__m512d: 8 of f64, 14 rows; _mm512_set1_pd, _mm512_loadu_pd, load_masked_8, _mm512_storeu_pd,
     _mm512_mask_storeu_pd, mask_8, _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd,
@@ -89,11 +96,45 @@ vector!(__m512d: 8 of f64, 14 rows; _mm512_set1_pd, _mm512_loadu_pd, load_masked
 #[rustfmt::skip]
 vector!(__m256: 8 of f32, 6 rows; _mm256_set1_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_storeu_ps,
     _mm256_maskstore_ps, mask_of_8, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps,
-    _mm256_sqrt_ps, _mm256_max_ps, _mm256_fmadd_ps);
+    _mm256_sqrt_ps, _mm256_max_ps, _mm256_fmadd_ps, reciprocal_square_root_8);
 #[rustfmt::skip]
 vector!(__m256d: 4 of f64, 6 rows; _mm256_set1_pd, _mm256_loadu_pd, _mm256_maskload_pd, _mm256_storeu_pd,
     _mm256_maskstore_pd, mask_of_4, _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd,
     _mm256_sqrt_pd, _mm256_max_pd, _mm256_fmadd_pd);
+
+/// 1 / √x from an estimate of 14 bits, where square roots and divisions take four times as long. With y the estimate and
+/// e = 1 − x·y², 1 / √x = y / √(1 − e) = y · (1 + e/2 + 3/8 e² + …): here the terms up to e².
+#[inline(always)]
+unsafe fn reciprocal_square_root_16(x: __m512) -> __m512 {
+    /// Classes of numbers: both zeros, +∞.
+    const EXACT: i32 = 0x02 | 0x04 | 0x08;
+    // SAFETY: the trait's contract.
+    unsafe {
+        let y = _mm512_rsqrt14_ps(x);
+        let e = _mm512_fnmadd_ps(_mm512_mul_ps(x, y), y, _mm512_set1_ps(1.0));
+        let series = _mm512_fmadd_ps(e, _mm512_set1_ps(0.375), _mm512_set1_ps(0.5));
+        let refined = _mm512_fmadd_ps(_mm512_mul_ps(y, e), series, y);
+        // The estimate of ±0 and ∞ is exact, but e is not a number.
+        _mm512_mask_mov_ps(refined, _mm512_fpclass_ps_mask::<EXACT>(x), y)
+    }
+}
+
+/// [`reciprocal_square_root_16`] from an estimate of 12 bits.
+#[inline(always)]
+unsafe fn reciprocal_square_root_8(x: __m256) -> __m256 {
+    // SAFETY: the trait's contract.
+    unsafe {
+        let y = _mm256_rsqrt_ps(x);
+        let e = _mm256_fnmadd_ps(_mm256_mul_ps(x, y), y, _mm256_set1_ps(1.0));
+        let series = _mm256_fmadd_ps(e, _mm256_set1_ps(0.375), _mm256_set1_ps(0.5));
+        let refined = _mm256_fmadd_ps(_mm256_mul_ps(y, e), series, y);
+        // Where the estimate is 0 or ∞ it is exact, but e is not a number.
+        let magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0), y);
+        let zero = _mm256_cmp_ps::<_CMP_EQ_OQ>(magnitude, _mm256_setzero_ps());
+        let infinite = _mm256_cmp_ps::<_CMP_EQ_OQ>(magnitude, _mm256_set1_ps(f32::INFINITY));
+        _mm256_blendv_ps(refined, y, _mm256_or_ps(zero, infinite))
+    }
+}
 
 #[inline(always)]
 unsafe fn load_masked_16(from: *const f32, mask: __mmask16) -> __m512 {
