@@ -66,6 +66,11 @@ impl<'a> TensorView<'a> {
         self.data
     }
 
+    /// Whether the rows may lie apart.
+    pub fn is_row_list(&self) -> bool {
+        self.rows.is_some()
+    }
+
     /// The array and which of its rows these are, if the rows lie apart.
     pub fn row_list<T: Element>(&self) -> Option<(&'a [T], RowList<'a>)> {
         assert_eq!(self.ty.dtype, T::DTYPE, "a kernel was called with another dtype");

@@ -12,16 +12,36 @@ pub trait Transpose: Sized {
         to: &mut [Self],
         to_stride: usize,
         shape: (usize, usize),
+    ) -> (usize, usize) {
+        let (rows, columns) = shape;
+        if rows > 0 && columns > 0 {
+            assert!((columns - 1) * from_stride + rows <= from.len());
+            assert!((rows - 1) * to_stride + columns <= to.len());
+        }
+        // SAFETY: the matrices lie in bounds by the assertions.
+        unsafe { Self::transpose_squares_at(from.as_ptr(), from_stride, to.as_mut_ptr(), to_stride, shape) }
+    }
+
+    /// [`Transpose::transpose_squares`] into memory that others write between the rows.
+    ///
+    /// # Safety
+    /// Both matrices lie in memory that is good for them, and nothing else uses the elements of `to`.
+    unsafe fn transpose_squares_at(
+        from: *const Self,
+        from_stride: usize,
+        to: *mut Self,
+        to_stride: usize,
+        shape: (usize, usize),
     ) -> (usize, usize);
 }
 
 macro_rules! transpose {
     ($T:ty, $side:literal, $square:ident) => {
         impl Transpose for $T {
-            fn transpose_squares(
-                from: &[Self],
+            unsafe fn transpose_squares_at(
+                from: *const Self,
                 from_stride: usize,
-                to: &mut [Self],
+                to: *mut Self,
                 to_stride: usize,
                 (rows, columns): (usize, usize),
             ) -> (usize, usize) {
@@ -29,18 +49,10 @@ macro_rules! transpose {
                 if rows == 0 || columns == 0 || !matches!(isa(), Isa::Avx2 | Isa::Avx512) {
                     return (0, 0);
                 }
-                assert!((columns - 1) * from_stride + rows <= from.len());
-                assert!((rows - 1) * to_stride + columns <= to.len());
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: the machine has AVX, and the squares lie in bounds by the assertions.
+                // SAFETY: the machine has AVX, and the caller's promise.
                 unsafe {
-                    x86::$square(
-                        from.as_ptr().cast(),
-                        from_stride,
-                        to.as_mut_ptr().cast(),
-                        to_stride,
-                        (rows, columns),
-                    );
+                    x86::$square(from.cast(), from_stride, to.cast(), to_stride, (rows, columns));
                 }
                 (rows, columns)
             }
@@ -54,7 +66,13 @@ transpose!(f64, 4, squares_of_4);
 transpose!(i32, 8, squares_of_8);
 
 impl Transpose for u8 {
-    fn transpose_squares(_: &[u8], _: usize, _: &mut [u8], _: usize, _: (usize, usize)) -> (usize, usize) {
+    unsafe fn transpose_squares_at(
+        _: *const u8,
+        _: usize,
+        _: *mut u8,
+        _: usize,
+        _: (usize, usize),
+    ) -> (usize, usize) {
         (0, 0)
     }
 }

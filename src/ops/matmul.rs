@@ -7,8 +7,9 @@ use super::registry::Entry;
 use super::shape::reshape;
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::kernels::Real;
 use crate::kernels::gemm::{Left, ListedRows, Matrix, MatrixMut, gemm, gemm_stack, gemm_stack_workspace};
-use crate::kernels::{Real, sparse};
+use crate::kernels::sparse::{self, ColumnProduct};
 use crate::tensor::{DType, TensorType};
 
 pub const OPS: &[Entry] = &[Entry { name: "matmul", build }];
@@ -114,14 +115,16 @@ impl Op for MatMul {
 
     fn workspace_bytes(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> usize {
         let (count, sizes) = self.stack(&inputs[0].shape, &inputs[1].shape, &outputs[0].shape);
-        match inputs[0].dtype {
+        let dense = match inputs[0].dtype {
             DType::F64 => gemm_stack_workspace::<f64>(count, sizes.m, sizes.k, sizes.n),
             _ => gemm_stack_workspace::<f32>(count, sizes.m, sizes.k, sizes.n),
-        }
+        };
+        let sparse = self.by_columns(inputs[0].dtype, count, &sizes);
+        dense.max(sparse.map_or(0, |product| product.workspace_bytes()))
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<()> {
-        if self.run_sparse(call) {
+        if self.run_sparse(call) || self.run_by_columns(call) {
             return Ok(());
         }
         match call.inputs[0].dtype() {
@@ -204,6 +207,23 @@ impl MatMul {
             product(a, b, call.outputs[0].slice(), n, call.epilogue);
         }
         exact
+    }
+
+    /// The product that skips the zeros of b: for the gradient of a kernel, where b is that of the layer's output.
+    fn by_columns(&self, dtype: DType, count: usize, sizes: &Sizes) -> Option<ColumnProduct> {
+        let is_gradient = self.transpose_a && !self.transpose_b && count == 1 && dtype == DType::F32;
+        if is_gradient { ColumnProduct::new(sizes.k, sizes.m, sizes.n) } else { None }
+    }
+
+    /// Multiplies only what is not zero of b, where that pays and comes to the same.
+    fn run_by_columns(&self, call: &mut Call<'_>) -> bool {
+        let [a, b] = call.inputs else { return false };
+        let (count, sizes) = self.stack(a.shape(), b.shape(), call.outputs[0].shape());
+        let product = self.by_columns(a.dtype(), count, &sizes).filter(|_| !a.is_row_list());
+        product.is_some_and(|product| {
+            let (a, b, c) = (a.slice(), b.slice(), call.outputs[0].slice());
+            product.run(a, b, c, call.epilogue, call.workspace)
+        })
     }
 
     fn run_stack<T: Real>(&self, call: &mut Call<'_>) {

@@ -19,7 +19,7 @@ mod tile;
 
 pub use matrix::{Left, ListedRows, Matrix, MatrixMut};
 pub use pack::{PackedMatrix, pack_b, packed_len};
-pub use plan::k_blocks;
+pub use plan::{k_blocks, share};
 pub use stack::{gemm_stack, gemm_stack_workspace};
 pub use tile::HasKernels;
 

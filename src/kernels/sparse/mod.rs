@@ -1,12 +1,20 @@
-//! Products of matrices whose rows are mostly zeros, such as bags of words: only what is not zero is multiplied.
+//! Products of matrices with zeros: only what is not zero is multiplied.
+//!
+//! [`SparseRows`] are rows that are mostly zeros, such as bags of words. [`SparseColumns`] are columns of which a good part
+//! are zeros, as gradients have that went through a ReLU.
 //!
 //! Adding 0 · b changes no sum as long as b is finite, so these products have the bits of the dense ones, of which they
 //! skip all that changes nothing; where b is not finite, the dense ones must be computed.
 
+mod column_product;
+mod columns;
+mod find;
 mod product;
 mod rows;
 #[cfg(test)]
 mod tests;
 
+pub use column_product::ColumnProduct;
+pub use columns::SparseColumns;
 pub use product::{all_finite, product, transposed_product};
 pub use rows::SparseRows;

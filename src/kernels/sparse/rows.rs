@@ -3,13 +3,12 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::kernels::simd::{self, prefetch};
+use super::find::{CHUNK, find};
+use crate::kernels::simd::prefetch;
 use crate::threads::{DisjointMut, for_each_part};
 
 /// Columns are divided into so many segments, so that a product can be divided by columns.
 pub const SEGMENTS: usize = 16;
-/// Elements that are looked at together.
-const CHUNK: usize = 16;
 /// Rows with more than one nonzero element in so many are not sparse.
 const SPARSITY: usize = 8;
 
@@ -110,85 +109,14 @@ fn piece_bytes(rows: usize, columns: usize) -> [usize; 3] {
 }
 
 fn collect_row(row: &[f32], bounds: &mut [u32], indices: &mut [u32], values: &mut [f32]) -> bool {
-    let find = match simd::isa() {
-        #[cfg(target_arch = "x86_64")]
-        simd::Isa::Avx512 => find_avx512,
-        _ => find,
-    };
     let mut count = 0;
     bounds[0] = 0;
     for segment in 0..SEGMENTS {
-        // SAFETY: `isa` says what the machine has.
-        match unsafe { find(row, segment_columns(row.len(), segment), indices, values, count) } {
+        match find(row, segment_columns(row.len(), segment), indices, values, count) {
             Some(found) => count = found,
             None => return false,
         }
         bounds[segment + 1] = count as u32;
     }
     true
-}
-
-/// Appends the nonzero elements of `row[columns]` to the `count` that there are; `None` if there is no room.
-///
-/// # Safety
-/// None is needed here; the twin with vectors needs the instruction set.
-unsafe fn find(
-    row: &[f32],
-    columns: Range<usize>,
-    indices: &mut [u32],
-    values: &mut [f32],
-    mut count: usize,
-) -> Option<usize> {
-    let first = columns.start;
-    for (chunk, elements) in row[columns].chunks(CHUNK).enumerate() {
-        // The sign bit is left out: −0 is zero.
-        if elements.iter().fold(0, |any, element| any | element.to_bits() << 1) == 0 {
-            continue;
-        }
-        if count + CHUNK > values.len() {
-            return None;
-        }
-        for (lane, &element) in elements.iter().enumerate() {
-            indices[count] = (first + chunk * CHUNK + lane) as u32;
-            values[count] = element;
-            count += usize::from(element != 0.0);
-        }
-    }
-    Some(count)
-}
-
-/// [`find`] with AVX-512.
-///
-/// # Safety
-/// The machine has AVX-512 F.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-unsafe fn find_avx512(
-    row: &[f32],
-    columns: Range<usize>,
-    indices: &mut [u32],
-    values: &mut [f32],
-    mut count: usize,
-) -> Option<usize> {
-    use std::arch::x86_64::*;
-
-    let whole = columns.start..columns.start + columns.len() / CHUNK * CHUNK;
-    let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    for first in whole.clone().step_by(CHUNK) {
-        if count + CHUNK > values.len() {
-            return None;
-        }
-        // SAFETY: the chunk is within the row, and there is room for a chunk from `count` on.
-        unsafe {
-            let elements = _mm512_loadu_ps(row[first..first + CHUNK].as_ptr());
-            let nonzero = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(elements, _mm512_setzero_ps());
-            let columns = _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32));
-            _mm512_storeu_ps(values.as_mut_ptr().add(count), _mm512_maskz_compress_ps(nonzero, elements));
-            let columns = _mm512_maskz_compress_epi32(nonzero, columns);
-            _mm512_storeu_si512(indices.as_mut_ptr().add(count).cast(), columns);
-            count += nonzero.count_ones() as usize;
-        }
-    }
-    // SAFETY: needs nothing.
-    unsafe { find(row, whole.end..columns.end, indices, values, count) }
 }

@@ -1,7 +1,11 @@
+use std::ops::Range;
+use std::sync::Mutex;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::kernels::gemm::{Matrix, MatrixMut, gemm_serial, gemm_workspace};
+use crate::kernels::simd::{Isa, isa};
 
 /// Rows of which about one element in `sparsity` is not zero; zeros of both signs.
 fn sparse(rows: usize, columns: usize, sparsity: usize) -> Vec<f32> {
@@ -61,6 +65,70 @@ proptest! {
         transposed_product(found, &b, &mut c, n, None);
         prop_assert_eq!(c, dense(a.transposed(), &b, n));
     }
+}
+
+/// Elements of which about `eighths` in eight are not zero, with zeros of both signs.
+fn with_zeros(count: usize, eighths: usize) -> Vec<f32> {
+    let numbers = (0..count).map(|index| index * 7919 % 10_007 % 1024);
+    numbers
+        .map(|number| match number < 128 * eighths {
+            true => number as f32 / 512.0 - 0.99,
+            false if number % 2 == 0 => 0.0,
+            false => -0.0,
+        })
+        .collect()
+}
+
+/// c = aᵀ · b by the lists of b's columns, and how many blocks an epilogue saw; `None` where it was refused.
+fn by_columns(a: &[f32], b: &[f32], (k, m, n): (usize, usize, usize)) -> Option<Vec<f32>> {
+    let product = ColumnProduct::new(k, m, n).expect("the product is large");
+    let mut workspace = vec![f32::NAN; product.workspace_bytes().div_ceil(4)];
+    // SAFETY: the same memory as bytes.
+    let workspace = unsafe { workspace.align_to_mut::<u8>().1 };
+    let mut c = vec![f32::NAN; m * n];
+    let seen = Mutex::new(vec![0; m * n]);
+    let epilogue = |rows: Range<usize>, columns: Range<usize>| {
+        let mut seen = seen.lock().unwrap();
+        rows.for_each(|row| columns.clone().for_each(|column| seen[row * n + column] += 1));
+    };
+    let is_computed = product.run(a, b, &mut c, Some(&epilogue), workspace);
+    let times = usize::from(is_computed);
+    assert!(seen.into_inner().unwrap().iter().all(|&seen| seen == times), "blocks cover the output once");
+    is_computed.then_some(c)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(40) })]
+
+    /// The product by columns has the bits of the dense one.
+    #[test]
+    fn product_by_columns(k in 20usize..400, m in 300usize..900, n in 340usize..500, eighths in 0usize..5) {
+        prop_assume!(isa() != Isa::Portable);
+        let (a, b) = (with_zeros(k * m, 8), with_zeros(k * n, eighths));
+        let c = by_columns(&a, &b, (k, m, n));
+        prop_assert_eq!(c, Some(dense(Matrix::row_major(&a, k, m).transposed(), &b, n)));
+    }
+}
+
+#[test]
+fn products_by_columns_are_refused() {
+    let sizes @ (k, m, n) = (64, 320, 160);
+    if isa() == Isa::Portable {
+        assert!(ColumnProduct::new(k, m, n).is_none(), "without vectors the dense product is as good");
+        return;
+    }
+    assert!(ColumnProduct::new(8, m, n).is_none() && ColumnProduct::new(k, 16, 16).is_none(), "small");
+    assert!(ColumnProduct::new(513, m, n).is_none(), "the dense product sums in two runs");
+    let (mut a, mut b) = (vec![0.5; k * m], with_zeros(k * n, 4));
+    assert!(by_columns(&a, &b, sizes).is_some());
+    assert!(by_columns(&a, &with_zeros(k * n, 7), sizes).is_none(), "few zeros");
+    let dense_but_sampled = |index: usize| index / n == 0 || index / n == k / 3 || index / n == 2 * k / 3;
+    let hidden: Vec<f32> = (0..k * n).map(|index| if dense_but_sampled(index) { 0.0 } else { 1.0 }).collect();
+    assert!(by_columns(&a, &hidden, sizes).is_none(), "few zeros, but in the sample");
+    b[77] = f32::NAN;
+    assert!(by_columns(&a, &b, sizes).unwrap().iter().any(|c| c.is_nan()), "NaN is not zero");
+    a[k * m - 1] = f32::INFINITY;
+    assert!(by_columns(&a, &b, sizes).is_none(), "0 · ∞ is not 0");
 }
 
 #[test]

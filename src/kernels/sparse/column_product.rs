@@ -1,0 +1,217 @@
+//! The transpose of a matrix times one of which many elements are zeros: the gradient of a layer's kernel where the
+//! gradient of its output went through a ReLU.
+//!
+//! For each column of b, the rows of a that meet its nonzero elements are added up. Rows of a are read over and over, so a
+//! part copies as many of them as the L1 cache holds, a *stretch*, a few vectors wide, and goes through the lists of all
+//! its columns before it takes the next stretch. Every sum runs over k in order, as that of the dense product does.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use super::columns::{MOST_ROWS, SparseColumns, turn};
+use crate::graph::Epilogue;
+use crate::kernels::gemm::share;
+use crate::kernels::simd::{self, Isa, Kernel, Vector, isa};
+use crate::threads::{DisjointMut, for_each_part};
+
+/// Columns of a that are not divided: a vector of AVX-512.
+const UNIT: usize = 16;
+/// Units of a block: their sums stay in registers, of which AVX2 has 16 halves of a unit.
+const MOST_UNITS: usize = 7;
+/// Elements of a stretch: most of an L1 cache of 32 KiB.
+const STRETCH_ELEMENTS: usize = 7 << 10;
+/// Columns of b of a part.
+const GROUP: usize = 128;
+/// Multiply-adds of one thread in a nanosecond, roughly.
+const PRODUCTS_A_NANOSECOND: usize = 40;
+/// Multiply-adds below which there is little to spare.
+const FEW_PRODUCTS: usize = 2_000_000;
+
+/// Memory that begins with a cache line, so that no vector is in two.
+#[repr(align(64))]
+struct Aligned<T>(T);
+
+/// c (M, N) = aᵀ · b, for a (K, M) and b (K, N): how it is divided.
+#[derive(Debug, Clone, Copy)]
+pub struct ColumnProduct {
+    k: usize,
+    m: usize,
+    n: usize,
+    units: usize,
+    /// Column ranges of a, and of b.
+    blocks: usize,
+    groups: usize,
+    stretch_rows: usize,
+}
+
+impl ColumnProduct {
+    /// `None` where the dense product is as good, whatever the elements are.
+    pub fn new(k: usize, m: usize, n: usize) -> Option<Self> {
+        let is_worth_it = (UNIT..=MOST_ROWS).contains(&k)
+            && m >= 4 * UNIT
+            && n >= 2 * UNIT
+            && k * m * n >= FEW_PRODUCTS
+            && isa() != Isa::Portable;
+        let units = m.div_ceil(UNIT);
+        let blocks = units.div_ceil(MOST_UNITS);
+        let stretches = (k * units.div_ceil(blocks) * UNIT).div_ceil(STRETCH_ELEMENTS);
+        let (groups, stretch_rows) = (n.div_ceil(GROUP), k.div_ceil(stretches));
+        is_worth_it.then_some(Self { k, m, n, units, blocks, groups, stretch_rows })
+    }
+
+    /// Bytes of workspace that [`ColumnProduct::run`] needs.
+    pub fn workspace_bytes(&self) -> usize {
+        SparseColumns::bytes(self.k, self.n, self.stretch_rows)
+    }
+
+    /// Computes c unless b has too few zeros or a is not finite, and returns whether it did. `workspace` has at least
+    /// [`ColumnProduct::workspace_bytes`] bytes, aligned for f32.
+    pub fn run(
+        &self,
+        a: &[f32],
+        b: &[f32],
+        c: &mut [f32],
+        epilogue: Option<Epilogue<'_>>,
+        workspace: &mut [u8],
+    ) -> bool {
+        let Self { k, m, n, .. } = *self;
+        assert_eq!((a.len(), b.len(), c.len()), (k * m, k * n, m * n), "the shapes of a product do not fit");
+        let Some(b) = SparseColumns::collect(b, n, self.stretch_rows, a, workspace) else { return false };
+        let c = DisjointMut::new(c);
+        let work = k * m * n / 2 / PRODUCTS_A_NANOSECOND;
+        for_each_part(self.blocks * self.groups, work as u64, &|part| {
+            // Parts that follow each other share their columns: a thread reads lists that are in its cache.
+            let units = share(self.units, self.blocks, part % self.blocks);
+            let columns = share(n.div_ceil(UNIT), self.groups, part / self.blocks);
+            let columns = columns.start * UNIT..(columns.end * UNIT).min(n);
+            let rows = units.start * UNIT..(units.end * UNIT).min(m);
+            // SAFETY: parts have blocks of c of their own.
+            unsafe { self.part(a, b, &c, rows.clone(), columns.clone()) };
+            if let Some(epilogue) = epilogue {
+                epilogue(rows, columns);
+            }
+        });
+        true
+    }
+
+    /// Computes c[rows, columns].
+    ///
+    /// # Safety
+    /// Nothing else uses this block of c.
+    #[inline(never)]
+    unsafe fn part(
+        &self,
+        a: &[f32],
+        b: SparseColumns<'_>,
+        c: &DisjointMut<'_, f32>,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) {
+        let mut stretch = Aligned([const { MaybeUninit::uninit() }; STRETCH_ELEMENTS]);
+        let mut sums = Aligned([const { MaybeUninit::uninit() }; GROUP * MOST_UNITS * UNIT]);
+        let (stretch, sums) = (&mut stretch.0, &mut sums.0);
+        let units = rows.len().div_ceil(UNIT);
+        let width = units * UNIT;
+        for index in 0..self.k.div_ceil(self.stretch_rows) {
+            let ks = index * self.stretch_rows..self.k.min((index + 1) * self.stretch_rows);
+            for (k, copy) in ks.zip(stretch.chunks_exact_mut(width)) {
+                let row = &a[k * self.m..][rows.clone()];
+                copy[..row.len()].write_copy_of_slice(row);
+                copy[row.len()..].fill(MaybeUninit::new(0.0));
+            }
+            let (columns, is_first) = (columns.clone(), index == 0);
+            let lists = Lists { b, columns, index, is_first, units, stretch, sums };
+            simd::run(isa(), lists);
+        }
+        // SAFETY: the lists of the first stretch have written the sums of all columns.
+        let sums = unsafe { sums[..columns.len() * width].assume_init_ref() };
+        let start = rows.start * self.n + columns.start;
+        // SAFETY: the block of c is within it, and the part's own.
+        unsafe {
+            let to = c.as_mut_ptr().add(start);
+            turn(sums.as_ptr(), width, to, self.n, (rows.len(), columns.len()));
+        }
+    }
+}
+
+/// The lists of some columns of b in one stretch, times the rows of the stretch.
+struct Lists<'a> {
+    b: SparseColumns<'a>,
+    columns: Range<usize>,
+    index: usize,
+    /// Sums begin at zero.
+    is_first: bool,
+    units: usize,
+    /// (rows of the stretch, units · UNIT)
+    stretch: &'a [MaybeUninit<f32>; STRETCH_ELEMENTS],
+    /// (columns, units · UNIT)
+    sums: &'a mut [MaybeUninit<f32>; GROUP * MOST_UNITS * UNIT],
+}
+
+impl Kernel for Lists<'_> {
+    type Element = f32;
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = f32>>(self) {
+        // SAFETY: passed on.
+        unsafe {
+            match self.units {
+                1 => self.run_units::<V, 1>(),
+                2 => self.run_units::<V, 2>(),
+                3 => self.run_units::<V, 3>(),
+                4 => self.run_units::<V, 4>(),
+                5 => self.run_units::<V, 5>(),
+                6 => self.run_units::<V, 6>(),
+                _ => self.run_units::<V, MOST_UNITS>(),
+            }
+        }
+    }
+}
+
+impl Lists<'_> {
+    /// # Safety
+    /// As for [`Kernel::run`]; there are `N` units.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // loops over constants, which become straight code over registers
+    unsafe fn run_units<V: Vector<Element = f32>, const N: usize>(self) {
+        /// Vectors of a unit where they are shortest.
+        const MOST_VECTORS: usize = UNIT / 4;
+        let vectors = UNIT / V::LANES;
+        let stretch = self.stretch.as_ptr().cast::<f32>();
+        for (place, column) in self.columns.enumerate() {
+            let (indices, values) = self.b.list(column, self.index);
+            // SAFETY: indices are rows of the stretch, of N units each; `sums` has as many for each column.
+            unsafe {
+                let sums = self.sums.as_mut_ptr().cast::<f32>().add(place * N * UNIT);
+                let mut held = [[V::splat(0.0); MOST_VECTORS]; N];
+                if !self.is_first {
+                    for unit in 0..N {
+                        for vector in 0..vectors {
+                            held[unit][vector] = V::load(sums.add(unit * UNIT + vector * V::LANES));
+                        }
+                    }
+                }
+                let mut entry = 0;
+                while entry < indices.len() {
+                    // Lists have an even number of entries.
+                    for entry in entry..entry + 2 {
+                        let row = stretch.add(*indices.get_unchecked(entry) as usize * (N * UNIT));
+                        let value = V::splat(*values.get_unchecked(entry));
+                        for unit in 0..N {
+                            for vector in 0..vectors {
+                                let a = V::load(row.add(unit * UNIT + vector * V::LANES));
+                                held[unit][vector] = held[unit][vector].multiply_add(value, a);
+                            }
+                        }
+                    }
+                    entry += 2;
+                }
+                for unit in 0..N {
+                    for vector in 0..vectors {
+                        held[unit][vector].store(sums.add(unit * UNIT + vector * V::LANES));
+                    }
+                }
+            }
+        }
+    }
+}
