@@ -242,6 +242,18 @@ def test_predict_without_compile_and_on_no_rows():
     np.testing.assert_allclose(model(x).numpy(), expected, rtol=1e-6)
 
 
+def test_predict_gives_the_same_whether_somebody_looks_on_or_not():
+    model, (x, _) = classifier(rustnet), samples(20)
+    seen = []
+    watch = rustnet.callbacks.LambdaCallback(on_predict_batch_end=lambda batch, logs: seen.append(batch))
+    alone = model.predict(x, batch_size=20, verbose=0)
+    np.testing.assert_array_equal(model.predict(x, batch_size=20, verbose=0, callbacks=[watch]), alone)
+    assert seen == [0]
+    np.testing.assert_array_equal(model.predict(x, steps=1, verbose=0), alone)
+    with pytest.raises(ValueError, match="batch_size=0"):
+        model.predict(x, batch_size=0, verbose=0)
+
+
 def test_early_metrics_and_mean_of_batches(keras):
     """A metric object of its own, reused in both: the state is that of the whole epoch."""
     theirs, ours = pair(keras, lambda library: classifier(library, "sigmoid", 1), optimizer="sgd", loss="bce")

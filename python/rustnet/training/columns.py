@@ -11,7 +11,7 @@ from rustnet.core import structure
 from rustnet.core.arrays import as_array
 from rustnet.core.dtypes import array_dtype
 
-# What the engine's feed reads and casts itself; anything else is converted once.
+# What the engine's feed reads and casts itself, in native byte order; anything else is converted once.
 _READ_IN_PLACE = frozenset(
     np.dtype(name)
     for name in "bool uint8 int8 uint16 int16 uint32 int32 uint64 int64 float32 float64".split()
@@ -28,12 +28,20 @@ class Data:
         self.y = y
         self.sample_weight = sample_weight
         # All columns; parts that are not there are left out.
-        self.columns: list[Array] = [
-            leaf for part in self.parts for leaf in structure.flatten(part) if leaf is not None
-        ]
+        self.columns: list[Array] = []
+        # Where the leaves of each part are and which are missing, as something to compare.
+        nestings: list[Any] = []
+        for part in (x, y, sample_weight):
+            if part is None or isinstance(part, np.ndarray):
+                leaves = [part]
+                nestings.append(part is None)
+            else:
+                leaves = structure.flatten(part)
+                nestings.append(repr(structure.map_structure(lambda leaf: leaf is None, part)))
+            self.columns += [leaf for leaf in leaves if leaf is not None]
         # What a step is compiled for, beside the number of rows: the columns' nesting and types.
         types = [(column.dtype, column.shape[1:]) for column in self.columns]
-        self.signature: tuple[Any, ...] = (*map(_nesting, self.parts), *types)
+        self.signature: tuple[Any, ...] = (*nestings, *types)
 
     @property
     def parts(self) -> tuple[Any, Any, Any]:
@@ -52,13 +60,6 @@ class Data:
         return Data(
             *structure.map_structure(lambda leaf: None if leaf is None else function(leaf), self.parts)
         )
-
-
-def _nesting(part: Any) -> Any:
-    """Where the leaves of `part` are and which are missing, as something to compare."""
-    if isinstance(part, (dict, list, tuple)):
-        return repr(structure.map_structure(lambda leaf: leaf is None, part))
-    return part is None
 
 
 def make_data(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> Data:
@@ -116,7 +117,7 @@ def column(value: Any, name: str) -> Array:
             value = as_array(value, None, name)
         value = value.view(np.ndarray)
     array: Array = value
-    if array.dtype not in _READ_IN_PLACE or not array.flags.aligned or not array.dtype.isnative:
+    if array.dtype not in _READ_IN_PLACE or not array.flags.aligned:
         array = as_array(array, None, name)
     if array.ndim == 0:
         raise ValueError(f"expected {name} to have an axis of samples. Received: {name}.shape=()")

@@ -65,7 +65,7 @@ class Programs:
 
     def results(self, metrics: list[Any]) -> dict[str, float]:
         """What all metrics say now, by name in alphabetical order."""
-        if self._results is None or list(map(id, self._results[0])) != list(map(id, metrics)):
+        if self._results is None or self._results[0] != metrics:
             items: list[tuple[str, Any]] = []
             with Trace() as trace:
                 for metric in metrics:

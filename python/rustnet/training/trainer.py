@@ -320,6 +320,9 @@ class Trainer(Layer):
             return _concatenated(self.predict_on_batch(batch.x) for batch in Stream(x).epoch(steps))
         data = make_data(x)
         batch_size, steps = self._batching(data, batch_size, steps)
+        if data.rows <= batch_size and callbacks is None and not verbose:
+            # One batch, and nobody who looks on.
+            return self._predicted(data)
         rows = min(data.rows, steps * batch_size) if steps is not None else data.rows
         # The types of the outputs do not depend on the number of rows.
         program, nesting = programs.step("predict", data, min(batch_size, max(rows, 1)))
@@ -369,7 +372,10 @@ class Trainer(Layer):
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for this batch, as NumPy arrays."""
-        data = make_data(x)
+        return self._predicted(make_data(x))
+
+    def _predicted(self, data: Data) -> Any:
+        """The outputs for all rows as one batch."""
         program, nesting = self._prediction_programs().step("predict", data, max(data.rows, 1))
         outputs = [np.empty((data.rows, *shape[1:]), dtype) for dtype, shape in program.output_types]
         if data.rows:
