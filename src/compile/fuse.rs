@@ -166,7 +166,22 @@ fn levels(graph: &Graph, kinds: &Kinds, roots: &[Value]) -> Vec<usize> {
             levels[index] = later;
         }
     }
+    gather_at_the_end(graph, kinds, &mut levels);
     levels
+}
+
+/// Moves what is computed of one element, and read by nothing else than such, to the last level that has a loop over one
+/// element: there they are one loop.
+fn gather_at_the_end(graph: &Graph, kinds: &Kinds, levels: &mut [usize]) {
+    let is_single = |node: NodeId| kinds.is(node, Kind::Elementwise) && size(graph, node) == 1;
+    let nodes = || (0..graph.nodes().len() as u32).map(NodeId).filter(|&node| is_single(node));
+    let Some(last) = nodes().map(|node| levels[node.0 as usize]).max() else { return };
+    for node in nodes().rev() {
+        let readers = graph.node(node).outputs.iter().flat_map(|output| &kinds.readers[output.0 as usize]);
+        if readers.into_iter().all(|&reader| is_single(reader) && levels[reader.0 as usize] == last) {
+            levels[node.0 as usize] = last;
+        }
+    }
 }
 
 /// Elementwise nodes that run as one loop: for each node its group, and each group's nodes in order.

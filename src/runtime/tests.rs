@@ -342,3 +342,28 @@ fn any_number_of_threads_gives_the_same_bits() {
     assert_eq!(results[0], results[1]);
     assert_eq!(results[0], results[2]);
 }
+
+#[test]
+fn loops_over_one_element_wait_for_the_last_of_them() {
+    let mut graph = Graph::new();
+    let x = graph.input(0, TensorType::new(DType::F64, [4, 4]));
+    let near = reduce_sum(&mut graph, x, &[0, 1], false).unwrap();
+    let near = square(&mut graph, near).unwrap();
+    let product = matmul(&mut graph, x, x, (false, false)).unwrap();
+    let far = reduce_sum(&mut graph, product, &[0, 1], false).unwrap();
+    let far = negative(&mut graph, far).unwrap();
+    let request = Request {
+        graph: &graph,
+        inputs: vec![TensorType::new(DType::F64, [4, 4])],
+        outputs: vec![near, far],
+        updates: vec![],
+    };
+    let program = Program::new(&request, vec![]).unwrap();
+    // Two sums, a product, and one loop.
+    assert_eq!(program.plan.steps.len(), 4);
+    let inputs = [uniform(&[4, 4], 1, -1.0, 1.0)];
+    let expected = evaluate(&graph, &inputs, &[near, far]).unwrap();
+    for (got, expected) in run(&program, &inputs).iter().zip(&expected) {
+        assert!(close(got, &elements(expected)));
+    }
+}
