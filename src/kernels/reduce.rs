@@ -157,6 +157,11 @@ pub fn fold<T: Number, F: Fold<T>>(output: &mut [T], input: &[T], plan: &Plan<'_
         fold_short_rows::<T, F>(output, input, plan.rows, work);
         return;
     }
+    let is_short = (1..=LEAF).contains(&plan.total_rows()) && input.len() <= SHARD;
+    if is_short && plan.outer == 1 && plan.side_by_side() == 1 {
+        fold_few_rows::<T, F>(output, input);
+        return;
+    }
     let size = output.len();
     let shard_rows = plan.total_rows().div_ceil(plan.leaf_rows()).div_ceil(plan.shards) * plan.leaf_rows();
     let partial =
@@ -194,6 +199,22 @@ fn fold_short_rows<T: Number, F: Fold<T>>(output: &mut [T], input: &[T], columns
             *total = row[1..].iter().fold(row[0], |total, &element| F::combine(total, element));
         }
     });
+}
+
+per_isa! {
+    /// `output` = the rows of `input`, folded: one leaf, and nothing side by side.
+    fn fold_few_rows[T: Number, F: Fold<T>][T, F](output: &mut [T], input: &[T]) {
+        let columns = output.len();
+        let rows = input.len() / columns;
+        for (tile, output) in output.chunks_mut(LANES).enumerate() {
+            let mut lanes = [F::IDENTITY; LANES];
+            fold_rows::<T, F>(&mut lanes, &input[tile * LANES..], rows, columns, output.len());
+            match output.first_chunk_mut() {
+                Some(output) => *output = lanes,
+                None => output.copy_from_slice(&lanes[..output.len()]),
+            }
+        }
+    }
 }
 
 per_isa! {

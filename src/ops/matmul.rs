@@ -242,22 +242,19 @@ impl MatMul {
             return gemm(a, right(b), y, false, call.epilogue, call.workspace);
         }
         let a = call.input::<T>(0);
-        let operands = |index: usize| {
-            let (a_index, b_index) = match count {
-                1 => (0, 0),
-                _ => (
-                    operand_index(index, leading(y_shape), leading(a_shape)),
-                    operand_index(index, leading(y_shape), leading(b_shape)),
-                ),
-            };
-            let (a, b) = (&a[a_index * m * k..][..m * k], &b[b_index * k * n..][..k * n]);
-            let a = match self.transpose_a {
-                true => Matrix::row_major(a, k, m).transposed(),
-                false => Matrix::row_major(a, m, k),
-            };
-            (a, right(b))
+        let left = |a| match self.transpose_a {
+            true => Matrix::row_major(a, k, m).transposed(),
+            false => Matrix::row_major(a, m, k),
         };
         let y = MatrixMut::row_major(call.outputs[0].slice::<T>(), count * m, n);
+        if count == 1 {
+            return gemm(left(a), right(b), y, false, call.epilogue, call.workspace);
+        }
+        let operands = |index: usize| {
+            let a_index = operand_index(index, leading(y_shape), leading(a_shape));
+            let b_index = operand_index(index, leading(y_shape), leading(b_shape));
+            (left(&a[a_index * m * k..][..m * k]), right(&b[b_index * k * n..][..k * n]))
+        };
         gemm_stack(count, &operands, y, call.epilogue, call.workspace);
     }
 }

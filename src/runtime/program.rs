@@ -345,16 +345,24 @@ impl Program {
                             pointers.run_block(body, columns, rows, block)
                         }
                     });
-                    // A plain array: it needs no allocation. Places past the last output lead nowhere.
-                    let mut views_mut: [TensorViewMut<'_>; MAX_OUTPUTS] = std::array::from_fn(|index| {
+                    // Plain arrays: they need no allocation. Places past the last output lead nowhere.
+                    let view = |index: usize| {
                         let address = bound.outputs.get(index).copied().unwrap_or(null_mut());
                         // SAFETY: as above, and a kernel's outputs share memory with nothing that is alive; the
                         // places that lead nowhere are not handed to the kernel.
                         unsafe { TensorViewMut::new(address, &outputs.get(index).unwrap_or(&outputs[0]).ty) }
-                    });
+                    };
+                    let (mut one, mut several): ([_; 1], [_; MAX_OUTPUTS]);
+                    let views_mut = if outputs.len() == 1 {
+                        one = [view(0)];
+                        &mut one[..]
+                    } else {
+                        several = std::array::from_fn(view);
+                        &mut several[..outputs.len()]
+                    };
                     op.run(&mut Call {
                         inputs: views,
-                        outputs: &mut views_mut[..outputs.len()],
+                        outputs: views_mut,
                         workspace,
                         epilogue: run_epilogue.as_ref().map(|run| run as Epilogue<'_>),
                     })

@@ -35,6 +35,8 @@ struct Scratch {
 pub struct CompiledTape {
     /// The home of every value in scratch memory. Operands come first.
     homes: Vec<Home>,
+    /// The values whose lanes are laid out once a run: not those of `tiled`, and none that stays in registers.
+    laid_out: Vec<usize>,
     operands: Vec<Operand>,
     /// The operands that are the same for all elements.
     scalars: Vec<usize>,
@@ -157,8 +159,11 @@ impl CompiledTape {
             .map(|(dtype, access)| memory_cost(dtype, access))
             .sum::<u64>();
         let is_scalar = |operand: &usize| tape.operands[*operand].access == Access::Scalar;
+        let is_laid_out =
+            |value: &usize| values[*value].in_memory && (*value >= operands || is_scalar(value));
         Ok(Self {
             homes,
+            laid_out: (0..values.len()).filter(is_laid_out).collect(),
             operands: tape.operands.clone(),
             scalars: (0..operands).filter(is_scalar).collect(),
             tiled: (0..operands).filter(|operand| !is_scalar(operand)).collect(),
@@ -197,7 +202,8 @@ impl CompiledTape {
         // dtypes of their lanes. Tiles hold whole chunks within a range, or less than one chunk, in which case all
         // lanes lie in scratch memory.
         unsafe {
-            for (value, home) in self.homes.iter().enumerate() {
+            for &value in &self.laid_out {
+                let home = self.homes[value];
                 lanes.add(value).write(Lane { data: scratch.add(home.offset), advance: home.advance });
             }
             for &operand in &self.scalars {

@@ -34,10 +34,10 @@ impl Grid {
     /// Among the grids of as many parts as are worth it, the one that reads least: each row range reads all of its
     /// columns of B, and each column range all of its rows of A. Where an epilogue follows, the one of widest blocks.
     pub fn new(m: usize, k: usize, n: usize, panel: usize, tile_rows: usize, epilogue: bool) -> Self {
-        let mut wanted = match m * k * n / PART_PRODUCTS {
-            0 | 1 => 1,
-            parts => parts.next_multiple_of(EVEN).min(MOST_PARTS),
-        };
+        if m * k * n < 2 * PART_PRODUCTS {
+            return Self { rows: 1, columns: 1 };
+        }
+        let mut wanted = (m * k * n / PART_PRODUCTS).next_multiple_of(EVEN).min(MOST_PARTS);
         let most_rows = match m / (2 * tile_rows) {
             rows @ 0..EVEN => rows.max(1),
             rows => rows - rows % EVEN,
@@ -98,10 +98,11 @@ pub fn share(len: usize, count: usize, index: usize) -> Range<usize> {
 #[inline]
 pub fn pieces(range: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> {
     let len = range.len();
-    // Divisions take longer than all else around a small product, which is one piece: they are left out for it.
+    // Divisions take longer than all else around a small product, of one piece or two: they are left out for it.
     let (count, size, longer) = match len {
         0 => (0, 0, 0),
         _ if len <= most => (1, len, 0),
+        _ if len <= 2 * most => (2, len / 2, len % 2),
         _ => {
             let count = len.div_ceil(most);
             (count, len / count, len % count)

@@ -34,10 +34,6 @@ pub fn gemm_stack<'a, T: Real>(
         return;
     }
     let (m, n) = (c.rows / count, c.columns);
-    if count == 1 {
-        let (a, b) = operands(0);
-        return gemm(a, b, c, false, epilogue, workspace);
-    }
     if count < MANY {
         for index in 0..count {
             let (a, b) = operands(index);
