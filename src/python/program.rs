@@ -42,6 +42,18 @@ impl PyProgram {
         self.program.arena_bytes()
     }
 
+    /// New arrays for `run_batches` to write `rows` rows of each output to.
+    fn new_outputs<'py>(&self, py: Python<'py>, rows: usize) -> PyResult<Vec<Bound<'py, PyUntypedArray>>> {
+        let with_rows = |ty: &TensorType| {
+            let mut ty = ty.clone();
+            if let Some(first) = ty.shape.first_mut() {
+                *first = rows;
+            }
+            ty.checked()
+        };
+        self.program.output_types().map(|ty| Ok(zeros(py, &with_rows(ty)?)?.0)).collect()
+    }
+
     /// Runs once on whole, C-contiguous arrays of the arguments' types, and returns the outputs as new arrays.
     fn run<'py>(
         &self,

@@ -136,8 +136,10 @@ class Model(Trainer):
         if len(args) == 1 and not kwargs and type(args[0]) is np.ndarray:
             x = args[0]
             compiled = self._calls.get((x.shape, x.dtype))
-            if compiled is not None and x.flags.c_contiguous and x.flags.aligned:
-                return _results(compiled, [x])
+            if compiled is not None:
+                flags = x.flags
+                if flags.c_contiguous and flags.aligned:
+                    return _results(compiled, [x])
         if any_symbolic(args) or any_symbolic(kwargs):
             return super().__call__(*args, **kwargs)
         return self._call_compiled(args, kwargs)

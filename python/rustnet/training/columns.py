@@ -32,13 +32,14 @@ class Data:
         # Where the leaves of each part are and which are missing, as something to compare.
         nestings: list[Any] = []
         for part in (x, y, sample_weight):
-            if part is None or isinstance(part, np.ndarray):
-                leaves = [part]
-                nestings.append(part is None)
+            if isinstance(part, np.ndarray):
+                self.columns.append(part)
+                nestings.append(False)
+            elif part is None:
+                nestings.append(True)
             else:
-                leaves = structure.flatten(part)
+                self.columns += [leaf for leaf in structure.flatten(part) if leaf is not None]
                 nestings.append(repr(structure.map_structure(lambda leaf: leaf is None, part)))
-            self.columns += [leaf for leaf in leaves if leaf is not None]
         # What a step is compiled for, beside the number of rows: the columns' nesting and types.
         types = [(column.dtype, column.shape[1:]) for column in self.columns]
         self.signature: tuple[Any, ...] = (*nestings, *types)
@@ -68,6 +69,8 @@ def make_data(x: Any, y: Any = None, sample_weight: Any = None, class_weight: An
     Raises `ValueError` where something is no array of numbers, lengths differ, or targets are not finite.
     """
     x = _columns(x, "x")
+    if y is None and sample_weight is None and class_weight is None:
+        return _with_equal_rows(Data(x))
     y = _columns(y, "y")
     for column in structure.flatten(y):
         if column is not None and column.dtype.kind == "f" and np.isnan(column).any():
@@ -81,7 +84,10 @@ def make_data(x: Any, y: Any = None, sample_weight: Any = None, class_weight: An
     for column in structure.flatten(weights):
         if column is not None and not np.isfinite(column).all():
             raise ValueError("expected finite weights. Received: sample_weight=an array with NaN or infinity")
-    data = Data(x, y, weights)
+    return _with_equal_rows(Data(x, y, weights))
+
+
+def _with_equal_rows(data: Data) -> Data:
     columns = data.columns
     if len(columns) > 1 and len({len(leaf) for leaf in columns}) > 1:
         counts = {

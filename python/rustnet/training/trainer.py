@@ -326,7 +326,7 @@ class Trainer(Layer):
         rows = min(data.rows, steps * batch_size) if steps is not None else data.rows
         # The types of the outputs do not depend on the number of rows.
         program, nesting = programs.step("predict", data, min(batch_size, max(rows, 1)))
-        outputs = [np.empty((rows, *shape[1:]), dtype) for dtype, shape in program.output_types]
+        outputs = program.new_outputs(rows)
         callback_list = callbacks_module.CallbackList(
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1, steps=steps
         )
@@ -377,7 +377,7 @@ class Trainer(Layer):
     def _predicted(self, data: Data) -> Any:
         """The outputs for all rows as one batch."""
         program, nesting = self._prediction_programs().step("predict", data, max(data.rows, 1))
-        outputs = [np.empty((data.rows, *shape[1:]), dtype) for dtype, shape in program.output_types]
+        outputs = program.new_outputs(data.rows)
         if data.rows:
             program.run_batches(data.columns, None, (0, data.rows), outputs, 0.0)
         return structure.pack(nesting, outputs)
