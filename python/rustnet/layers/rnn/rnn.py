@@ -118,13 +118,20 @@ class RNN(Layer):
         if mask is not None:
             mask = ops.cast(mask, "bool")
         outputs, states = self._run(sequences, states, mask, training)
-        if mask is not None and self.zero_output_for_mask:
+        zeroed = mask is not None and self.zero_output_for_mask
+        if zeroed:
             order = ops.flip(mask, axis=1) if self.go_backwards else mask
             outputs = ops.where(ops.expand_dims(order, -1), outputs, 0.0)
         if self.states is not None:
             for variable, state in zip(self.states, states, strict=True):
                 variable.assign(state)
-        output = outputs if self.return_sequences else outputs[:, -1]
+        if self.return_sequences:
+            output = outputs
+        elif zeroed or not self._runs_as_one_op():
+            output = outputs[:, -1]
+        else:
+            # The same numbers; but the gradient of one of all outputs would be a gradient of all of them.
+            output = states[0]
         return (output, *states) if self.return_state else output
 
     def _first_states(self, sequences: Any, initial_state: Any) -> list[Any]:
@@ -153,6 +160,9 @@ class RNN(Layer):
             if attributes is None:
                 return self._run_unrolled(sequences, states, mask, training)
             return self.cell.run_sequence(sequences, states, mask, self.go_backwards, training, attributes)
+
+    def _runs_as_one_op(self) -> bool:
+        return isinstance(self.cell, RecurrentCell) and self.cell.kernel_attributes() is not None
 
     def _run_unrolled(
         self, sequences: Any, states: list[Any], mask: Any, training: bool
