@@ -1,22 +1,25 @@
-//! Recurrent layers at the sizes of sequence models, forward and backward, next to a plain loop.
+//! Recurrent layers at the sizes of sequence models, forward and backward, next to a plain loop; "by table" without the
+//! product of the table with the kernel.
 //!
 //! `cargo bench --bench recurrent [-- WORD]`: only rows whose name contains the word.
 
 use std::time::Instant;
 
 use rustnet::kernels::recurrent::{
-    Activation, Backward, Cell, Forward, Gradients, Gru, Lstm, Options, Outputs, SimpleRnn, Sizes, Training,
-    backward, backward_workspace, forward, forward_workspace,
+    Activation, Backward, Cell, Forward, Gradients, Gru, Lstm, Options, Outputs, Projection,
+    ProjectionGradient, SimpleRnn, Sizes, Training, Wanted, backward, backward_workspace, forward,
+    forward_workspace,
 };
 
-/// Name, (batch, timesteps, features, units), and whether the gradient of the inputs is wanted.
-const SIZES: [(&str, [usize; 4], bool); 6] = [
-    ("imdb 128x500x32-32", [128, 500, 32, 32], true),
-    ("digits 64x100x64-128", [64, 100, 64, 128], false),
-    ("digits 64x100x128-128", [64, 100, 128, 128], true),
-    ("one row 1x100x64-128", [1, 100, 64, 128], true),
-    ("one row 1x100x128-128", [1, 100, 128, 128], true),
-    ("jena 256x120x14-32", [256, 120, 14, 32], false),
+/// Name, (batch, timesteps, features, units), and what the gradient is wanted for.
+const SIZES: [(&str, [usize; 4], Wanted); 7] = [
+    ("imdb 128x500x32-32", [128, 500, 32, 32], Wanted::KernelAndInputs),
+    ("imdb by table 128x500x0-32", [128, 500, 0, 32], Wanted::Table(10_000)),
+    ("digits 64x100x64-128", [64, 100, 64, 128], Wanted::Kernel),
+    ("digits 64x100x128-128", [64, 100, 128, 128], Wanted::KernelAndInputs),
+    ("one row 1x100x64-128", [1, 100, 64, 128], Wanted::KernelAndInputs),
+    ("one row 1x100x128-128", [1, 100, 128, 128], Wanted::KernelAndInputs),
+    ("jena 256x120x14-32", [256, 120, 14, 32], Wanted::Kernel),
 ];
 
 fn random(len: usize, seed: u32, reach: f32) -> Vec<f32> {
@@ -61,11 +64,18 @@ fn report(name: &str, pass: &str, flops: usize, milliseconds: f64) {
     );
 }
 
-fn bench(name: &str, cell: &dyn Cell<f32>, has_carry: bool, bias: usize, sizes: Sizes, wants_dx: bool) {
+fn bench(name: &str, cell: &dyn Cell<f32>, has_carry: bool, bias: usize, sizes: Sizes, wanted: Wanted) {
     let Sizes { batch, steps, inputs, units } = sizes;
     let columns = cell.gates() * units;
     let x = random(batch * steps * inputs, 1, 1.0);
     let kernel = random(inputs * columns, 2, 0.2);
+    let table = random(if let Wanted::Table(rows) = wanted { rows * columns } else { 0 }, 4, 0.2);
+    let id = |number: f32| (number * (table.len() / columns) as f32) as i32;
+    let ids: Vec<i32> = random(batch * steps, 5, 0.5).into_iter().map(|number| id(number + 0.5)).collect();
+    let projection = match wanted {
+        Wanted::Table(_) => Projection::Rows { table: &table, ids: &ids },
+        _ => Projection::Product { x: &x, kernel: &kernel },
+    };
     let recurrent_kernel = random(units * columns, 3, 0.15);
     let zeros = vec![0.0; batch * units];
     let c0 = if has_carry { &zeros[..] } else { &[] };
@@ -77,8 +87,7 @@ fn bench(name: &str, cell: &dyn Cell<f32>, has_carry: bool, bias: usize, sizes: 
     let layer = Forward {
         sizes,
         options,
-        x: &x,
-        kernel: &kernel,
+        projection,
         recurrent_kernel: &recurrent_kernel,
         bias: &vec![0.1; columns],
         h0: &zeros,
@@ -100,8 +109,7 @@ fn bench(name: &str, cell: &dyn Cell<f32>, has_carry: bool, bias: usize, sizes: 
     let problem = Backward {
         sizes,
         options,
-        x: &x,
-        kernel: &kernel,
+        projection,
         recurrent_kernel: &recurrent_kernel,
         h0: &zeros,
         c0,
@@ -114,21 +122,25 @@ fn bench(name: &str, cell: &dyn Cell<f32>, has_carry: bool, bias: usize, sizes: 
     };
     let (mut dkernel, mut drecurrent_kernel) = (kernel.clone(), recurrent_kernel.clone());
     let (mut dbias, mut dh0, mut dc0) = (vec![0.0; bias], zeros.clone(), c0.to_vec());
-    let mut dx = wants_dx.then(|| x.clone());
-    let mut memory = workspace(backward_workspace(cell, sizes, false, wants_dx));
+    let mut dtable = table.clone();
+    let mut dx = (wanted == Wanted::KernelAndInputs).then(|| x.clone());
+    let mut memory = workspace(backward_workspace(cell, sizes, false, wanted));
     let memory = as_bytes(&mut memory);
     let time = milliseconds(|| {
+        let projection = match wanted {
+            Wanted::Table(_) => ProjectionGradient::Rows { dtable: &mut dtable },
+            _ => ProjectionGradient::Product { dkernel: &mut dkernel, dx: dx.as_deref_mut() },
+        };
         let gradients = Gradients {
-            dkernel: &mut dkernel,
+            projection,
             drecurrent_kernel: &mut drecurrent_kernel,
             dbias: &mut dbias,
             dh0: &mut dh0,
             dc0: &mut dc0,
-            dx: dx.as_deref_mut(),
         };
         backward(cell, problem, gradients, memory);
     });
-    let products = if wants_dx { 2 } else { 1 };
+    let products = if wanted == Wanted::KernelAndInputs { 2 } else { 1 };
     report(name, "backward", 2 * batch * steps * columns * (products * inputs + 2 * units), time);
 }
 
@@ -169,7 +181,7 @@ fn plain(name: &str, sizes: Sizes) {
 
 fn main() {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    for (name, [batch, steps, inputs, units], wants_dx) in SIZES {
+    for (name, [batch, steps, inputs, units], wanted_gradient) in SIZES {
         let sizes = Sizes { batch, steps, inputs, units };
         let (activation, recurrent_activation) = (Activation::Tanh, Activation::Sigmoid);
         let recurrent_bias = vec![0.1; 3 * units];
@@ -183,8 +195,8 @@ fn main() {
         for (cell_name, cell, has_carry, bias) in cells {
             let name = format!("{cell_name} {name}");
             if name.contains(&wanted) {
-                bench(&name, cell, has_carry, bias, sizes, wants_dx);
-                if cell_name == "lstm" {
+                bench(&name, cell, has_carry, bias, sizes, wanted_gradient);
+                if cell_name == "lstm" && inputs > 0 {
                     plain(&name, sizes);
                 }
             }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rustnet import ops
+from rustnet import Sequential, ops
 from rustnet.core.trace import Trace
-from rustnet.layers import Embedding
+from rustnet.layers import GRU, LSTM, Dense, Embedding, SimpleRNN
 
 TABLE = np.random.default_rng(0).standard_normal((5, 3)).astype("float32")
 IDS = np.array([[0, 4, 4], [2, 0, 1]], "int32")
@@ -43,6 +43,21 @@ def test_an_id_out_of_range_is_named(bad):
     ids[1, 2] = bad
     with pytest.raises(ValueError, match=rf"index {bad} at position \[1, 2\]; expected 0 <= index < 5"):
         Embedding(5, 3)(ids)
+
+
+@pytest.mark.parametrize("layer", [LSTM, GRU, SimpleRNN])
+def test_an_id_out_of_range_below_a_recurrent_layer_leaves_the_model_as_it_was(layer):
+    # Many more ids than rows: the layer reads the table by itself.
+    model = Sequential([Embedding(5, 3, mask_zero=True), layer(4), Dense(1)])
+    model.compile(optimizer="adam", loss="mse")
+    ids, y = np.arange(16 * 10, dtype="int32").reshape(16, 10) % 5, np.ones((16, 1), "float32")
+    model.train_on_batch(ids, y)
+    before = model.get_weights()
+    ids[3, 7] = 5
+    with pytest.raises(ValueError, match=r"index 5 at position \[3, 7\]; expected 0 <= index < 5"):
+        model.train_on_batch(ids, y)
+    for expected, found in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 //!
 //! The result is also legal for fusion: every operand of an elementwise node is one that a tape can address.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::fuse::{access, behind_views};
@@ -19,6 +19,7 @@ pub fn simplify(graph: &Graph, roots: &[Value]) -> Result<(Graph, Vec<Value>)> {
         new: Graph::new(),
         readers: readers(graph, &live, roots),
         activated: HashMap::new(),
+        scattered: HashSet::new(),
         mapped: HashMap::new(),
         known: HashMap::new(),
         leaves_unread: false,
@@ -88,6 +89,8 @@ pub(super) struct Rewriter<'a> {
     /// For the winners of a pooling whose input was activated before, and is now activated after it: that input, as it was
     /// before, and the pooled activation.
     pub activated: HashMap<Value, (Value, Value)>,
+    /// Values of the old graph that only a scatter_add reads, and whose new value is its result.
+    pub scattered: HashSet<Value>,
     /// Old value → new value.
     mapped: HashMap<Value, Value>,
     known: HashMap<Key, Vec<Value>>,
@@ -137,18 +140,22 @@ impl Rewriter<'_> {
             None if self.folds_nothing(node, &inputs, output) => {
                 self.shaped("reshape", inputs[0], &output.shape)?
             }
-            None => match self.around_pooling(node, &inputs)? {
-                Some(outputs) => outputs,
-                None => match self.by_root(node, &inputs)? {
-                    Some(outputs) => outputs,
-                    None => self.append(&node.op, inputs)?,
-                },
-            },
+            None => self.by_rules(node, inputs)?,
         };
         for (&old, new) in node.outputs.iter().zip(outputs) {
             self.mapped.insert(old, new);
         }
         Ok(())
+    }
+
+    /// What the first rule that applies makes of the node, else the node itself.
+    fn by_rules(&mut self, node: &Node, inputs: Vec<Value>) -> Result<Vec<Value>> {
+        for rule in [Self::around_pooling, Self::over_embedding, Self::by_root] {
+            if let Some(outputs) = rule(self, node, &inputs)? {
+                return Ok(outputs);
+            }
+        }
+        self.append(&node.op, inputs)
     }
 
     /// Appends a node whose operands a tape can address where it is elementwise.
@@ -192,6 +199,7 @@ impl Rewriter<'_> {
             "multiply" => neutral(false, 1.0),
             "divide" => neutral(true, 1.0),
             "subtract" => neutral(true, 0.0),
+            "scatter_add" if self.scattered.contains(&node.inputs[1]) => Some(inputs[1]),
             _ => None,
         }
     }

@@ -30,7 +30,12 @@ pub fn matmul(
     b: Value,
     (transpose_a, transpose_b): (bool, bool),
 ) -> Result<Value> {
-    graph.apply1(Arc::new(MatMul { transpose_a, transpose_b }), &[a, b])
+    graph.apply1(product((transpose_a, transpose_b)), &[a, b])
+}
+
+/// The op of [`matmul`].
+pub fn product((transpose_a, transpose_b): (bool, bool)) -> OpRef {
+    Arc::new(MatMul { transpose_a, transpose_b })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ pub mod matmul;
 mod normalize;
 pub mod pool;
 mod random;
-mod recurrent;
+pub mod recurrent;
 pub mod reduce;
 pub mod registry;
 mod rows;

@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use super::forward::{nanoseconds, shard_dropout};
+use super::forward::{Projection, nanoseconds, shard_dropout};
 use super::lanes::{LANES, for_each_chunk, load, store};
 use super::product::{PackedKernel, RecurrentProduct, drop_units};
 use super::scratch::{self, carve};
-use super::{BackwardStep, Cell, Division, Options, Sizes, add_to, gather_timesteps, scatter_timesteps};
+use super::{
+    BackwardStep, Cell, Division, Options, Sizes, add_to, gather_timesteps, rows, scatter_timesteps,
+};
 use crate::kernels::Real;
 use crate::kernels::gemm::{
     Matrix, MatrixMut, PackedMatrix, gemm_serial, gemm_workspace, pack_b, packed_len,
@@ -20,10 +22,8 @@ use crate::threads::{DisjointMut, for_each_part};
 pub struct Backward<'a, T> {
     pub sizes: Sizes,
     pub options: Options<'a>,
-    /// (B, T, I)
-    pub x: &'a [T],
-    /// (I, gates·H)
-    pub kernel: &'a [T],
+    /// As the layer read it; the elements of a table are not read again.
+    pub projection: Projection<'a, T>,
     /// (H, gates·H)
     pub recurrent_kernel: &'a [T],
     /// (B, H)
@@ -46,8 +46,7 @@ pub struct Backward<'a, T> {
 
 /// Gradients of what the layer read.
 pub struct Gradients<'a, T> {
-    /// (I, gates·H)
-    pub dkernel: &'a mut [T],
+    pub projection: ProjectionGradient<'a, T>,
     /// (H, gates·H)
     pub drecurrent_kernel: &'a mut [T],
     /// (gates·H), or (2, gates·H) where the inner product has a bias too.
@@ -56,8 +55,23 @@ pub struct Gradients<'a, T> {
     pub dh0: &'a mut [T],
     /// (B, H), or empty.
     pub dc0: &'a mut [T],
-    /// (B, T, I)
-    pub dx: Option<&'a mut [T]>,
+}
+
+/// The gradient of [`Projection`], of the same kind.
+pub enum ProjectionGradient<'a, T> {
+    /// dkernel (I, gates·H), dx (B, T, I)
+    Product { dkernel: &'a mut [T], dx: Option<&'a mut [T]> },
+    /// dtable (V, gates·H)
+    Rows { dtable: &'a mut [T] },
+}
+
+/// What the gradient of x·kernel is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    Kernel,
+    KernelAndInputs,
+    /// A table of V rows.
+    Table(usize),
 }
 
 /// The pieces of memory that a shard needs.
@@ -76,7 +90,7 @@ struct Lens {
 }
 
 impl Lens {
-    fn new<T: Real>(cell: &dyn Cell<T>, division: &Division, separate: bool) -> Self {
+    fn new<T: Real>(cell: &dyn Cell<T>, division: &Division, separate: bool, wanted: Wanted) -> Self {
         let Sizes { inputs, units, .. } = division.sizes;
         let rows = division.shard_rows;
         let block_rows = division.block_steps * rows;
@@ -90,7 +104,7 @@ impl Lens {
         let products = products.into_iter().max().unwrap_or(0).div_ceil(size_of::<T>());
         Self {
             block_x: block_rows * inputs,
-            dgates: block_rows * columns,
+            dgates: if let Wanted::Table(_) = wanted { 0 } else { block_rows * columns },
             dinner: if cell.has_inner() { block_rows * columns } else { 0 },
             h_previous: block_rows * units,
             operands: if separate { block_rows * columns } else { 0 },
@@ -124,21 +138,35 @@ impl Lens {
     }
 }
 
-fn packed_lens<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, separate: bool, wants_dx: bool) -> [usize; 2] {
-    let (units, gates) = (sizes.units, cell.gates());
+/// Lengths of what the shards share: the packed kernel, the packed recurrent kernel; for a table the gradients of all
+/// gates, and the lists that they are summed by.
+fn shared_lens<T: Real>(
+    cell: &dyn Cell<T>,
+    division: &Division,
+    separate: bool,
+    wanted: Wanted,
+) -> [usize; 4] {
+    let Sizes { batch, steps, inputs, units } = division.sizes;
+    let columns = cell.gates() * units;
+    let (dgates, lists) = match wanted {
+        Wanted::Table(table) => (batch * steps * columns, rows::workspace_len::<T>(division, table)),
+        _ => (0, 0),
+    };
     [
-        if wants_dx { packed_len::<T>(gates * units, sizes.inputs) } else { 0 },
-        PackedKernel::<T>::len(units, gates, separate, true),
+        if wanted == Wanted::KernelAndInputs { packed_len::<T>(columns, inputs) } else { 0 },
+        PackedKernel::<T>::len(units, cell.gates(), separate, true),
+        dgates,
+        lists,
     ]
 }
 
 /// Bytes of workspace that [`backward`] needs.
-pub fn backward_workspace<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, dropout: bool, wants_dx: bool) -> usize {
+pub fn backward_workspace<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, dropout: bool, wanted: Wanted) -> usize {
     let division = Division::new(sizes, cell.gates(), false);
     let separate = dropout || cell.has_separate_operands();
-    let packed = packed_lens(cell, sizes, separate, wants_dx);
-    let shard = scratch::total::<T>(&Lens::new(cell, &division, separate).list());
-    (scratch::total::<T>(&packed) + division.shards * shard) * size_of::<T>()
+    let shared = shared_lens(cell, &division, separate, wanted);
+    let shard = scratch::total::<T>(&Lens::new(cell, &division, separate, wanted).list());
+    (scratch::total::<T>(&shared) + division.shards * shard) * size_of::<T>()
 }
 
 /// The gradients of [`forward`](super::forward). `workspace` has at least [`backward_workspace`] bytes.
@@ -152,25 +180,37 @@ pub fn backward<T: Real>(
     let Sizes { batch, steps, inputs, units } = sizes;
     let gates = cell.gates();
     let columns = gates * units;
-    let wants_dx = gradients.dx.is_some();
+    let (wanted, dkernel, dx, dtable) = match gradients.projection {
+        ProjectionGradient::Product { dkernel, dx: Some(dx) } => {
+            (Wanted::KernelAndInputs, dkernel, Some(DisjointMut::new(dx)), None)
+        }
+        ProjectionGradient::Product { dkernel, dx: None } => (Wanted::Kernel, dkernel, None, None),
+        ProjectionGradient::Rows { dtable } => {
+            (Wanted::Table(dtable.len() / columns), Default::default(), None, Some(dtable))
+        }
+    };
     let separate = options.recurrent_dropout.is_some() || cell.has_separate_operands();
     let division = Division::new(sizes, gates, options.go_backwards);
 
     let memory = elements_of::<T>(workspace);
-    let ([packed_kernel, packed_recurrent], memory) =
-        carve(memory, packed_lens(cell, sizes, separate, wants_dx));
-    let kernel = wants_dx
-        .then(|| pack_b(Matrix::row_major(layer.kernel, inputs, columns).transposed(), packed_kernel));
+    let ([packed_kernel, packed_recurrent, all_dgates, lists], memory) =
+        carve(memory, shared_lens(cell, &division, separate, wanted));
+    let kernel = match layer.projection {
+        Projection::Product { kernel, .. } if wanted == Wanted::KernelAndInputs => {
+            Some(pack_b(Matrix::row_major(kernel, inputs, columns).transposed(), packed_kernel))
+        }
+        _ => None,
+    };
     let recurrent_kernel =
         PackedKernel::pack(layer.recurrent_kernel, units, gates, separate, true, packed_recurrent);
 
-    let lens = Lens::new(cell, &division, separate);
+    let lens = Lens::new(cell, &division, separate, wanted);
     let shard_len = scratch::total::<T>(&lens.list());
     let shared = DisjointMut::new(memory);
     let (dh0, dc0) = (DisjointMut::new(gradients.dh0), DisjointMut::new(gradients.dc0));
-    let dx = gradients.dx.map(DisjointMut::new);
+    let all_dgates = DisjointMut::new(all_dgates);
 
-    let products = if wants_dx { 2 } else { 1 };
+    let products = if kernel.is_some() { 2 } else { 1 };
     let flops = 2 * batch * steps * columns * (products * inputs + 2 * units + 16);
     for_each_part(division.shards, nanoseconds(flops), &|part| {
         // From the last shard to the first: what the forward pass wrote last may still be in a cache.
@@ -179,12 +219,18 @@ pub fn backward<T: Real>(
         let states = rows.start * units..rows.end * units;
         let of_inputs = rows.start * steps * inputs..rows.end * steps * inputs;
         // SAFETY: each shard has a range of its own in all of these.
-        let (memory, dh, dc, dx) = unsafe {
+        let (memory, dh, dc, dx, kept) = unsafe {
             (
                 shared.slice(shard * shard_len..(shard + 1) * shard_len),
                 dh0.slice(states.clone()),
                 dc0.slice(if layer.c0.is_empty() { 0..0 } else { states.clone() }),
                 dx.as_ref().map(|dx| dx.slice(of_inputs)),
+                match wanted {
+                    Wanted::Table(_) => {
+                        Some(all_dgates.slice(rows.start * steps * columns..rows.end * steps * columns))
+                    }
+                    _ => None,
+                },
             )
         };
         let start_from = |target: &mut [T], source: Option<&[T]>| match source {
@@ -194,10 +240,10 @@ pub fn backward<T: Real>(
         start_from(dh, layer.dlast_h);
         start_from(dc, layer.dlast_c);
         Shard { cell, layer: &layer, division: &division, lens, rows, separate, recurrent_kernel, kernel }
-            .run(memory, dh, dc, dx);
+            .run(memory, dh, dc, dx, kept);
     });
 
-    let targets = [gradients.dkernel, gradients.drecurrent_kernel, gradients.dbias];
+    let targets = [dkernel, gradients.drecurrent_kernel, gradients.dbias];
     for (target, offset) in targets.into_iter().zip(lens.weights::<T>()) {
         let partials = (0..division.shards).map(|shard| {
             // SAFETY: the parts have ended; nobody else reaches the memory.
@@ -205,6 +251,11 @@ pub fn backward<T: Real>(
             &memory[offset..]
         });
         sum_partials(target, partials);
+    }
+    if let (Projection::Rows { ids, .. }, Some(dtable)) = (layer.projection, dtable) {
+        // SAFETY: the parts have ended.
+        let dgates = unsafe { all_dgates.slice(0..batch * steps * columns) };
+        rows::sum_rows(&division, &options, ids, dgates, columns, dtable, lists);
     }
 }
 
@@ -228,22 +279,43 @@ struct Shard<'a, T> {
 }
 
 impl<T: Real> Shard<'_, T> {
-    /// Turns `dh` and `dc` (rows, H) from gradients of the last states into those of the first, writes `dx` and the
-    /// shard's part of the weights' gradients.
-    fn run(&self, memory: &mut [T], dh: &mut [T], dc: &mut [T], mut dx: Option<&mut [T]>) {
+    /// Turns `dh` and `dc` (rows, H) from gradients of the last states into those of the first, writes the shard's part
+    /// of the weights' gradients and, where they are wanted, `dx` and the gradients of its gates.
+    fn run(
+        &self,
+        memory: &mut [T],
+        dh: &mut [T],
+        dc: &mut [T],
+        mut dx: Option<&mut [T]>,
+        mut kept: Option<&mut [T]>,
+    ) {
         let Sizes { steps, inputs, units, .. } = self.layer.sizes;
         let count = self.rows.len();
         let gates = self.cell.gates();
         let columns = gates * units;
         let (pieces, _) = carve(memory, self.lens.list());
-        let [x, dgates, dinner, h_previous, operands, operand, dkernel, drecurrent_kernel, dbias, products] =
-            pieces;
+        let [
+            x,
+            block_dgates,
+            dinner,
+            h_previous,
+            operands,
+            operand,
+            dkernel,
+            drecurrent_kernel,
+            dbias,
+            products,
+        ] = pieces;
         dkernel.fill(T::ZERO);
         drecurrent_kernel.fill(T::ZERO);
         dbias.fill(T::ZERO);
         for block in self.division.blocks().rev() {
             let block_rows = block.len() * count;
             let operand_stride = block_rows * units;
+            let dgates = match &mut kept {
+                Some(kept) => &mut kept[block.start * count * columns..][..block_rows * columns],
+                None => &mut block_dgates[..block_rows * columns],
+            };
             self.load_previous(&block, h_previous);
             for (index, step) in block.clone().enumerate().rev() {
                 let at = index * count;
@@ -289,7 +361,7 @@ impl<T: Real> Shard<'_, T> {
                 });
             }
 
-            let dgates = &dgates[..block_rows * columns];
+            let dgates = &*dgates;
             let (dbias, dinner_bias) = dbias.split_at_mut(columns);
             add_rows(dbias, dgates);
             let dinner = if dinner.is_empty() {
@@ -299,21 +371,6 @@ impl<T: Real> Shard<'_, T> {
                 add_rows(dinner_bias, dinner);
                 dinner
             };
-
-            // dkernel (I, gates·H) += xᵀ·dgates
-            let x = &mut x[..block_rows * inputs];
-            let of_shard = self.rows.start * steps * inputs..self.rows.end * steps * inputs;
-            let timesteps = self.division.timesteps(&block);
-            let go_backwards = self.layer.options.go_backwards;
-            gather_timesteps(&self.layer.x[of_shard], steps, timesteps.clone(), inputs, go_backwards, x);
-            let dgates = Matrix::row_major(dgates, block_rows, columns);
-            gemm_serial(
-                Matrix::row_major(x, block_rows, inputs).transposed(),
-                dgates,
-                MatrixMut::row_major(dkernel, inputs, columns),
-                true,
-                scratch::bytes(products),
-            );
 
             // drecurrent_kernel (H, gates·H) += h_{t-1}ᵀ·dinner, with each gate's own h_{t-1} where they differ
             let (operands, width) = if self.separate { (&*operands, units) } else { (&*h_previous, columns) };
@@ -326,6 +383,23 @@ impl<T: Real> Shard<'_, T> {
                     scratch::bytes(products),
                 );
             }
+
+            let Projection::Product { x: sequences, .. } = self.layer.projection else { continue };
+
+            // dkernel (I, gates·H) += xᵀ·dgates
+            let x = &mut x[..block_rows * inputs];
+            let of_shard = self.rows.start * steps * inputs..self.rows.end * steps * inputs;
+            let timesteps = self.division.timesteps(&block);
+            let go_backwards = self.layer.options.go_backwards;
+            gather_timesteps(&sequences[of_shard], steps, timesteps.clone(), inputs, go_backwards, x);
+            let dgates = Matrix::row_major(dgates, block_rows, columns);
+            gemm_serial(
+                Matrix::row_major(x, block_rows, inputs).transposed(),
+                dgates,
+                MatrixMut::row_major(dkernel, inputs, columns),
+                true,
+                scratch::bytes(products),
+            );
 
             if let (Some(dx), Some(kernel)) = (dx.as_deref_mut(), self.kernel) {
                 // dx of the block (steps, rows, I) = dgates·kernelᵀ, in the memory of x

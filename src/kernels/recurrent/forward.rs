@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::product::{PackedKernel, RecurrentProduct};
+use super::rows::load_rows;
 use super::scratch::{self, carve};
 use super::{
     Cell, Division, Dropout, ForwardStep, Options, Sizes, gather_timesteps, scatter_timesteps, units,
@@ -17,10 +18,7 @@ use crate::threads::{DisjointMut, for_each_part};
 pub struct Forward<'a, T> {
     pub sizes: Sizes,
     pub options: Options<'a>,
-    /// (B, T, I)
-    pub x: &'a [T],
-    /// (I, gates·H)
-    pub kernel: &'a [T],
+    pub projection: Projection<'a, T>,
     /// (H, gates·H)
     pub recurrent_kernel: &'a [T],
     /// (gates·H): the bias of x·kernel.
@@ -29,6 +27,15 @@ pub struct Forward<'a, T> {
     pub h0: &'a [T],
     /// (B, H), or empty where the cell has no carry.
     pub c0: &'a [T],
+}
+
+/// Where x·kernel comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Projection<'a, T> {
+    /// x (B, T, I), kernel (I, gates·H)
+    Product { x: &'a [T], kernel: &'a [T] },
+    /// Rows of table (V, gates·H), those that ids (B, T) names, all of them in 0..V. I is 0.
+    Rows { table: &'a [T], ids: &'a [i32] },
 }
 
 /// What the layer writes.
@@ -106,7 +113,12 @@ pub fn forward<T: Real>(
 
     let memory = elements_of::<T>(workspace);
     let ([packed_kernel, packed_recurrent], memory) = carve(memory, packed_lens(cell, sizes, separate));
-    let kernel = pack_b(Matrix::row_major(layer.kernel, inputs, columns), packed_kernel);
+    let kernel = match layer.projection {
+        Projection::Product { kernel, .. } => {
+            Some(pack_b(Matrix::row_major(kernel, inputs, columns), packed_kernel))
+        }
+        Projection::Rows { .. } => None,
+    };
     let recurrent_kernel =
         PackedKernel::pack(layer.recurrent_kernel, units, gates, separate, false, packed_recurrent);
 
@@ -140,25 +152,26 @@ pub fn forward<T: Real>(
         }
         for block in division.blocks() {
             let block_rows = block.len() * count;
-            let x = &mut x[..block_rows * inputs];
-            let shard_x = &layer.x[rows.start * steps * inputs..rows.end * steps * inputs];
-            let timesteps = division.timesteps(&block);
-            gather_timesteps(shard_x, steps, timesteps, inputs, options.go_backwards, x);
             let first = rows.start * steps + block.start * count;
             let z = match &kept {
                 // SAFETY: rows `first..` belong to this shard and block.
                 Some((gates, _)) => unsafe { gates.slice(first * columns..(first + block_rows) * columns) },
                 None => &mut block_gates[..block_rows * columns],
             };
-            // z (steps, rows, gates·H) = x·kernel
-            let x = Matrix::row_major(x, block_rows, inputs);
-            gemm_serial(
-                x,
-                kernel,
-                MatrixMut::row_major(z, block_rows, columns),
-                false,
-                scratch::bytes(products),
-            );
+            // z (steps, rows, gates·H) = x·kernel, but for rows of a table, which are copied as each step begins.
+            if let (Projection::Product { x: sequences, .. }, Some(kernel)) = (layer.projection, kernel) {
+                let x = &mut x[..block_rows * inputs];
+                let of_shard = &sequences[rows.start * steps * inputs..rows.end * steps * inputs];
+                let timesteps = division.timesteps(&block);
+                gather_timesteps(of_shard, steps, timesteps, inputs, options.go_backwards, x);
+                gemm_serial(
+                    Matrix::row_major(x, block_rows, inputs),
+                    kernel,
+                    MatrixMut::row_major(z, block_rows, columns),
+                    false,
+                    scratch::bytes(products),
+                );
+            }
 
             // The states before each step, and after the last.
             let states_of_block = &mut states_of_block[..(block.len() + 1) * count * units];
@@ -174,6 +187,11 @@ pub fn forward<T: Real>(
                     },
                     None => &mut step_saved[..count * saved * units],
                 };
+                if let Projection::Rows { table, ids } = layer.projection {
+                    let ids = &ids[rows.start * steps..rows.end * steps];
+                    let next = division.timestep((step + 1).min(steps - 1));
+                    load_rows(table, ids, steps, division.timestep(step), next, columns, gates_of_step);
+                }
                 cell.forward(ForwardStep {
                     units,
                     gates: gates_of_step,

@@ -17,13 +17,14 @@ mod gru;
 mod lanes;
 mod lstm;
 mod product;
+mod rows;
 mod scratch;
 mod simple_rnn;
 mod units;
 
 pub use activation::{Activation, Smooth};
-pub use backward::{Backward, Gradients, backward, backward_workspace};
-pub use forward::{Forward, Outputs, Training, forward, forward_workspace};
+pub use backward::{Backward, Gradients, ProjectionGradient, Wanted, backward, backward_workspace};
+pub use forward::{Forward, Outputs, Projection, Training, forward, forward_workspace};
 pub use gru::Gru;
 pub use lstm::Lstm;
 pub use simple_rnn::SimpleRnn;
@@ -35,7 +36,7 @@ use crate::kernels::simd::per_isa;
 use lanes::{LANES, for_each_chunk, load, store};
 use product::RecurrentProduct;
 
-/// B sequences of T timesteps of I features; H units.
+/// B sequences of T timesteps of I features, 0 where x·kernel is read from a table; H units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
     pub batch: usize,

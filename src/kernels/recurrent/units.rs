@@ -10,7 +10,7 @@ use super::forward::nanoseconds;
 use super::lanes::LANES;
 use super::product::{PackedKernel, RecurrentProduct};
 use super::scratch::{self, carve};
-use super::{Cell, Division, Forward, ForwardStep, Outputs, Sizes, gather_timesteps};
+use super::{Cell, Division, Forward, ForwardStep, Outputs, Projection, Sizes, gather_timesteps};
 use crate::kernels::Real;
 use crate::kernels::gemm::{Matrix, MatrixMut, gemm_serial, gemm_workspace};
 use crate::kernels::parallel::elements_of;
@@ -23,7 +23,9 @@ const PART_ELEMENTS: usize = 1 << 15;
 pub fn parts<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, dropout: bool, training: bool) -> Option<usize> {
     let gates = cell.gates();
     let by_rows = Division::new(sizes, gates, false).shards > 1;
-    if by_rows || dropout || training || cell.has_inner() || cell.has_separate_operands() {
+    // Without inputs x·kernel comes from a table.
+    if sizes.inputs == 0 || by_rows || dropout || training || cell.has_inner() || cell.has_separate_operands()
+    {
         return None;
     }
     let most = gates * sizes.units * sizes.units / PART_ELEMENTS;
@@ -72,6 +74,9 @@ pub fn forward<T: Real>(
     workspace: &mut [u8],
 ) {
     let Forward { sizes, options, .. } = layer;
+    let Projection::Product { x: sequences, kernel: whole_kernel } = layer.projection else {
+        unreachable!("layers without inputs are not cut by units")
+    };
     let Sizes { batch, steps, inputs, units } = sizes;
     let gates = cell.gates();
     let of_part = part_sizes(sizes, parts).units;
@@ -96,7 +101,7 @@ pub fn forward<T: Real>(
         let ([kernel, recurrent_kernel, bias, x, z, h, c, saved, products], _) = carve(memory, lens);
         let c = if layer.c0.is_empty() { &mut c[..0] } else { c };
         if step == 0 {
-            load_columns(layer.kernel, units, &own, kernel);
+            load_columns(whole_kernel, units, &own, kernel);
             load_columns(layer.recurrent_kernel, units, &own, recurrent_kernel);
             load_columns(layer.bias, units, &own, bias);
             load_columns(layer.h0, units, &own, h);
@@ -107,7 +112,7 @@ pub fn forward<T: Real>(
             let block = step..steps.min(step + division.block_steps);
             let block_rows = block.len() * batch;
             let x = &mut x[..block_rows * inputs];
-            gather_timesteps(layer.x, steps, division.timesteps(&block), inputs, options.go_backwards, x);
+            gather_timesteps(sequences, steps, division.timesteps(&block), inputs, options.go_backwards, x);
             gemm_serial(
                 Matrix::row_major(x, block_rows, inputs),
                 Matrix::row_major(kernel, inputs, columns),

@@ -4,6 +4,7 @@ mod along_axis;
 mod one_hot;
 mod whole;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use super::registry::Entry;
@@ -36,12 +37,19 @@ pub fn scatter_along_axis(
     graph.apply1(Arc::new(along_axis::ScatterAlongAxis { size, axis }), &[indices, updates])
 }
 
+/// The axis that `op` gathers slices from or adds slices to, if it does.
+pub fn sliced_axis(op: &dyn Op) -> Option<usize> {
+    let op = op as &dyn Any;
+    let gathered = op.downcast_ref::<whole::Gather>().map(|gather| gather.axis);
+    gathered.or_else(|| op.downcast_ref::<whole::ScatterAdd>().map(|scatter| scatter.axis))
+}
+
 fn expect_indices(op: &dyn Op, indices: &TensorType) -> Result<()> {
     expect_dtype(op, "indices", indices, &[DType::I32])
 }
 
 /// The indices, all of which lie in `0..size`.
-fn checked_indices<'a>(indices: &TensorView<'a>, size: usize) -> Result<&'a [i32]> {
+pub fn checked_indices<'a>(indices: &TensorView<'a>, size: usize) -> Result<&'a [i32]> {
     let elements = indices.slice::<i32>();
     let is_bad = |&index: &i32| usize::try_from(index).map_or(true, |index| index >= size);
     match elements.iter().position(is_bad) {

@@ -14,7 +14,7 @@ use crate::with_dtype;
 /// params (…a, n, …b), indices int32 (…k) in 0..n → (…a, …k, …b), the slices of `axis` at the indices.
 #[derive(Debug)]
 pub(super) struct Gather {
-    axis: usize,
+    pub axis: usize,
 }
 
 impl Gather {
@@ -67,7 +67,7 @@ impl Op for Gather {
 #[derive(Debug)]
 pub(super) struct ScatterAdd {
     size: usize,
-    axis: usize,
+    pub axis: usize,
 }
 
 impl ScatterAdd {

@@ -3,11 +3,13 @@
 use super::{Kind, Recurrent, check_types};
 use crate::error::Result;
 use crate::graph::{Call, Op};
-use crate::kernels::recurrent::{Backward, Gradients, Sizes, Smooth, backward, backward_workspace};
+use crate::kernels::recurrent::{
+    Backward, Gradients, ProjectionGradient, Sizes, Smooth, Wanted, backward, backward_workspace,
+};
 use crate::tensor::{DType, TensorType};
 
 /// Inputs: those of the layer but the bias; sequence, gates and saved, as the layer wrote them with `training`; the
-/// gradients of its results that exist. Outputs: dkernel, drecurrent_kernel, dbias, dh0, dc0 of an LSTM, and dx where
+/// gradients of its results that exist. Outputs: dkernel or that of table·kernel, drecurrent_kernel, dbias, dh0, dc0 of an LSTM, and dx where
 /// it is wanted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecurrentBackward {
@@ -23,7 +25,7 @@ impl RecurrentBackward {
         let layer = &self.layer;
         let mut types = layer.input_types(inputs)?;
         types.remove(3);
-        let results = layer.all_output_types(layer.sizes(inputs[0], inputs[2]), inputs[0].dtype);
+        let results = layer.all_output_types(layer.sizes(inputs[0], inputs[2]), inputs[1].dtype);
         let [sequence, state, .., gates, saved] = &results[..] else {
             unreachable!("a recurrent layer has at least four outputs")
         };
@@ -53,8 +55,7 @@ impl RecurrentBackward {
         let problem = Backward {
             sizes,
             options: layer.options(mask, keep),
-            x: inputs[0].slice(),
-            kernel: inputs[1].slice(),
+            projection: layer.projection(inputs),
             recurrent_kernel: inputs[2].slice(),
             h0,
             c0,
@@ -68,14 +69,14 @@ impl RecurrentBackward {
 
         let mut rest = call.outputs.iter_mut().map(|view| view.slice::<T>());
         let mut next = || rest.next().expect("the shape rule counted the outputs");
-        let gradients = Gradients {
-            dkernel: next(),
-            drecurrent_kernel: next(),
-            dbias: next(),
-            dh0: next(),
-            dc0: if layer.kind.has_carry() { next() } else { &mut [] },
-            dx: self.wants_dx.then(next),
+        let first = next();
+        let (drecurrent_kernel, dbias, dh0) = (next(), next(), next());
+        let dc0 = if layer.kind.has_carry() { next() } else { &mut [] };
+        let projection = match layer.from_rows {
+            true => ProjectionGradient::Rows { dtable: first },
+            false => ProjectionGradient::Product { dkernel: first, dx: self.wants_dx.then(next) },
         };
+        let gradients = Gradients { projection, drecurrent_kernel, dbias, dh0, dc0 };
         backward(layer.cell(&[]).get(), problem, gradients, call.workspace);
     }
 }
@@ -93,8 +94,8 @@ impl Op for RecurrentBackward {
         check_types(&self.input_types(inputs)?, inputs)?;
         let layer = &self.layer;
         let Sizes { batch, units, .. } = layer.sizes(inputs[0], inputs[2]);
-        let state = TensorType::new(inputs[0].dtype, [batch, units]);
-        let bias = TensorType::new(inputs[0].dtype, layer.kind.bias_shape(units));
+        let state = TensorType::new(inputs[1].dtype, [batch, units]);
+        let bias = TensorType::new(inputs[1].dtype, layer.kind.bias_shape(units));
         let mut types = vec![inputs[1].clone(), inputs[2].clone(), bias, state.clone()];
         if layer.kind.has_carry() {
             types.push(state);
@@ -108,16 +109,21 @@ impl Op for RecurrentBackward {
     fn workspace_bytes(&self, inputs: &[&TensorType], _: &[&TensorType]) -> usize {
         let layer = &self.layer;
         let sizes = layer.sizes(inputs[0], inputs[2]);
-        match inputs[0].dtype {
+        let wanted = match self.wants_dx {
+            _ if layer.from_rows => Wanted::Table(inputs[1].shape[0]),
+            true => Wanted::KernelAndInputs,
+            false => Wanted::Kernel,
+        };
+        match inputs[1].dtype {
             DType::F64 => {
-                backward_workspace::<f64>(layer.cell(&[]).get(), sizes, layer.has_dropout(), self.wants_dx)
+                backward_workspace::<f64>(layer.cell(&[]).get(), sizes, layer.has_dropout(), wanted)
             }
-            _ => backward_workspace::<f32>(layer.cell(&[]).get(), sizes, layer.has_dropout(), self.wants_dx),
+            _ => backward_workspace::<f32>(layer.cell(&[]).get(), sizes, layer.has_dropout(), wanted),
         }
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<()> {
-        match call.inputs[0].dtype() {
+        match call.inputs[1].dtype() {
             DType::F64 => self.run_as::<f64>(call),
             _ => self.run_as::<f32>(call),
         }

@@ -7,6 +7,7 @@ use super::{Kind, Recurrent, check_types};
 use crate::error::{Error, Result};
 use crate::graph::{Call, Differentiated, Graph, Op, Value};
 use crate::kernels::recurrent::{Forward, Outputs, Smooth, Training, forward, forward_workspace};
+use crate::ops::gather::checked_indices;
 use crate::tensor::{DType, TensorType};
 
 impl Op for Recurrent {
@@ -20,7 +21,7 @@ impl Op for Recurrent {
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
         check_types(&self.input_types(inputs)?, inputs)?;
-        let mut types = self.all_output_types(self.sizes(inputs[0], inputs[2]), inputs[0].dtype);
+        let mut types = self.all_output_types(self.sizes(inputs[0], inputs[2]), inputs[1].dtype);
         if !self.training {
             types.truncate(types.len() - 2);
         }
@@ -28,6 +29,12 @@ impl Op for Recurrent {
     }
 
     fn gradient(&self, node: &Differentiated<'_>, graph: &mut Graph) -> Result<Vec<Option<Value>>> {
+        if self.from_rows {
+            return Err(Error::Internal(format!(
+                "{}: rows of a table come after differentiation",
+                self.name()
+            )));
+        }
         let results = if self.kind.has_carry() { 3 } else { 2 };
         if node.doutputs[results..].iter().any(Option::is_some) {
             return Err(Error::Internal(format!("{}: no gradient of what training keeps", self.name())));
@@ -62,7 +69,7 @@ impl Op for Recurrent {
 
     fn workspace_bytes(&self, inputs: &[&TensorType], _: &[&TensorType]) -> usize {
         let sizes = self.sizes(inputs[0], inputs[2]);
-        match inputs[0].dtype {
+        match inputs[1].dtype {
             DType::F64 => {
                 forward_workspace::<f64>(self.cell(&[]).get(), sizes, self.has_dropout(), self.training)
             }
@@ -70,8 +77,15 @@ impl Op for Recurrent {
         }
     }
 
+    fn checks_data(&self) -> bool {
+        self.from_rows
+    }
+
     fn run(&self, call: &mut Call<'_>) -> Result<()> {
-        match call.inputs[0].dtype() {
+        if self.from_rows {
+            checked_indices(&call.inputs[0], call.inputs[1].shape()[0])?;
+        }
+        match call.inputs[1].dtype() {
             DType::F64 => self.run_as::<f64>(call),
             _ => self.run_as::<f32>(call),
         }
@@ -109,8 +123,7 @@ impl Recurrent {
         let layer = Forward {
             sizes,
             options: self.options(mask, keep),
-            x: inputs[0].slice(),
-            kernel: inputs[1].slice(),
+            projection: self.projection(inputs),
             recurrent_kernel: inputs[2].slice(),
             bias,
             h0,

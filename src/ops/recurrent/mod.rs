@@ -5,6 +5,9 @@
 //! keep (B, G, H) bool, false where a gate does not see a unit of h_{t-1}. G is 1, 3 or 4, with the gates in Keras's
 //! order. bias is (G·H), or (2, G·H) for a GRU whose reset gate comes after the product.
 //!
+//! Where sequences are made of rows of a table, `compile/embedding.rs` gives the op ids (B, T) int32 in 0..V instead of x,
+//! and table·kernel (V, G·H) instead of kernel.
+//!
 //! Outputs: sequence (B, T, H) in the order of processing, last_h (B, H), for an LSTM also last_c (B, H); then, where
 //! `training`, what the gradient needs: gates (B·T, G·H) and saved (B·T, S·H), laid out as the kernel likes.
 
@@ -13,11 +16,14 @@ mod forward;
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, OpRef};
-use crate::kernels::recurrent::{Activation, Cell, Dropout, Gru, Lstm, Options, SimpleRnn, Sizes, Smooth};
+use crate::graph::{Attributes, Op, OpRef, TensorView};
+use crate::kernels::recurrent::{
+    Activation, Cell, Dropout, Gru, Lstm, Options, Projection, SimpleRnn, Sizes, Smooth,
+};
 use crate::ops::registry::Entry;
 use crate::tensor::{DType, TensorType};
 use backward::RecurrentBackward;
@@ -84,6 +90,8 @@ struct Recurrent {
     has_mask: bool,
     /// The rate, 0 for none.
     recurrent_dropout: f64,
+    /// Ids and rows of table·kernel instead of x and kernel.
+    from_rows: bool,
 }
 
 const ATTRIBUTES: &[&str] = &[
@@ -113,6 +121,28 @@ fn build_backward(kind: Kind, attributes: &Attributes) -> Result<OpRef> {
     }))
 }
 
+/// The same layer, or gradient of one, of sequences that are given as ids and rows of table·kernel, if `op` is one of x
+/// and kernel.
+pub fn from_rows(op: &dyn Op) -> Option<OpRef> {
+    let op = op as &dyn Any;
+    let of_rows =
+        |layer: &Recurrent| (!layer.from_rows).then(|| Recurrent { from_rows: true, ..layer.clone() });
+    if let Some(layer) = op.downcast_ref::<Recurrent>() {
+        return Some(Arc::new(of_rows(layer)?));
+    }
+    let backward = op.downcast_ref::<RecurrentBackward>()?;
+    Some(Arc::new(RecurrentBackward {
+        layer: of_rows(&backward.layer)?,
+        wants_dx: false,
+        ..backward.clone()
+    }))
+}
+
+/// Whether `op` gives dx, as its last output, if it is the gradient of a recurrent layer.
+pub fn wants_dx(op: &dyn Op) -> Option<bool> {
+    (op as &dyn Any).downcast_ref::<RecurrentBackward>().map(|backward| backward.wants_dx)
+}
+
 impl Recurrent {
     fn from_attributes(kind: Kind, attributes: &Attributes) -> Result<Self> {
         let recurrent_dropout = attributes.float("recurrent_dropout")?;
@@ -132,6 +162,7 @@ impl Recurrent {
             training: attributes.bool("training")?,
             has_mask: attributes.bool("has_mask")?,
             recurrent_dropout,
+            from_rows: false,
         })
     }
 
@@ -162,11 +193,14 @@ impl Recurrent {
         }
     }
 
-    /// Names and types of the inputs, which follow from x and the recurrent kernel.
+    /// Names and types of the inputs, which follow from x or the ids, the recurrent kernel, and the rows of a table.
     fn input_types(&self, inputs: &[&TensorType]) -> Result<Vec<(&'static str, TensorType)>> {
-        let (x, recurrent_kernel) = match inputs {
-            [x, _, recurrent_kernel, ..] if x.rank() == 3 && recurrent_kernel.rank() == 2 => {
-                (x, recurrent_kernel)
+        let x_rank = if self.from_rows { 2 } else { 3 };
+        let (x, kernel, recurrent_kernel) = match inputs {
+            [x, kernel, recurrent_kernel, ..]
+                if x.rank() == x_rank && kernel.rank() == 2 && recurrent_kernel.rank() == 2 =>
+            {
+                (x, kernel, recurrent_kernel)
             }
             _ => {
                 let received: Vec<String> = inputs.iter().map(ToString::to_string).collect();
@@ -177,7 +211,8 @@ impl Recurrent {
                 )));
             }
         };
-        if !x.dtype.is_float() {
+        let dtype = if self.from_rows { kernel.dtype } else { x.dtype };
+        if !dtype.is_float() {
             return Err(Error::Shape(format!("expected x to be float32 or float64. Received: x={x}")));
         }
         let sizes = self.sizes(x, recurrent_kernel);
@@ -189,10 +224,17 @@ impl Recurrent {
         }
         let gates = self.kind.gates();
         let columns = gates * units;
-        let float = |shape: &[usize]| TensorType::new(x.dtype, shape);
+        let float = |shape: &[usize]| TensorType::new(dtype, shape);
+        let [x, kernel] = match self.from_rows {
+            true => [
+                ("ids", TensorType::new(DType::I32, &*x.shape)),
+                ("table", float(&[kernel.shape[0], columns])),
+            ],
+            false => [("x", (*x).clone()), ("kernel", float(&[inputs, columns]))],
+        };
         let mut types = vec![
-            ("x", (*x).clone()),
-            ("kernel", float(&[inputs, columns])),
+            x,
+            kernel,
             ("recurrent_kernel", float(&[units, columns])),
             ("bias", float(&self.kind.bias_shape(units))),
             ("h0", float(&[batch, units])),
@@ -210,7 +252,16 @@ impl Recurrent {
     }
 
     fn sizes(&self, x: &TensorType, recurrent_kernel: &TensorType) -> Sizes {
-        Sizes { batch: x.shape[0], steps: x.shape[1], inputs: x.shape[2], units: recurrent_kernel.shape[0] }
+        let inputs = if self.from_rows { 0 } else { x.shape[2] };
+        Sizes { batch: x.shape[0], steps: x.shape[1], inputs, units: recurrent_kernel.shape[0] }
+    }
+
+    /// The first two inputs, as the kernels want them.
+    fn projection<'a, T: Smooth>(&self, inputs: &[TensorView<'a>]) -> Projection<'a, T> {
+        match self.from_rows {
+            true => Projection::Rows { table: inputs[1].slice(), ids: inputs[0].slice() },
+            false => Projection::Product { x: inputs[0].slice(), kernel: inputs[1].slice() },
+        }
     }
 
     /// Types of the outputs with `training`; without it the last two are left out.

@@ -21,6 +21,7 @@ fn layer(kind: Kind) -> Recurrent {
         training: true,
         has_mask: false,
         recurrent_dropout: 0.0,
+        from_rows: false,
     }
 }
 
