@@ -73,7 +73,7 @@ pub fn gemm<'a, 'b, T: Real>(
     epilogue: Option<Epilogue<'_>>,
     workspace: &mut [u8],
 ) {
-    product::run(T::kernels(simd::isa()), true, a.into(), b.into(), c, accumulate, epilogue, workspace);
+    product::run(T::kernels(simd::isa()), true, a.into(), b.into(), c, accumulate, epilogue, &[], workspace);
 }
 
 /// [`gemm`] on the calling thread alone, for use inside a part of a parallel loop.
@@ -84,5 +84,18 @@ pub fn gemm_serial<'a, T: Real>(
     accumulate: bool,
     workspace: &mut [u8],
 ) {
-    product::run(T::kernels(simd::isa()), false, a.into(), b.into(), c, accumulate, None, workspace);
+    gemm_serial_before(a, b, c, accumulate, &[], workspace);
+}
+
+/// [`gemm_serial`], which meanwhile asks for the cache lines of `ahead`, as many as there is time for.
+pub fn gemm_serial_before<'a, T: Real>(
+    a: Matrix<'_, T>,
+    b: impl Into<Right<'a, T>>,
+    c: MatrixMut<'_, T>,
+    accumulate: bool,
+    ahead: &[T],
+    workspace: &mut [u8],
+) {
+    let kernels = T::kernels(simd::isa());
+    product::run(kernels, false, a.into(), b.into(), c, accumulate, None, ahead, workspace);
 }

@@ -22,6 +22,9 @@ const fn pack_rows(panel_bytes: usize) -> usize {
     if panel_bytes > 64 { 768 } else { 96 }
 }
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 /// How far ahead along listed rows A is asked for, in elements: they are more than the hardware follows.
 const AHEAD: usize = 128;
 
@@ -54,6 +57,7 @@ struct Product<'a, T: 'static> {
     c: &'a MatrixMut<'a, T>,
     accumulate: bool,
     epilogue: Option<Epilogue<'a>>,
+    ahead: &'a [T],
 }
 
 // SAFETY: the pointer of `b` is only read, and parts write disjoint blocks of `c`.
@@ -69,6 +73,7 @@ pub fn run<T: Real>(
     c: MatrixMut<'_, T>,
     accumulate: bool,
     epilogue: Option<Epilogue<'_>>,
+    ahead: &[T],
     workspace: &mut [u8],
 ) {
     let ((m, k), n) = (a.shape(), c.columns);
@@ -100,7 +105,7 @@ pub fn run<T: Real>(
             epilogue.map(|epilogue| move |_: Range<usize>, columns: Range<usize>| epilogue(columns, 0..1));
         let turned = turned.as_ref().map(|turned| turned as Epilogue<'_>);
         let (a, b) = (Left::Plain(b.transposed()), Right::Plain(a.transposed()));
-        return run(kernels, parallel, a, b, c, accumulate, turned, workspace);
+        return run(kernels, parallel, a, b, c, accumulate, turned, ahead, workspace);
     }
     let for_each_part = |parts: usize, work: usize, body: &(dyn Fn(usize) + Sync)| match parallel {
         true => threads::for_each_part(parts, (work / PRODUCTS_A_NANOSECOND) as u64, body),
@@ -116,7 +121,7 @@ pub fn run<T: Real>(
         Right::Packed(packed) => {
             assert_eq!(packed.panel, panel, "B was packed for another instruction set");
             let b = Panels { data: packed.data.as_ptr(), k_stride: panel, panel_stride: k * panel };
-            let product = Product { kernels, a, b, c: &c, accumulate, epilogue };
+            let product = Product { kernels, a, b, c: &c, accumulate, epilogue, ahead };
             return for_each_part(grid.parts(), m * k * n, &|part| {
                 let (rows, columns) = grid.part(part, m, n, panel);
                 // SAFETY: the shapes were checked, and parts do not overlap.
@@ -145,7 +150,7 @@ pub fn run<T: Real>(
 
     if plain.column_stride == 1 && m < pack_rows(panel * size_of::<T>()) {
         let b = Panels { data: plain.data.as_ptr(), k_stride: plain.row_stride, panel_stride: panel };
-        let product = Product { kernels, a, b, c: &c, accumulate, epilogue };
+        let product = Product { kernels, a, b, c: &c, accumulate, epilogue, ahead };
         return for_each_part(grid.parts(), m * k * n, &|part| {
             let (rows, columns) = grid.part(part, m, n, panel);
             // SAFETY: the shapes were checked, and parts do not overlap.
@@ -169,7 +174,7 @@ pub fn run<T: Real>(
             pack_panel(plain, first..n.min(first + panel), panel, out);
         }
     };
-    let product = Product { kernels, a, b, c: &c, accumulate, epilogue };
+    let product = Product { kernels, a, b, c: &c, accumulate, epilogue, ahead };
     if grid.rows > 1 {
         let panels = n.div_ceil(panel);
         let parts = panels.min(32);
@@ -306,6 +311,8 @@ impl<T: Real> Product<'_, T> {
                     a_order: order[tile.clone()].as_ptr(),
                     a_offsets: offsets.as_ptr(),
                     a_next: if row_stride == 1 { 2 * tile.len() - 1 } else { AHEAD },
+                    ahead: null(),
+                    ahead_stride: 0,
                     b: self.b.data.add(panel * self.b.panel_stride + ks.start * self.b.k_stride),
                     b_k_stride: self.b.k_stride,
                     b_panel_stride: 0,
@@ -330,9 +337,10 @@ impl<T: Real> Product<'_, T> {
     /// As [`Product::part`].
     unsafe fn block(&self, a: Block<T>, rows: Range<usize>, ks: Range<usize>, columns: Range<usize>) {
         let mut first = columns.start;
+        let mut ahead = self.ahead;
         while first < columns.end {
             // SAFETY: within the block.
-            first += unsafe { self.strip(a, rows.clone(), ks.clone(), first..columns.end) };
+            first += unsafe { self.strip(a, rows.clone(), ks.clone(), first..columns.end, &mut ahead) };
         }
     }
 
@@ -346,6 +354,7 @@ impl<T: Real> Product<'_, T> {
         rows: Range<usize>,
         ks: Range<usize>,
         columns: Range<usize>,
+        later: &mut &[T],
     ) -> usize {
         let lanes = self.kernels.lanes;
         let [eight, four, two, one] = &self.kernels.families;
@@ -366,14 +375,27 @@ impl<T: Real> Product<'_, T> {
         for tile in pieces(rows.clone(), table.len()) {
             // SAFETY: the offsets are those of elements of a, b and c.
             unsafe {
+                let a_tile = a.data.add((tile.start - rows.start) * a.row_stride);
+                let (ahead, ahead_stride) = if a.row_stride == 1 {
+                    // Each k of A is on a cache line of its own, which no hardware foresees: the last of the next tile.
+                    (a_tile.wrapping_add(2 * tile.len() - 1), a.k_stride)
+                } else if later.is_empty() {
+                    (a_tile, 0)
+                } else {
+                    let (now, rest) = later.split_at(later.len().min(ks.len() * LINE / size_of::<T>()));
+                    *later = rest;
+                    (now.as_ptr(), LINE / size_of::<T>())
+                };
                 table[tile.len() - 1](&Operands {
                     k: ks.len(),
-                    a: a.data.add((tile.start - rows.start) * a.row_stride),
+                    a: a_tile,
                     a_row_stride: a.row_stride,
                     a_k_stride: a.k_stride,
                     a_order: null(),
                     a_offsets: null(),
-                    a_next: if a.row_stride == 1 { 2 * tile.len() - 1 } else { 0 },
+                    a_next: 0,
+                    ahead,
+                    ahead_stride,
                     b: self.b.data.add(panel * self.b.panel_stride + ks.start * self.b.k_stride),
                     b_k_stride: self.b.k_stride,
                     b_panel_stride: self.b.panel_stride,

@@ -19,9 +19,11 @@ pub struct Operands<T> {
     /// For listed tiles alone: element (i, k) of a is at `a_order[i] · a_row_stride + a_offsets[k]`.
     pub a_order: *const usize,
     pub a_offsets: *const usize,
-    /// From an element of A to one that is used later: the last of the next tile, if k is not contiguous, since each k is
-    /// then on a cache line of its own, which no hardware foresees.
+    /// For listed tiles alone: from an element of A to one that is used later.
     pub a_next: usize,
+    /// For the others: an element that is used later, and from it to the one that is asked for at the next k.
+    pub ahead: *const T,
+    pub ahead_stride: usize,
     /// b (k, columns), in panels of two vectors: `b_panel_stride` from the first column of one to that of the next.
     pub b: *const T,
     pub b_k_stride: usize,
@@ -89,7 +91,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
             prefetch(operands.c.add(row * operands.c_row_stride + (VECTORS - 1) * V::LANES));
         }
         let mut b_row = operands.b;
-        let (mut a_offset, mut turn) = (0, 0);
+        let (mut a_offset, mut turn, mut ahead) = (0, 0, operands.ahead);
         for k in 0..operands.k {
             if LISTED {
                 a_offset = *operands.a_offsets.add(k);
@@ -111,9 +113,8 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
                 prefetch(a_rows[turn].wrapping_add(a_offset + operands.a_next));
                 turn = if turn + 1 == ROWS { 0 } else { turn + 1 };
             } else {
-                prefetch(a_rows[0].wrapping_add(a_offset + operands.a_next));
-            }
-            if !LISTED {
+                prefetch(ahead);
+                ahead = ahead.wrapping_add(operands.ahead_stride);
                 a_offset += operands.a_k_stride;
             }
             b_row = b_row.add(operands.b_k_stride);

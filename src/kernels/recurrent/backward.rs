@@ -355,6 +355,10 @@ impl<T: Real> Shard<'_, T> {
                         rows: count,
                         units,
                         gates,
+                        ahead: match step {
+                            0 => &[],
+                            _ => self.of_step(self.layer.gates, columns, step - 1),
+                        },
                         operand: &mut operand[..count * units],
                         workspace: products,
                     },

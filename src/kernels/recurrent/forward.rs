@@ -208,6 +208,7 @@ pub fn forward<T: Real>(
                         rows: count,
                         units,
                         gates,
+                        ahead: &[],
                         operand: &mut operand[..count * units],
                         workspace: products,
                     },

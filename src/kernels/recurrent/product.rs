@@ -3,7 +3,8 @@
 use super::Dropout;
 use crate::kernels::Real;
 use crate::kernels::gemm::{
-    Matrix, MatrixMut, PackedMatrix, Right, gemm_serial, gemm_workspace, pack_b, packed_len,
+    Matrix, MatrixMut, PackedMatrix, Right, gemm_serial, gemm_serial_before, gemm_workspace, pack_b,
+    packed_len,
 };
 
 use super::scratch;
@@ -64,6 +65,8 @@ pub struct RecurrentProduct<'a, T> {
     pub rows: usize,
     pub units: usize,
     pub gates: usize,
+    /// What the next step reads first, from memory that is far: it is asked for in the time of a product.
+    pub ahead: &'a [T],
     /// (rows, H)
     pub operand: &'a mut [T],
     pub workspace: &'a mut [T],
@@ -135,7 +138,7 @@ impl<'a, T: Real> RecurrentProduct<'a, T> {
             PackedKernel::Joined(kernel) => {
                 let dout = Matrix::row_major(dout, self.rows, self.gates * self.units);
                 let dh = MatrixMut::row_major(dh, self.rows, self.units);
-                gemm_serial(dout, kernel, dh, true, scratch::bytes(self.workspace));
+                gemm_serial_before(dout, kernel, dh, true, self.ahead, scratch::bytes(self.workspace));
             }
             PackedKernel::Separate(_) => {
                 for gate in 0..self.gates {

@@ -138,6 +138,7 @@ pub fn forward<T: Real>(
                 rows: batch,
                 units: of_part,
                 gates,
+                ahead: &[],
                 operand: &mut [],
                 workspace: products,
             },

@@ -9,8 +9,8 @@ use crate::kernels::recurrent::{
 use crate::tensor::{DType, TensorType};
 
 /// Inputs: those of the layer but the bias; sequence, gates and saved, as the layer wrote them with `training`; the
-/// gradients of its results that exist. Outputs: dkernel or that of table·kernel, drecurrent_kernel, dbias, dh0, dc0 of an LSTM, and dx where
-/// it is wanted.
+/// gradients of its results that exist. Outputs: dkernel, or the gradient of table·kernel; drecurrent_kernel, dbias, dh0,
+/// dc0 of an LSTM, and dx where it is wanted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecurrentBackward {
     pub(super) layer: Recurrent,
