@@ -11,8 +11,9 @@ use std::ops::Range;
 use super::columns::{MOST_ROWS, SparseColumns, turn};
 use crate::graph::Epilogue;
 use crate::kernels::gemm::share;
+use crate::kernels::parallel::elements_of;
 use crate::kernels::simd::{self, Isa, Kernel, Vector, isa};
-use crate::threads::{DisjointMut, for_each_part};
+use crate::threads::{DisjointMut, Slots, for_each_part};
 
 /// Columns of a that are not divided: a vector of AVX-512.
 const UNIT: usize = 16;
@@ -20,8 +21,10 @@ const UNIT: usize = 16;
 const MOST_UNITS: usize = 7;
 /// Elements of a stretch: most of an L1 cache of 32 KiB.
 const STRETCH_ELEMENTS: usize = 7 << 10;
-/// Columns of b of a part.
-const GROUP: usize = 128;
+/// Columns of b of a part, at most: an epilogue is quickest on whole rows.
+const GROUP: usize = 512;
+/// No more parts than this need memory at the same time.
+const MOST_SLOTS: usize = 64;
 /// Multiply-adds of one thread in a nanosecond, roughly.
 const PRODUCTS_A_NANOSECOND: usize = 40;
 /// Multiply-adds below which there is little to spare.
@@ -53,7 +56,8 @@ impl ColumnProduct {
             && k * m * n >= FEW_PRODUCTS
             && isa() != Isa::Portable;
         let units = m.div_ceil(UNIT);
-        let blocks = units.div_ceil(MOST_UNITS);
+        // An even number, for two threads.
+        let blocks = units.div_ceil(MOST_UNITS).next_multiple_of(2);
         let stretches = (k * units.div_ceil(blocks) * UNIT).div_ceil(STRETCH_ELEMENTS);
         let (groups, stretch_rows) = (n.div_ceil(GROUP), k.div_ceil(stretches));
         is_worth_it.then_some(Self { k, m, n, units, blocks, groups, stretch_rows })
@@ -61,11 +65,26 @@ impl ColumnProduct {
 
     /// Bytes of workspace that [`ColumnProduct::run`] needs.
     pub fn workspace_bytes(&self) -> usize {
-        SparseColumns::bytes(self.k, self.n, self.stretch_rows)
+        self.sums_bytes() + SparseColumns::bytes(self.k, self.n, self.stretch_rows)
+    }
+
+    /// Bytes of the sums of all parts that are at work.
+    fn sums_bytes(&self) -> usize {
+        self.parts().min(MOST_SLOTS) * self.part_sums() * size_of::<f32>()
+    }
+
+    /// The sums of a part: its columns of b, times its columns of a in whole units.
+    fn part_sums(&self) -> usize {
+        let units = self.units.div_ceil(self.blocks);
+        self.n.div_ceil(UNIT).div_ceil(self.groups) * UNIT * units * UNIT
+    }
+
+    fn parts(&self) -> usize {
+        self.blocks * self.groups
     }
 
     /// Computes c unless b has too few zeros or a is not finite, and returns whether it did. `workspace` has at least
-    /// [`ColumnProduct::workspace_bytes`] bytes, aligned for f32.
+    /// [`ColumnProduct::workspace_bytes`] bytes, best aligned for vectors.
     pub fn run(
         &self,
         a: &[f32],
@@ -76,40 +95,50 @@ impl ColumnProduct {
     ) -> bool {
         let Self { k, m, n, .. } = *self;
         assert_eq!((a.len(), b.len(), c.len()), (k * m, k * n, m * n), "the shapes of a product do not fit");
-        let Some(b) = SparseColumns::collect(b, n, self.stretch_rows, a, workspace) else { return false };
+        let (sums, lists) = workspace.split_at_mut(self.sums_bytes());
+        let Some(b) = SparseColumns::collect(b, n, self.stretch_rows, a, lists) else { return false };
+        let sums = Slots::new(elements_of::<f32>(sums), self.part_sums());
         let c = DisjointMut::new(c);
         let work = k * m * n / 2 / PRODUCTS_A_NANOSECOND;
-        for_each_part(self.blocks * self.groups, work as u64, &|part| {
+        for_each_part(self.parts(), work as u64, &|part| {
             // Parts that follow each other share their columns: a thread reads lists that are in its cache.
             let units = share(self.units, self.blocks, part % self.blocks);
             let columns = share(n.div_ceil(UNIT), self.groups, part / self.blocks);
             let columns = columns.start * UNIT..(columns.end * UNIT).min(n);
             let rows = units.start * UNIT..(units.end * UNIT).min(m);
-            // SAFETY: parts have blocks of c of their own.
-            unsafe { self.part(a, b, &c, rows.clone(), columns.clone()) };
-            if let Some(epilogue) = epilogue {
-                epilogue(rows, columns);
-            }
+            sums.with(|sums| {
+                self.sum(a, b, sums, rows.clone(), columns.clone());
+                // A few rows at a time, so that the epilogue finds them in the L1 cache.
+                for first in rows.clone().step_by(UNIT) {
+                    let strip = first..rows.end.min(first + UNIT);
+                    let sums = &sums[first - rows.start..];
+                    let width = rows.len().next_multiple_of(UNIT);
+                    // SAFETY: parts have blocks of c of their own.
+                    unsafe {
+                        let to = c.as_mut_ptr().add(first * n + columns.start);
+                        turn(sums.as_ptr(), width, to, n, (strip.len(), columns.len()));
+                    }
+                    if let Some(epilogue) = epilogue {
+                        epilogue(strip, columns.clone());
+                    }
+                }
+            });
         });
         true
     }
 
-    /// Computes c[rows, columns].
-    ///
-    /// # Safety
-    /// Nothing else uses this block of c.
+    /// Computes c[rows, columns], column after column, each with its rows in whole units.
     #[inline(never)]
-    unsafe fn part(
+    fn sum(
         &self,
         a: &[f32],
         b: SparseColumns<'_>,
-        c: &DisjointMut<'_, f32>,
+        sums: &mut [f32],
         rows: Range<usize>,
         columns: Range<usize>,
     ) {
         let mut stretch = Aligned([const { MaybeUninit::uninit() }; STRETCH_ELEMENTS]);
-        let mut sums = Aligned([const { MaybeUninit::uninit() }; GROUP * MOST_UNITS * UNIT]);
-        let (stretch, sums) = (&mut stretch.0, &mut sums.0);
+        let stretch = &mut stretch.0;
         let units = rows.len().div_ceil(UNIT);
         let width = units * UNIT;
         for index in 0..self.k.div_ceil(self.stretch_rows) {
@@ -122,14 +151,6 @@ impl ColumnProduct {
             let (columns, is_first) = (columns.clone(), index == 0);
             let lists = Lists { b, columns, index, is_first, units, stretch, sums };
             simd::run(isa(), lists);
-        }
-        // SAFETY: the lists of the first stretch have written the sums of all columns.
-        let sums = unsafe { sums[..columns.len() * width].assume_init_ref() };
-        let start = rows.start * self.n + columns.start;
-        // SAFETY: the block of c is within it, and the part's own.
-        unsafe {
-            let to = c.as_mut_ptr().add(start);
-            turn(sums.as_ptr(), width, to, self.n, (rows.len(), columns.len()));
         }
     }
 }
@@ -145,7 +166,7 @@ struct Lists<'a> {
     /// (rows of the stretch, units · UNIT)
     stretch: &'a [MaybeUninit<f32>; STRETCH_ELEMENTS],
     /// (columns, units · UNIT)
-    sums: &'a mut [MaybeUninit<f32>; GROUP * MOST_UNITS * UNIT],
+    sums: &'a mut [f32],
 }
 
 impl Kernel for Lists<'_> {
@@ -177,12 +198,13 @@ impl Lists<'_> {
         /// Vectors of a unit where they are shortest.
         const MOST_VECTORS: usize = UNIT / 4;
         let vectors = UNIT / V::LANES;
+        assert!(self.columns.len() * N * UNIT <= self.sums.len());
         let stretch = self.stretch.as_ptr().cast::<f32>();
         for (place, column) in self.columns.enumerate() {
             let (indices, values) = self.b.list(column, self.index);
             // SAFETY: indices are rows of the stretch, of N units each; `sums` has as many for each column.
             unsafe {
-                let sums = self.sums.as_mut_ptr().cast::<f32>().add(place * N * UNIT);
+                let sums = self.sums.as_mut_ptr().add(place * N * UNIT);
                 let mut held = [[V::splat(0.0); MOST_VECTORS]; N];
                 if !self.is_first {
                     for unit in 0..N {
