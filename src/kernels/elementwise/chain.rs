@@ -25,6 +25,9 @@ pub enum Link {
     Multiply(u16),
     Divide(u16),
     DivideInto(u16),
+    /// The same with the product of two values, which is rounded by itself.
+    AddProduct(u16, u16),
+    MultiplyProduct(u16, u16),
     Square,
     SquareRoot,
     ReciprocalSquareRoot,
@@ -86,21 +89,46 @@ pub fn append(
     links.push(Link::Store(output as u16));
 }
 
+/// Appends the link of a step that reads the product of another one and nothing else but the value `held`, where a chain
+/// that holds it has such a link: the product then needs no memory. Returns whether it does.
+pub fn append_with_product(
+    links: &mut Vec<Link>,
+    held: usize,
+    (product, factors): (Instruction, &[usize]),
+    (instruction, inputs): (Instruction, &[usize]),
+    output: usize,
+) -> bool {
+    let is_product = product == Instruction::Binary(BinaryOp::Multiply) && !factors.contains(&held);
+    if !is_product || !inputs.contains(&held) {
+        return false;
+    }
+    let (a, b) = (factors[0] as u16, factors[1] as u16);
+    links.push(match instruction {
+        Instruction::Binary(BinaryOp::Add) => Link::AddProduct(a, b),
+        Instruction::Binary(BinaryOp::Multiply) => Link::MultiplyProduct(a, b),
+        _ => return false,
+    });
+    links.push(Link::Store(output as u16));
+    true
+}
+
 impl Link {
-    /// The value that the link reads from memory.
-    pub fn read(self) -> Option<u16> {
-        match self {
+    /// The values that the link reads from memory.
+    pub fn reads(self) -> impl Iterator<Item = u16> {
+        let (first, second) = match self {
             Link::Load(value)
             | Link::Add(value)
             | Link::Subtract(value)
             | Link::SubtractFrom(value)
             | Link::Multiply(value)
             | Link::Divide(value)
-            | Link::DivideInto(value) => Some(value),
+            | Link::DivideInto(value) => (Some(value), None),
+            Link::AddProduct(a, b) | Link::MultiplyProduct(a, b) => (Some(a), Some(b)),
             Link::Store(_) | Link::Square | Link::SquareRoot | Link::ReciprocalSquareRoot | Link::Relu => {
-                None
+                (None, None)
             }
-        }
+        };
+        first.into_iter().chain(second)
     }
 }
 
@@ -203,6 +231,21 @@ unsafe fn run_block<V: Vector, const W: usize>(links: &[Link], lanes: *const Lan
                 }
             }};
         }
+        macro_rules! each_product {
+            ($a:ident, $b:ident, |$held:ident, $x:ident| $body:expr) => {{
+                let place = |value: u16| {
+                    let lane = *lanes.add(usize::from(value));
+                    let step = if lane.advance == 0 { 0 } else { V::LANES };
+                    (lane.data.cast::<V::Element>().add(first * step), step)
+                };
+                let ((a, a_step), (b, b_step)) = (place($a), place($b));
+                for at in 0..W {
+                    let $x = V::load(a.add(at * a_step)).multiply(V::load(b.add(at * b_step)));
+                    let $held = held[at];
+                    held[at] = $body;
+                }
+            }};
+        }
         for &link in links {
             match link {
                 Link::Load(value) => each!(value, |_held, x| x),
@@ -212,6 +255,8 @@ unsafe fn run_block<V: Vector, const W: usize>(links: &[Link], lanes: *const Lan
                 Link::Multiply(value) => each!(value, |held, x| held.multiply(x)),
                 Link::Divide(value) => each!(value, |held, x| held.divide(x)),
                 Link::DivideInto(value) => each!(value, |held, x| x.divide(held)),
+                Link::AddProduct(a, b) => each_product!(a, b, |held, x| held.add(x)),
+                Link::MultiplyProduct(a, b) => each_product!(a, b, |held, x| held.multiply(x)),
                 Link::Store(value) => {
                     let to = (*lanes.add(usize::from(value))).data.cast_mut().cast::<V::Element>();
                     for at in 0..W {

@@ -89,7 +89,33 @@ pub fn draft(tape: &Tape, isa: Isa) -> Result<Draft> {
             outputs.push(value);
         }
     }
+    let readers = readers(values.len(), &steps, &outputs);
+    let lies_ready = |value: usize| value < tape.operands.len() || values[value].uniform;
+    postpone_products(&mut steps, &readers, lies_ready);
     Ok(Draft { values, once, steps, outputs })
+}
+
+/// How often each value is read; an output is read once more.
+fn readers(values: usize, steps: &[DraftStep], outputs: &[usize]) -> Vec<usize> {
+    let mut readers = vec![0; values];
+    steps.iter().flat_map(|step| &step.inputs).chain(outputs).for_each(|&value| readers[value] += 1);
+    readers
+}
+
+/// Moves products of values that lie ready, and that one step reads, to just before that step: a chain can join the two.
+fn postpone_products(steps: &mut Vec<DraftStep>, readers: &[usize], lies_ready: impl Fn(usize) -> bool) {
+    for place in (0..steps.len()).rev() {
+        let DraftStep { link, inputs, output, .. } = &steps[place];
+        let is_product = *link == Some(Instruction::Binary(BinaryOp::Multiply));
+        if !is_product || readers[*output] != 1 || !inputs.iter().all(|&input| lies_ready(input)) {
+            continue;
+        }
+        let reader = steps.iter().position(|step| step.inputs.contains(output));
+        if let Some(reader) = reader.filter(|&reader| reader > place + 1 && steps[reader].link.is_some()) {
+            let product = steps.remove(place);
+            steps.insert(reader - 1, product);
+        }
+    }
 }
 
 /// Neighbouring steps that run together.
@@ -100,7 +126,8 @@ pub struct Run {
 }
 
 /// Joins neighbouring steps to chains, and notes which values stay in registers.
-pub fn join(values: &mut [Value], steps: &[DraftStep], outputs: &[usize]) -> Vec<Run> {
+pub fn join<'a>(values: &mut [Value], steps: &'a [DraftStep], outputs: &[usize]) -> Vec<Run> {
+    let readers = readers(values.len(), steps, outputs);
     let kind = |step: &DraftStep| step.link.map(|_| values[step.output].dtype);
     let mut runs = Vec::new();
     let mut start = 0;
@@ -108,11 +135,28 @@ pub fn join(values: &mut [Value], steps: &[DraftStep], outputs: &[usize]) -> Vec
         let mut run = Run { steps: start..start + steps.len(), links: Vec::new() };
         start = run.steps.end;
         let is_chain = steps.len() > 1 || steps[0].link.is_some_and(chain::is_chain_alone);
+        let typed = |step: &'a DraftStep| {
+            (step.link.expect("steps without one are not joined"), step.inputs.as_slice())
+        };
         let mut held = None;
-        for step in steps.iter().filter(|_| is_chain) {
-            let instruction = step.link.expect("steps without one are not joined");
-            chain::append(&mut run.links, held, instruction, &step.inputs, step.output);
-            held = Some(step.output);
+        let mut left = if is_chain { steps } else { &[] };
+        while let [step, after @ ..] = left {
+            let reader =
+                after.first().filter(|next| readers[step.output] == 1 && next.inputs.contains(&step.output));
+            let links = &mut run.links;
+            left = match (held, reader) {
+                (Some(held), Some(reader))
+                    if chain::append_with_product(links, held, typed(step), typed(reader), reader.output) =>
+                {
+                    &after[1..]
+                }
+                _ => {
+                    let (instruction, inputs) = typed(step);
+                    chain::append(links, held, instruction, inputs, step.output);
+                    after
+                }
+            };
+            held = Some(steps[steps.len() - left.len() - 1].output);
         }
         runs.push(run);
     }
@@ -127,7 +171,7 @@ pub fn join(values: &mut [Value], steps: &[DraftStep], outputs: &[usize]) -> Vec
             false => run
                 .links
                 .iter()
-                .filter_map(|link| link.read())
+                .flat_map(|link| link.reads())
                 .for_each(|value| stored[usize::from(value)] = true),
         }
     }
