@@ -5,7 +5,6 @@
 //! part copies as many of them as the L1 cache holds, a *stretch*, a few vectors wide, and goes through the lists of all
 //! its columns before it takes the next stretch. Every sum runs over k in order, as that of the dense product does.
 
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::columns::{MOST_ROWS, SparseColumns, turn};
@@ -58,8 +57,8 @@ impl ColumnProduct {
         let units = m.div_ceil(UNIT);
         // An even number, for two threads.
         let blocks = units.div_ceil(MOST_UNITS).next_multiple_of(2);
-        let stretches = (k * units.div_ceil(blocks) * UNIT).div_ceil(STRETCH_ELEMENTS);
-        let (groups, stretch_rows) = (n.div_ceil(GROUP), k.div_ceil(stretches));
+        let most_rows = STRETCH_ELEMENTS / (units.div_ceil(blocks) * UNIT);
+        let (groups, stretch_rows) = (n.div_ceil(GROUP), k.div_ceil(k.div_ceil(most_rows)));
         is_worth_it.then_some(Self { k, m, n, units, blocks, groups, stretch_rows })
     }
 
@@ -137,16 +136,17 @@ impl ColumnProduct {
         rows: Range<usize>,
         columns: Range<usize>,
     ) {
-        let mut stretch = Aligned([const { MaybeUninit::uninit() }; STRETCH_ELEMENTS]);
+        let mut stretch = Aligned([0.0; STRETCH_ELEMENTS]);
         let stretch = &mut stretch.0;
         let units = rows.len().div_ceil(UNIT);
         let width = units * UNIT;
+        assert!(self.stretch_rows * width <= STRETCH_ELEMENTS);
         for index in 0..self.k.div_ceil(self.stretch_rows) {
             let ks = index * self.stretch_rows..self.k.min((index + 1) * self.stretch_rows);
             for (k, copy) in ks.zip(stretch.chunks_exact_mut(width)) {
                 let row = &a[k * self.m..][rows.clone()];
-                copy[..row.len()].write_copy_of_slice(row);
-                copy[row.len()..].fill(MaybeUninit::new(0.0));
+                copy[..row.len()].copy_from_slice(row);
+                copy[row.len()..].fill(0.0);
             }
             let (columns, is_first) = (columns.clone(), index == 0);
             let lists = Lists { b, columns, index, is_first, units, stretch, sums };
@@ -164,7 +164,7 @@ struct Lists<'a> {
     is_first: bool,
     units: usize,
     /// (rows of the stretch, units · UNIT)
-    stretch: &'a [MaybeUninit<f32>; STRETCH_ELEMENTS],
+    stretch: &'a [f32; STRETCH_ELEMENTS],
     /// (columns, units · UNIT)
     sums: &'a mut [f32],
 }
@@ -199,7 +199,7 @@ impl Lists<'_> {
         const MOST_VECTORS: usize = UNIT / 4;
         let vectors = UNIT / V::LANES;
         assert!(self.columns.len() * N * UNIT <= self.sums.len());
-        let stretch = self.stretch.as_ptr().cast::<f32>();
+        let stretch = self.stretch.as_ptr();
         for (place, column) in self.columns.enumerate() {
             let (indices, values) = self.b.list(column, self.index);
             // SAFETY: indices are rows of the stretch, of N units each; `sums` has as many for each column.

@@ -81,7 +81,7 @@ impl<'a> SparseColumns<'a> {
                 let turned = unsafe {
                     let (from, to) = (matrix[first..].as_ptr(), turned.as_mut_ptr().cast());
                     turn(from, columns, to, rows, (width, rows));
-                    turned[..width * rows].assume_init_ref()
+                    std::slice::from_raw_parts(turned.as_ptr().cast::<f32>(), width * rows)
                 };
                 let mut found = 0;
                 for (column, elements) in turned.chunks_exact(rows).enumerate() {
