@@ -54,12 +54,16 @@ impl ColumnProduct {
             && n >= 2 * UNIT
             && k * m * n >= FEW_PRODUCTS
             && isa() != Isa::Portable;
+        // Most products are small, and ask in every step: nothing is divided for them.
+        if !is_worth_it {
+            return None;
+        }
         let units = m.div_ceil(UNIT);
         // An even number, for two threads.
         let blocks = units.div_ceil(MOST_UNITS).next_multiple_of(2);
         let most_rows = STRETCH_ELEMENTS / (units.div_ceil(blocks) * UNIT);
         let (groups, stretch_rows) = (n.div_ceil(GROUP), k.div_ceil(k.div_ceil(most_rows)));
-        is_worth_it.then_some(Self { k, m, n, units, blocks, groups, stretch_rows })
+        Some(Self { k, m, n, units, blocks, groups, stretch_rows })
     }
 
     /// Bytes of workspace that [`ColumnProduct::run`] needs.
