@@ -139,7 +139,6 @@ fn copy_transposed<T: Element + Transpose>(output: &mut [T], input: &[T], view: 
     let work = output.len() as u64 / 2;
     let output = DisjointMut::new(output);
     for_each_part(items.div_ceil(per_part), work, &|part| {
-        let mut transposed = [T::default(); TILE * TILE];
         for item in part * per_part..items.min((part + 1) * per_part) {
             let (other, band, block) =
                 (item / blocks / bands, item / blocks % bands * TILE, item % blocks * BLOCK);
@@ -148,28 +147,28 @@ fn copy_transposed<T: Element + Transpose>(output: &mut [T], input: &[T], view: 
             for tile in (block..columns.min(block + BLOCK)).step_by(TILE) {
                 let width = TILE.min(columns - tile);
                 let first = source + tile as isize * column_stride;
-                let (whole_rows, whole_columns) = match usize::try_from(column_stride) {
+                let start = target + band * row_stride + tile;
+                match usize::try_from(column_stride) {
                     Ok(stride) => {
                         let from = &input[first as usize..];
-                        T::transpose_squares(from, stride, &mut transposed, TILE, (height, width))
+                        assert!((width - 1) * stride + height <= from.len());
+                        // SAFETY: every item has elements of its own, and `from` has all that are read.
+                        unsafe {
+                            let to = output.as_mut_ptr().add(start);
+                            T::transpose_at(from.as_ptr(), stride, to, row_stride, (height, width));
+                        }
                     }
-                    Err(_) => (0, 0),
-                };
-                for row in 0..height {
-                    let start = target + (band + row) * row_stride + tile;
-                    // SAFETY: every item has elements of its own.
-                    let elements = unsafe { output.slice(start..start + width) };
-                    let whole = if row < whole_rows { whole_columns } else { 0 };
-                    let done = &transposed[row * TILE..][..TILE];
-                    match elements.first_chunk_mut::<TILE>() {
-                        // Of a known length, which is faster.
-                        Some(elements) if whole == TILE => elements.copy_from_slice(done),
-                        _ => elements[..whole].copy_from_slice(&done[..whole]),
-                    }
-                    let mut index = first + row as isize + whole as isize * column_stride;
-                    for element in &mut elements[whole..] {
-                        *element = input[index as usize];
-                        index += column_stride;
+                    Err(_) => {
+                        for row in 0..height {
+                            let start = start + row * row_stride;
+                            // SAFETY: as above.
+                            let elements = unsafe { output.slice(start..start + width) };
+                            let mut index = first + row as isize;
+                            for element in elements {
+                                *element = input[index as usize];
+                                index += column_stride;
+                            }
+                        }
                     }
                 }
             }

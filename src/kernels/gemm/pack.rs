@@ -70,15 +70,12 @@ pub(super) fn pack_panel<T: Real>(b: Matrix<'_, T>, columns: Range<usize>, panel
         }
         return;
     }
-    let square = if b.row_stride == 1 {
-        T::transpose_squares(from, b.column_stride, out, panel, (k, width))
-    } else {
-        (0, 0)
-    };
+    if b.row_stride == 1 {
+        return T::transpose(from, b.column_stride, out, panel, (k, width));
+    }
     for j in 0..width {
-        let first = if j < square.1 { square.0 } else { 0 };
         let column = &from[j * b.column_stride..];
-        for row in first..k {
+        for row in 0..k {
             out[row * panel + j] = column[row * b.row_stride];
         }
     }

@@ -7,8 +7,9 @@
 
 use std::ops::Range;
 
-use super::columns::{MOST_ROWS, SparseColumns, turn};
+use super::columns::{MOST_ROWS, SparseColumns};
 use crate::graph::Epilogue;
+use crate::kernels::Transpose;
 use crate::kernels::gemm::share;
 use crate::kernels::parallel::elements_of;
 use crate::kernels::simd::{self, Isa, Kernel, Vector, isa};
@@ -119,7 +120,7 @@ impl ColumnProduct {
                     // SAFETY: parts have blocks of c of their own.
                     unsafe {
                         let to = c.as_mut_ptr().add(first * n + columns.start);
-                        turn(sums.as_ptr(), width, to, n, (strip.len(), columns.len()));
+                        f32::transpose_at(sums.as_ptr(), width, to, n, (strip.len(), columns.len()));
                     }
                     if let Some(epilogue) = epilogue {
                         epilogue(strip, columns.clone());

@@ -80,7 +80,7 @@ impl<'a> SparseColumns<'a> {
                 // has been written.
                 let turned = unsafe {
                     let (from, to) = (matrix[first..].as_ptr(), turned.as_mut_ptr().cast());
-                    turn(from, columns, to, rows, (width, rows));
+                    f32::transpose_at(from, columns, to, rows, (width, rows));
                     std::slice::from_raw_parts(turned.as_ptr().cast::<f32>(), width * rows)
                 };
                 let mut found = 0;
@@ -140,26 +140,4 @@ fn piece_bytes(rows: usize, columns: usize, stretch_rows: usize) -> [usize; 3] {
 
 fn count_nonzero(elements: &[f32]) -> usize {
     elements.iter().filter(|&&element| element != 0.0).count()
-}
-
-/// Writes to (rows, columns), `to_stride` apart, where `from` holds its columns, `from_stride` apart.
-///
-/// # Safety
-/// Both matrices lie in memory that is good for them, and nothing else uses the elements of `to`.
-pub(super) unsafe fn turn(
-    from: *const f32,
-    from_stride: usize,
-    to: *mut f32,
-    to_stride: usize,
-    (rows, columns): (usize, usize),
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let (done, whole) = f32::transpose_squares_at(from, from_stride, to, to_stride, (rows, columns));
-        for row in 0..rows {
-            for column in if row < done { whole } else { 0 }..columns {
-                *to.add(row * to_stride + column) = *from.add(column * from_stride + row);
-            }
-        }
-    }
 }

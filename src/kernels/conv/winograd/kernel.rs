@@ -96,13 +96,7 @@ impl<T: Vectorized> TransformKernel<'_, T> {
         let shape = (self.rows.len(), columns.len());
         for (tap, to) in transposed.chunks_exact_mut(ROWS * width).take(9).enumerate() {
             let from = &self.kernel[((8 - tap) * channels + columns.start) * filters + self.rows.start..];
-            let squares = T::transpose_squares(from, filters, to, width, shape);
-            for column in 0..shape.1 {
-                let first = if column < squares.1 { squares.0 } else { 0 };
-                for row in first..shape.0 {
-                    to[row * width + column] = from[column * filters + row];
-                }
-            }
+            T::transpose(from, filters, to, width, shape);
         }
     }
 }
