@@ -83,7 +83,7 @@ fn run(compiled: &CompiledTape, over: &[usize], arrays: &mut [&mut [f32]], size:
         *output = arrays[operand].as_mut_ptr().cast();
     }
     // SAFETY: full operands and outputs have `size` elements, and outputs lie over full operands only.
-    unsafe { compiled.run(&inputs[..arrays.len()], &outputs[..over.len()], std::iter::once(0..size)) };
+    unsafe { compiled.run(inputs[..arrays.len()].into(), &outputs[..over.len()], std::iter::once(0..size)) };
     black_box(arrays);
 }
 

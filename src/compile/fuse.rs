@@ -25,6 +25,15 @@ pub struct Fused {
     pub first: NodeId,
 }
 
+impl Fused {
+    /// The operand that is `value`, if it is the only one and is read where it lies.
+    pub fn only_read(&self, value: Value) -> Option<usize> {
+        let mut reads = (0..self.inputs.len()).filter(|&operand| self.inputs[operand] == value);
+        let operand = reads.next()?;
+        (reads.next().is_none() && self.tape.operands[operand].access == Access::Full).then_some(operand)
+    }
+}
+
 /// One thing to run.
 #[derive(Debug, Clone)]
 pub enum Unit {

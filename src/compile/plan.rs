@@ -50,6 +50,8 @@ pub enum Work {
         workspace: usize,
         workspace_bytes: usize,
         epilogue: Option<Loop>,
+        /// The epilogue's operand that is the kernel's first output, if nothing else reads that.
+        read_last: Option<usize>,
     },
     Loop(Loop),
 }
@@ -290,10 +292,11 @@ impl Planner<'_> {
                 );
                 let workspace = self.arena.allocate(workspace_bytes);
                 let mut unread = self.unread(&node.outputs);
+                let result = node.outputs[0];
+                let dies = self.last_use.get(&result) == Some(&time);
+                let read_last = epilogue.as_ref().filter(|_| dies).and_then(|fused| fused.only_read(result));
                 let epilogue = epilogue
                     .map(|fused| {
-                        let result = node.outputs[0];
-                        let dies = self.last_use.get(&result) == Some(&time);
                         unread.extend(self.unread(&fused.outputs));
                         self.body(fused, if dies { vec![result] } else { vec![] })
                     })
@@ -306,6 +309,7 @@ impl Planner<'_> {
                     workspace,
                     workspace_bytes,
                     epilogue,
+                    read_last,
                 };
                 (work, node.scope.clone(), unread)
             }

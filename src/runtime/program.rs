@@ -12,6 +12,7 @@ use super::{Buffer, Column, Rows, Variable};
 use crate::compile::{Assignment, Location, Loop, Plan, Request, Slot, Work, compile};
 use crate::error::{Error, Result};
 use crate::graph::{Call, Epilogue, TensorView, TensorViewMut};
+use crate::kernels::elementwise::Addresses;
 use crate::kernels::sparse::SparseRows;
 use crate::tensor::TensorType;
 use crate::{threads, with_array};
@@ -320,7 +321,7 @@ impl Program {
             let began = self.profile.as_ref().map(|_| Instant::now());
             match &step.work {
                 Work::Loop(body) => run_loop(body, &bound.operands, &bound.results),
-                Work::Kernel { op, inputs, outputs, workspace, workspace_bytes, epilogue } => {
+                Work::Kernel { op, inputs, outputs, workspace, workspace_bytes, epilogue, read_last } => {
                     views.clear();
                     for (Slot { location, ty }, &address) in inputs.iter().zip(&bound.inputs) {
                         match *location {
@@ -339,12 +340,8 @@ impl Program {
                     };
                     let columns = outputs[0].ty.shape.last().copied().unwrap_or(1);
                     let pointers = Pointers { operands: &bound.operands, results: &bound.results };
-                    let run_epilogue = epilogue.as_ref().map(|body| {
-                        let pointers = &pointers;
-                        move |rows: Range<usize>, block: Range<usize>| {
-                            pointers.run_block(body, columns, rows, block)
-                        }
-                    });
+                    let tail =
+                        epilogue.as_ref().map(|body| Tail { body, pointers, columns, read_last: *read_last });
                     // Plain arrays: they need no allocation. Places past the last output lead nowhere.
                     let view = |index: usize| {
                         let address = bound.outputs.get(index).copied().unwrap_or(null_mut());
@@ -364,7 +361,7 @@ impl Program {
                         inputs: views,
                         outputs: views_mut,
                         workspace,
-                        epilogue: run_epilogue.as_ref().map(|run| run as Epilogue<'_>),
+                        epilogue: tail.as_ref().map(|tail| tail as &dyn Epilogue),
                     })
                     .map_err(|error| error.within(&step.scope))?;
                 }
@@ -454,6 +451,7 @@ impl Drop for Program {
 }
 
 /// What a loop reads and writes.
+#[derive(Clone, Copy)]
 struct Pointers<'a> {
     operands: &'a [*const u8],
     results: &'a [*mut u8],
@@ -466,16 +464,50 @@ impl Pointers<'_> {
     fn run(&self, body: &Loop, ranges: impl Iterator<Item = Range<usize>>) {
         // SAFETY: the plan places operands and results of the loop's size, and a result over an operand only
         // where that is addressed element by element.
-        unsafe { body.tape.run(self.operands, self.results, ranges) }
+        unsafe { body.tape.run(self.operands.into(), self.results, ranges) }
+    }
+}
+
+/// The loop that follows a kernel, block by block.
+struct Tail<'a> {
+    body: &'a Loop,
+    pointers: Pointers<'a>,
+    /// Of the matrix that the kernel's output, and the loop's elements, are seen as.
+    columns: usize,
+    read_last: Option<usize>,
+}
+
+impl Tail<'_> {
+    /// # Safety
+    /// `operands` are those of the plan, but for an output of the kernel that lies elsewhere.
+    unsafe fn run(&self, operands: Addresses<'_>, rows: Range<usize>, columns: Range<usize>) {
+        let (tape, results) = (&self.body.tape, self.pointers.results);
+        // SAFETY: as in `Pointers::run`.
+        unsafe {
+            if columns.len() == self.columns {
+                tape.run(operands, results, once(rows.start * self.columns..rows.end * self.columns));
+            } else {
+                let of_row = |row| row * self.columns + columns.start..row * self.columns + columns.end;
+                tape.run(operands, results, rows.map(of_row));
+            }
+        }
+    }
+}
+
+impl Epilogue for Tail<'_> {
+    fn finish(&self, rows: Range<usize>, columns: Range<usize>) {
+        // SAFETY: the operands are those of the plan.
+        unsafe { self.run(self.pointers.operands.into(), rows, columns) }
     }
 
-    /// Runs the loop on a block of the matrix of `columns` columns that the loop's elements are seen as.
-    fn run_block(&self, body: &Loop, columns: usize, rows: Range<usize>, block: Range<usize>) {
-        if block.len() == columns {
-            self.run(body, once(rows.start * columns..rows.end * columns));
-        } else {
-            self.run(body, rows.map(|row| row * columns + block.start..row * columns + block.end));
-        }
+    fn reads_last(&self) -> bool {
+        self.read_last.is_some()
+    }
+
+    unsafe fn finish_elsewhere(&self, output: *const u8, rows: Range<usize>, columns: Range<usize>) {
+        let moved = self.read_last.map(|operand| (operand, output));
+        // SAFETY: the caller's promise.
+        unsafe { self.run(Addresses { of_all: self.pointers.operands, moved }, rows, columns) }
     }
 }
 

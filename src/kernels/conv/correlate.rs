@@ -125,7 +125,7 @@ impl Correlation {
         source: &[T],
         kernel: &[T],
         destination: &mut [T],
-        epilogue: Option<Epilogue<'_>>,
+        epilogue: Option<&dyn Epilogue>,
         packed: &mut [T],
     ) {
         let g = &self.geometry;
@@ -184,7 +184,7 @@ impl Correlation {
                 }
                 if let Some(epilogue) = epilogue {
                     let pixels = first_line * self.destination[1]..last_line * self.destination[1];
-                    epilogue(pixels, if column_parts > 1 { columns.clone() } else { 0..channels });
+                    epilogue.finish(pixels, if column_parts > 1 { columns.clone() } else { 0..channels });
                 }
             }
         });

@@ -209,7 +209,7 @@ pub fn backward_filter<T: Vectorized>(
     x: &[T],
     dy: &[T],
     dkernel: &mut [T],
-    epilogue: Option<Epilogue<'_>>,
+    epilogue: Option<&dyn Epilogue>,
 ) {
     let (channels, taps) = (g.channels, g.taps());
     let shared = DisjointMut::new(dkernel);
@@ -234,7 +234,7 @@ pub fn backward_filter<T: Vectorized>(
             }
         }
         if let Some(epilogue) = epilogue {
-            epilogue(0..taps, columns);
+            epilogue.finish(0..taps, columns);
         }
     });
 }

@@ -77,7 +77,7 @@ impl Plan {
         x: &[T],
         dy: &[T],
         dkernel: &mut [T],
-        epilogue: Option<Epilogue<'_>>,
+        epilogue: Option<&dyn Epilogue>,
         workspace: &mut [T],
     ) {
         if self.original.is_depthwise() {
@@ -103,7 +103,7 @@ impl Plan {
     }
 
     /// Adds the shards in their order, a few rows of dkernel at a time.
-    fn finish<T: Vectorized>(&self, dkernel: &mut [T], partial: &[T], epilogue: Option<Epilogue<'_>>) {
+    fn finish<T: Vectorized>(&self, dkernel: &mut [T], partial: &[T], epilogue: Option<&dyn Epilogue>) {
         let (columns, len) = (self.geometry.filters, dkernel.len());
         let rows_per_chunk = (4096 / columns).max(1);
         let work = (self.shards * len / 8) as u64;
@@ -120,7 +120,7 @@ impl Plan {
                 }
             }
             if let Some(epilogue) = epilogue {
-                epilogue(first / columns..(first + sums.len()) / columns, 0..columns);
+                epilogue.finish(first / columns..(first + sums.len()) / columns, 0..columns);
             }
         });
     }

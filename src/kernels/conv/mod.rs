@@ -25,7 +25,7 @@ pub fn forward<T: Vectorized>(
     x: &[T],
     kernel: &[T],
     y: &mut [T],
-    epilogue: Option<Epilogue<'_>>,
+    epilogue: Option<&dyn Epilogue>,
     workspace: &mut [u8],
 ) {
     correlate(g, Direction::Forward, x, kernel, y, epilogue, workspace);
@@ -37,7 +37,7 @@ pub fn backward_input<T: Vectorized>(
     dy: &[T],
     kernel: &[T],
     dx: &mut [T],
-    epilogue: Option<Epilogue<'_>>,
+    epilogue: Option<&dyn Epilogue>,
     workspace: &mut [u8],
 ) {
     correlate(g, Direction::Backward, dy, kernel, dx, epilogue, workspace);
@@ -49,7 +49,7 @@ fn correlate<T: Vectorized>(
     source: &[T],
     kernel: &[T],
     destination: &mut [T],
-    epilogue: Option<Epilogue<'_>>,
+    epilogue: Option<&dyn Epilogue>,
     workspace: &mut [u8],
 ) {
     let workspace = elements_of(workspace);
@@ -68,7 +68,7 @@ pub fn backward_filter<T: Vectorized>(
     x: &[T],
     dy: &[T],
     dkernel: &mut [T],
-    epilogue: Option<Epilogue<'_>>,
+    epilogue: Option<&dyn Epilogue>,
     workspace: &mut [u8],
 ) {
     let workspace = elements_of(workspace);

@@ -63,7 +63,7 @@ fn filter<T: Vectorized>(g: &Geometry, isa: Isa, x: &[T], dy: &[T], expected: &[
     });
 }
 
-pub type Run<'a, T> = &'a dyn Fn(&mut [T], Epilogue<'_>, &mut [T]);
+pub type Run<'a, T> = &'a dyn Fn(&mut [T], &dyn Epilogue, &mut [T]);
 
 /// Runs on memory that is full of NaN, and notes what the epilogue is called for.
 pub fn check_run<T: Vectorized>(isa: Isa, expected: &[T], columns: usize, workspace: usize, run: Run<'_, T>) {

@@ -30,6 +30,31 @@ struct Scratch {
     _bytes: [u8; SCRATCH_BYTES],
 }
 
+/// Where the operands of a run lie.
+#[derive(Clone, Copy)]
+pub struct Addresses<'a> {
+    pub of_all: &'a [*const u8],
+    /// An operand that lies elsewhere this time: its elements that are read are where they would be if all of it began
+    /// at this address. Its access is [`Access::Full`].
+    pub moved: Option<(usize, *const u8)>,
+}
+
+impl Addresses<'_> {
+    #[inline(always)]
+    fn of(&self, operand: usize) -> *const u8 {
+        match self.moved {
+            Some((moved, address)) if moved == operand => address,
+            _ => self.of_all[operand],
+        }
+    }
+}
+
+impl<'a> From<&'a [*const u8]> for Addresses<'a> {
+    fn from(of_all: &'a [*const u8]) -> Self {
+        Self { of_all, moved: None }
+    }
+}
+
 /// A tape that runs.
 #[derive(Debug, Clone)]
 pub struct CompiledTape {
@@ -188,11 +213,11 @@ impl CompiledTape {
     /// other thread writes the elements read or touches the elements written.
     pub unsafe fn run(
         &self,
-        inputs: &[*const u8],
+        inputs: Addresses<'_>,
         outputs: &[*mut u8],
         ranges: impl Iterator<Item = Range<usize>>,
     ) {
-        assert!(inputs.len() == self.operands.len() && outputs.len() == self.outputs.len());
+        assert!(inputs.of_all.len() == self.operands.len() && outputs.len() == self.outputs.len());
         let mut scratch = MaybeUninit::<Scratch>::uninit();
         let scratch = scratch.as_mut_ptr().cast::<u8>();
         let lanes = scratch.cast::<Lane>();
@@ -208,7 +233,7 @@ impl CompiledTape {
             }
             for &operand in &self.scalars {
                 let home = scratch.add(self.homes[operand].offset);
-                splat(inputs[operand], 0, home, self.operands[operand].dtype.size(), 1);
+                splat(inputs.of(operand), 0, home, self.operands[operand].dtype.size(), 1);
             }
             for step in &self.once {
                 step.run(lanes, 1);
@@ -226,7 +251,7 @@ impl CompiledTape {
     #[inline(always)]
     unsafe fn run_range(
         &self,
-        inputs: &[*const u8],
+        inputs: Addresses<'_>,
         outputs: &[*mut u8],
         range: Range<usize>,
         scratch: *mut u8,
@@ -242,7 +267,7 @@ impl CompiledTape {
             unsafe {
                 for &operand in &self.tiled {
                     let home = scratch.add(self.homes[operand].offset);
-                    let lane = self.operand_lane(operand, inputs[operand], home, start, count, first);
+                    let lane = self.operand_lane(operand, inputs.of(operand), home, start, count, first);
                     lanes.add(operand).write(lane);
                 }
                 for (output, &memory) in self.outputs.iter().zip(outputs) {
@@ -287,10 +312,12 @@ impl CompiledTape {
         unsafe {
             match self.operands[operand].access {
                 Access::Scalar => Lane { data: home, advance: 0 },
-                Access::Full if whole => Lane { data: memory.add(start * size), advance: size * LANES },
+                Access::Full if whole => {
+                    Lane { data: memory.wrapping_add(start * size), advance: size * LANES }
+                }
                 Access::Full => {
                     home.write_bytes(0, CHUNK_BYTES);
-                    home.copy_from_nonoverlapping(memory.add(start * size), count * size);
+                    home.copy_from_nonoverlapping(memory.wrapping_add(start * size), count * size);
                     spread
                 }
                 Access::Row { period } => {
@@ -359,8 +386,8 @@ impl SingleStep {
 impl Output {
     /// True where a tile may be computed straight into `memory`.
     #[inline(always)]
-    fn is_direct(&self, inputs: &[*const u8], memory: *mut u8) -> bool {
-        self.read_later.iter().all(|&operand| inputs[operand] != memory.cast_const())
+    fn is_direct(&self, inputs: Addresses<'_>, memory: *mut u8) -> bool {
+        self.read_later.iter().all(|&operand| inputs.of(operand) != memory.cast_const())
     }
 }
 

@@ -315,7 +315,7 @@ mod tests {
         let compiled = CompiledTape::new(&tape, isa).unwrap();
         let all = std::iter::once(0..inputs[0].len());
         // SAFETY: all arrays have the length of the first.
-        unsafe { compiled.run(&pointers, &[result.as_mut_ptr().cast()], all) };
+        unsafe { compiled.run(pointers[..].into(), &[result.as_mut_ptr().cast()], all) };
         result
     }
 

@@ -13,6 +13,6 @@ mod tape;
 #[cfg(test)]
 mod tests;
 
-pub use compiled::CompiledTape;
+pub use compiled::{Addresses, CompiledTape};
 pub use instruction::{BinaryOp, CompareOp, Instruction, LogicalOp, UnaryOp};
 pub use tape::{Access, Operand, Register, Step, Tape};

@@ -144,7 +144,7 @@ fn run(
     let read_only: Vec<*const u8> = inputs_at.iter().map(|input| input.cast_const()).collect();
     for range in ranges {
         // SAFETY: the arrays hold `size` elements, and the ranges are within.
-        unsafe { compiled.run(&read_only, &outputs_at, std::iter::once(range.clone())) };
+        unsafe { compiled.run(read_only[..].into(), &outputs_at, std::iter::once(range.clone())) };
     }
     over.iter()
         .enumerate()

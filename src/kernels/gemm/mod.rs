@@ -70,7 +70,7 @@ pub fn gemm<'a, 'b, T: Real>(
     b: impl Into<Right<'a, T>>,
     c: MatrixMut<'_, T>,
     accumulate: bool,
-    epilogue: Option<Epilogue<'_>>,
+    epilogue: Option<&dyn Epilogue>,
     workspace: &mut [u8],
 ) {
     product::run(T::kernels(simd::isa()), true, a.into(), b.into(), c, accumulate, epilogue, &[], workspace);

@@ -56,7 +56,7 @@ struct Product<'a, T: 'static> {
     b: Panels<T>,
     c: &'a MatrixMut<'a, T>,
     accumulate: bool,
-    epilogue: Option<Epilogue<'a>>,
+    epilogue: Option<&'a dyn Epilogue>,
     ahead: &'a [T],
 }
 
@@ -72,7 +72,7 @@ pub fn run<T: Real>(
     b: Right<'_, T>,
     c: MatrixMut<'_, T>,
     accumulate: bool,
-    epilogue: Option<Epilogue<'_>>,
+    epilogue: Option<&dyn Epilogue>,
     ahead: &[T],
     workspace: &mut [u8],
 ) {
@@ -88,7 +88,7 @@ pub fn run<T: Real>(
         // SAFETY: `c` is exclusive, and its rows are in bounds.
         unsafe { clear(&c, accumulate) };
         if let Some(epilogue) = epilogue {
-            epilogue(0..m, 0..n);
+            epilogue.finish(0..m, 0..n);
         }
         return;
     }
@@ -101,9 +101,9 @@ pub fn run<T: Real>(
         // One column of results is the one row of the transposed product, whose B has contiguous rows.
         // SAFETY: the same results, one after the other.
         let c = unsafe { MatrixMut::from_raw(c.data, 1, m, m) };
-        let turned =
-            epilogue.map(|epilogue| move |_: Range<usize>, columns: Range<usize>| epilogue(columns, 0..1));
-        let turned = turned.as_ref().map(|turned| turned as Epilogue<'_>);
+        let turned = epilogue
+            .map(|epilogue| move |_: Range<usize>, columns: Range<usize>| epilogue.finish(columns, 0..1));
+        let turned = turned.as_ref().map(|turned| turned as &dyn Epilogue);
         let (a, b) = (Left::Plain(b.transposed()), Right::Plain(a.transposed()));
         return run(kernels, parallel, a, b, c, accumulate, turned, ahead, workspace);
     }
@@ -141,8 +141,8 @@ pub fn run<T: Real>(
             // SAFETY: the shapes were checked, and parts do not overlap.
             unsafe { dots(kernels, matrix, vector, c, stride, accumulate, rows.clone()) };
             match epilogue {
-                Some(epilogue) if transposed => epilogue(0..1, rows),
-                Some(epilogue) => epilogue(rows, 0..1),
+                Some(epilogue) if transposed => epilogue.finish(0..1, rows),
+                Some(epilogue) => epilogue.finish(rows, 0..1),
                 None => (),
             }
         });
@@ -327,7 +327,7 @@ impl<T: Real> Product<'_, T> {
 
     fn finish(&self, rows: Range<usize>, columns: &Range<usize>) {
         if let Some(epilogue) = self.epilogue {
-            epilogue(rows, columns.clone());
+            epilogue.finish(rows, columns.clone());
         }
     }
 

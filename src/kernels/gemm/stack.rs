@@ -27,7 +27,7 @@ pub fn gemm_stack<'a, T: Real>(
     count: usize,
     operands: &(dyn Fn(usize) -> (Matrix<'a, T>, Matrix<'a, T>) + Sync),
     c: MatrixMut<'_, T>,
-    epilogue: Option<Epilogue<'_>>,
+    epilogue: Option<&dyn Epilogue>,
     workspace: &mut [u8],
 ) {
     if count == 0 {
@@ -39,10 +39,10 @@ pub fn gemm_stack<'a, T: Real>(
             let (a, b) = operands(index);
             let shifted = epilogue.map(|epilogue| {
                 move |rows: std::ops::Range<usize>, columns| {
-                    epilogue(index * m + rows.start..index * m + rows.end, columns);
+                    epilogue.finish(index * m + rows.start..index * m + rows.end, columns);
                 }
             });
-            let shifted = shifted.as_ref().map(|shifted| shifted as Epilogue<'_>);
+            let shifted = shifted.as_ref().map(|shifted| shifted as &dyn Epilogue);
             // SAFETY: one block at a time.
             let block = unsafe { c.block(index * m, m) };
             gemm(a, b, block, false, shifted, workspace);
@@ -61,7 +61,7 @@ pub fn gemm_stack<'a, T: Real>(
             let block = unsafe { c.block(index * m, m) };
             gemm_serial(a, b, block, false, workspace);
             if let Some(epilogue) = epilogue {
-                epilogue(index * m..(index + 1) * m, 0..n);
+                epilogue.finish(index * m..(index + 1) * m, 0..n);
             }
         }
     });

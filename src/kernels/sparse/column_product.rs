@@ -72,15 +72,21 @@ impl ColumnProduct {
         self.sums_bytes() + SparseColumns::bytes(self.k, self.n, self.stretch_rows)
     }
 
-    /// Bytes of the sums of all parts that are at work.
+    /// Bytes of the sums and strips of all parts that are at work.
     fn sums_bytes(&self) -> usize {
-        self.parts().min(MOST_SLOTS) * self.part_sums() * size_of::<f32>()
+        self.parts().min(MOST_SLOTS) * self.slot() * size_of::<f32>()
     }
 
-    /// The sums of a part: its columns of b, times its columns of a in whole units.
-    fn part_sums(&self) -> usize {
+    /// Elements that a part needs: its sums, for its columns of b and its columns of a in whole units, and a strip of c.
+    fn slot(&self) -> usize {
         let units = self.units.div_ceil(self.blocks);
-        self.n.div_ceil(UNIT).div_ceil(self.groups) * UNIT * units * UNIT
+        let columns = self.n.div_ceil(UNIT).div_ceil(self.groups) * UNIT;
+        columns * units * UNIT + self.strip()
+    }
+
+    /// Elements of some rows of c.
+    fn strip(&self) -> usize {
+        UNIT * self.n
     }
 
     fn parts(&self) -> usize {
@@ -94,14 +100,14 @@ impl ColumnProduct {
         a: &[f32],
         b: &[f32],
         c: &mut [f32],
-        epilogue: Option<Epilogue<'_>>,
+        epilogue: Option<&dyn Epilogue>,
         workspace: &mut [u8],
     ) -> bool {
         let Self { k, m, n, .. } = *self;
         assert_eq!((a.len(), b.len(), c.len()), (k * m, k * n, m * n), "the shapes of a product do not fit");
         let (sums, lists) = workspace.split_at_mut(self.sums_bytes());
         let Some(b) = SparseColumns::collect(b, n, self.stretch_rows, a, lists) else { return false };
-        let sums = Slots::new(elements_of::<f32>(sums), self.part_sums());
+        let slots = Slots::new(elements_of::<f32>(sums), self.slot());
         let c = DisjointMut::new(c);
         let work = k * m * n / 2 / PRODUCTS_A_NANOSECOND;
         for_each_part(self.parts(), work as u64, &|part| {
@@ -110,20 +116,30 @@ impl ColumnProduct {
             let columns = share(n.div_ceil(UNIT), self.groups, part / self.blocks);
             let columns = columns.start * UNIT..(columns.end * UNIT).min(n);
             let rows = units.start * UNIT..(units.end * UNIT).min(m);
-            sums.with(|sums| {
+            slots.with(|slot| {
+                let (sums, strip) = slot.split_at_mut(slot.len() - self.strip());
                 self.sum(a, b, sums, rows.clone(), columns.clone());
-                // A few rows at a time, so that the epilogue finds them in the L1 cache.
+                // A few rows at a time, so that the epilogue finds them in the cache.
                 for first in rows.clone().step_by(UNIT) {
-                    let strip = first..rows.end.min(first + UNIT);
                     let sums = &sums[first - rows.start..];
                     let width = rows.len().next_multiple_of(UNIT);
+                    let rows = first..rows.end.min(first + UNIT);
+                    let shape = (rows.len(), columns.len());
+                    if let Some(epilogue) = epilogue.filter(|epilogue| epilogue.reads_last()) {
+                        // All strips in the same memory, which stays in the cache, where c would not.
+                        f32::transpose(sums, width, &mut strip[columns.start..], n, shape);
+                        let output = strip.as_ptr().wrapping_sub(first * n).cast();
+                        // SAFETY: the strip holds these rows and columns of c.
+                        unsafe { epilogue.finish_elsewhere(output, rows, columns.clone()) };
+                        continue;
+                    }
                     // SAFETY: parts have blocks of c of their own.
                     unsafe {
                         let to = c.as_mut_ptr().add(first * n + columns.start);
-                        f32::transpose_at(sums.as_ptr(), width, to, n, (strip.len(), columns.len()));
+                        f32::transpose_at(sums.as_ptr(), width, to, n, shape);
                     }
                     if let Some(epilogue) = epilogue {
-                        epilogue(strip, columns.clone());
+                        epilogue.finish(rows, columns.clone());
                     }
                 }
             });

@@ -20,7 +20,7 @@ pub fn all_finite(elements: &[f32]) -> bool {
 }
 
 /// c (M, N) = a (M, K) · b (K, N), where b is finite.
-pub fn product(a: SparseRows<'_>, b: &[f32], c: &mut [f32], n: usize, epilogue: Option<Epilogue<'_>>) {
+pub fn product(a: SparseRows<'_>, b: &[f32], c: &mut [f32], n: usize, epilogue: Option<&dyn Epilogue>) {
     const ROWS_A_PART: usize = 16;
     assert_eq!((b.len(), c.len()), (a.columns * n, a.rows * n), "the shapes of a product do not fit");
     let c = DisjointMut::new(c);
@@ -33,7 +33,7 @@ pub fn product(a: SparseRows<'_>, b: &[f32], c: &mut [f32], n: usize, epilogue: 
             simd::run(isa(), RowProduct { a, row, b, c });
         }
         if let Some(epilogue) = epilogue {
-            epilogue(rows, 0..n);
+            epilogue.finish(rows, 0..n);
         }
     });
 }
@@ -44,7 +44,7 @@ pub fn transposed_product(
     b: &[f32],
     c: &mut [f32],
     n: usize,
-    epilogue: Option<Epilogue<'_>>,
+    epilogue: Option<&dyn Epilogue>,
 ) {
     assert_eq!((b.len(), c.len()), (a.rows * n, a.columns * n), "the shapes of a product do not fit");
     let c = DisjointMut::new(c);
@@ -55,7 +55,7 @@ pub fn transposed_product(
         let block = unsafe { c.slice(columns.start * n..columns.end * n) };
         simd::run(isa(), SegmentProduct { a, segment, b, c: block });
         if let Some(epilogue) = epilogue {
-            epilogue(columns, 0..n);
+            epilogue.finish(columns, 0..n);
         }
     });
 }

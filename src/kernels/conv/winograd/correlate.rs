@@ -112,7 +112,7 @@ impl Correlation {
         source: &[T],
         kernel: &[T],
         destination: &mut [T],
-        epilogue: Option<Epilogue<'_>>,
+        epilogue: Option<&dyn Epilogue>,
         workspace: &mut [T],
     ) {
         let width = T::kernels(isa).panel();
@@ -180,7 +180,7 @@ struct Part<'a, T> {
 
 impl<T: Vectorized> Part<'_, T> {
     /// Rows of tiles, in blocks of about equal size, each followed by the epilogue of the lines that it completes.
-    fn run(&self, isa: Isa, memory: &mut [T], rows: Range<usize>, epilogue: Option<Epilogue<'_>>) {
+    fn run(&self, isa: Isa, memory: &mut [T], rows: Range<usize>, epilogue: Option<&dyn Epilogue>) {
         let grid = &self.correlation.grid;
         let columns = grid.columns();
         let (first, count) = (rows.start * columns, rows.len() * columns);
@@ -198,7 +198,7 @@ impl<T: Vectorized> Part<'_, T> {
             if let Some(epilogue) = epilogue
                 && completed > finished
             {
-                epilogue(pixel(finished)..pixel(completed), channels.clone());
+                epilogue.finish(pixel(finished)..pixel(completed), channels.clone());
                 finished = completed;
             }
         }

@@ -88,7 +88,7 @@ impl FilterGradient {
         x: &[T],
         dy: &[T],
         dkernel: &mut [T],
-        epilogue: Option<Epilogue<'_>>,
+        epilogue: Option<&dyn Epilogue>,
         workspace: &mut [T],
     ) {
         let g = &self.geometry;
@@ -119,7 +119,7 @@ impl FilterGradient {
             simd::run(isa, finish);
             if let Some(epilogue) = epilogue {
                 for tap in 0..9 {
-                    epilogue(
+                    epilogue.finish(
                         tap * g.channels + channels.start..tap * g.channels + channels.end,
                         0..g.filters,
                     );
