@@ -27,7 +27,7 @@ impl Rewriter<'_> {
     pub fn around_pooling(&mut self, node: &Node, inputs: &[Value]) -> Result<Option<Vec<Value>>> {
         match node.op.name() {
             "max_pool2d" => self.pooling(node),
-            "select" => self.mask(node, inputs),
+            "relu_backward" => self.mask(node, inputs),
             "reduce_sum" => self.sum(node, inputs),
             "conv2d_backward_input" => self.gradient(node, inputs, 0),
             "conv2d_backward_filter" => self.gradient(node, inputs, 1),
@@ -99,37 +99,31 @@ impl Rewriter<'_> {
         }
     }
 
-    /// How many live nodes of the old graph compare `value` with something, for a mask.
+    /// How many live nodes of the old graph mask something by `value`.
     fn masks_of(&self, value: Value) -> usize {
-        let compares = |node: &&Node| {
-            node.op.name() == "greater"
-                && node.inputs[0] == value
+        let masks = |node: &&Node| {
+            node.op.name() == "relu_backward"
+                && node.inputs[1] == value
                 && self.readers.contains_key(&node.outputs[0])
         };
-        self.old.nodes().iter().filter(compares).count()
+        self.old.nodes().iter().filter(masks).count()
     }
 
-    /// The mask of a ReLU below a pooling: select(x > 0, max_pool2d_backward(winner, dy), 0) with y, winner = max_pool2d(x)
-    /// → max_pool2d_backward(winner, select(y > 0, dy, 0)). A winner is as large as y, so the mask can be applied where there
+    /// The mask of a ReLU below a pooling: relu_backward(max_pool2d_backward(winner, dy), x) with y, winner = max_pool2d(x)
+    /// → max_pool2d_backward(winner, relu_backward(dy, y)). A winner is as large as y, so the mask can be applied where there
     /// are fewer elements, and where the kernel that computes dy can do it.
     fn mask(&mut self, node: &Node, inputs: &[Value]) -> Result<Option<Vec<Value>>> {
-        let is_zero = |value: Value| self.constant(value) == Some(0.0);
-        let [condition, dx, zero] = *inputs else { return Ok(None) };
-        let (Some(backward), Some(above)) =
-            (self.produced_by(dx, "max_pool2d_backward"), self.produced_by(condition, "greater"))
-        else {
-            return Ok(None);
-        };
+        let [dx, above] = *inputs else { return Ok(None) };
+        let Some(backward) = self.produced_by(dx, "max_pool2d_backward") else { return Ok(None) };
         let [winner, dy] = backward.inputs[..] else { return Ok(None) };
         let Some(pooling) = self.produced_by(winner, "max_pool2d") else { return Ok(None) };
         let (x, y) = self.activated.get(&winner).copied().unwrap_or((pooling.inputs[0], pooling.outputs[0]));
-        if !is_zero(zero) || above.inputs[0] != x || !is_zero(above.inputs[1]) {
+        if above != x {
             return Ok(None);
         }
-        let (backward, greater) = (backward.op.clone(), above.op.clone());
+        let backward = backward.op.clone();
         self.leaves_unread = true;
-        let condition = self.append(&greater, vec![y, zero])?[0];
-        let masked = self.append(&node.op, vec![condition, dy, zero])?[0];
+        let masked = self.append(&node.op, vec![dy, y])?[0];
         self.append(&backward, vec![winner, masked]).map(Some)
     }
 

@@ -14,6 +14,7 @@ pub trait Number: Copy + PartialOrd {
     fn multiply(self, other: Self) -> Self;
     fn maximum(self, other: Self) -> Self;
     fn minimum(self, other: Self) -> Self;
+    fn where_positive(self, other: Self) -> Self;
     fn modulo(self, other: Self) -> Self;
     fn floor_divide(self, other: Self) -> Self;
     fn power(self, exponent: Self) -> Self;
@@ -94,6 +95,11 @@ macro_rules! float_number {
                 let lesser = if self < other { self } else { other };
                 if self.is_nan() { self } else { lesser }
             }
+            /// 0 where the other is not above it, or NaN.
+            #[inline(always)]
+            fn where_positive(self, other: Self) -> Self {
+                if other > 0.0 { self } else { 0.0 }
+            }
             #[inline(always)]
             fn modulo(self, other: Self) -> Self {
                 let remainder = self % other;
@@ -161,6 +167,10 @@ impl Number for i32 {
     #[inline(always)]
     fn minimum(self, other: Self) -> Self {
         self.min(other)
+    }
+    #[inline(always)]
+    fn where_positive(self, other: Self) -> Self {
+        if other > 0 { self } else { 0 }
     }
     /// 0 where the divisor is 0, as in NumPy.
     #[inline(always)]

@@ -32,6 +32,8 @@ pub enum Link {
     SquareRoot,
     ReciprocalSquareRoot,
     Relu,
+    /// Kept where the value is above 0, else 0.
+    WherePositive(u16),
 }
 
 /// Runs links over `chunks` chunks of all values.
@@ -48,7 +50,13 @@ pub fn is_link(instruction: Instruction, dtype: DType) -> bool {
         && matches!(
             instruction,
             Unary(UnaryOp::Square | UnaryOp::Sqrt | UnaryOp::Rsqrt | UnaryOp::Relu)
-                | Binary(BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Multiply | BinaryOp::Divide)
+                | Binary(
+                    BinaryOp::Add
+                        | BinaryOp::Subtract
+                        | BinaryOp::Multiply
+                        | BinaryOp::Divide
+                        | BinaryOp::ReluBackward
+                )
         )
 }
 
@@ -65,9 +73,10 @@ pub fn append(
     inputs: &[usize],
     output: usize,
 ) {
-    use BinaryOp::{Add, Divide, Multiply, Subtract};
+    use BinaryOp::{Add, Divide, Multiply, ReluBackward, Subtract};
     let (a, b) = (inputs[0], inputs[inputs.len() - 1]);
-    let reversed = held == Some(b) && a != b;
+    // Only its first operand can be held.
+    let reversed = held == Some(b) && a != b && instruction != Instruction::Binary(ReluBackward);
     let (from, other) = if reversed { (b, a as u16) } else { (a, b as u16) };
     if held != Some(from) {
         links.push(Link::Load(from as u16));
@@ -84,6 +93,7 @@ pub fn append(
         Instruction::Binary(Subtract) => Link::Subtract(other),
         Instruction::Binary(Divide) if reversed => Link::DivideInto(other),
         Instruction::Binary(Divide) => Link::Divide(other),
+        Instruction::Binary(ReluBackward) => Link::WherePositive(other),
         _ => unreachable!("`is_link` tells which instructions may be joined"),
     });
     links.push(Link::Store(output as u16));
@@ -122,7 +132,8 @@ impl Link {
             | Link::SubtractFrom(value)
             | Link::Multiply(value)
             | Link::Divide(value)
-            | Link::DivideInto(value) => (Some(value), None),
+            | Link::DivideInto(value)
+            | Link::WherePositive(value) => (Some(value), None),
             Link::AddProduct(a, b) | Link::MultiplyProduct(a, b) => (Some(a), Some(b)),
             Link::Store(_) | Link::Square | Link::SquareRoot | Link::ReciprocalSquareRoot | Link::Relu => {
                 (None, None)
@@ -255,6 +266,7 @@ unsafe fn run_block<V: Vector, const W: usize>(links: &[Link], lanes: *const Lan
                 Link::Multiply(value) => each!(value, |held, x| held.multiply(x)),
                 Link::Divide(value) => each!(value, |held, x| held.divide(x)),
                 Link::DivideInto(value) => each!(value, |held, x| x.divide(held)),
+                Link::WherePositive(value) => each!(value, |held, x| held.where_positive(x)),
                 Link::AddProduct(a, b) => each_product!(a, b, |held, x| held.add(x)),
                 Link::MultiplyProduct(a, b) => each_product!(a, b, |held, x| held.multiply(x)),
                 Link::Store(value) => {

@@ -58,6 +58,8 @@ pub enum BinaryOp {
     /// Python's `%`: the sign of the divisor.
     Mod,
     FloorDivide,
+    /// The first where the second is above 0, else 0.
+    ReluBackward,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

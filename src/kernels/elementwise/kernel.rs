@@ -227,6 +227,7 @@ function!(Multiply<T: Number>(a, b) -> T, a.multiply(b));
 function!(Divide<T: Float>(a, b) -> T, a.divide(b));
 function!(Maximum<T: Number>(a, b) -> T, a.maximum(b));
 function!(Minimum<T: Number>(a, b) -> T, a.minimum(b));
+function!(ReluBackward<T: Number>(a, b) -> T, a.where_positive(b));
 function!(Mod<T: Number>(a, b) -> T, a.modulo(b));
 function!(FloorDivide<T: Number>(a, b) -> T, a.floor_divide(b));
 function!(And<T: Bit>(a, b) -> u8, a.and(b));
@@ -453,6 +454,7 @@ fn binary(isa: Isa, op: BinaryOp, dtype: DType) -> Option<Kernel> {
         BinaryOp::Divide => over!(isa, dtype, two!(Divide), F32 f32, F64 f64),
         BinaryOp::Maximum => over!(isa, dtype, two!(Maximum), F32 f32, F64 f64, I32 i32),
         BinaryOp::Minimum => over!(isa, dtype, two!(Minimum), F32 f32, F64 f64, I32 i32),
+        BinaryOp::ReluBackward => over!(isa, dtype, two!(ReluBackward), F32 f32, F64 f64, I32 i32),
         BinaryOp::Mod => over!(isa, dtype, two!(Mod), F32 f32, F64 f64, I32 i32),
         BinaryOp::FloorDivide => over!(isa, dtype, two!(FloorDivide), F32 f32, F64 f64, I32 i32),
         BinaryOp::Power => match dtype {

@@ -132,6 +132,8 @@ fn binary(op: BinaryOp, a: f64, b: f64) -> f64 {
         BinaryOp::Maximum | BinaryOp::Minimum if nan => f64::NAN,
         BinaryOp::Maximum => a.max(b),
         BinaryOp::Minimum => a.min(b),
+        BinaryOp::ReluBackward if b > 0.0 => a,
+        BinaryOp::ReluBackward => 0.0,
         BinaryOp::Mod => {
             let remainder = a % b;
             if remainder != 0.0 && (remainder < 0.0) != (b < 0.0) { remainder + b } else { remainder }
@@ -153,6 +155,8 @@ fn binary_i32(op: BinaryOp, a: i32, b: i32) -> i32 {
         BinaryOp::Multiply => a.wrapping_mul(b),
         BinaryOp::Maximum => a.max(b),
         BinaryOp::Minimum => a.min(b),
+        BinaryOp::ReluBackward if b > 0 => a,
+        BinaryOp::ReluBackward => 0,
         // Division by zero gives 0, as in NumPy.
         BinaryOp::Mod if b == 0 => 0,
         BinaryOp::FloorDivide if b == 0 => 0,

@@ -207,6 +207,7 @@ fn instructions() -> Vec<Typed> {
         BinaryOp::Power,
         BinaryOp::Maximum,
         BinaryOp::Minimum,
+        BinaryOp::ReluBackward,
         BinaryOp::Mod,
         BinaryOp::FloorDivide,
     ] {

@@ -6,7 +6,7 @@ use super::Vector;
 
 macro_rules! vector {
     ($V:ty: $lanes:literal of $T:ty; $dup:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
-     $div:ident, $sqrt:ident, $max:ident, $fma:ident) => {
+     $div:ident, $sqrt:ident, $max:ident, $fma:ident, $gt:ident, $select:ident) => {
         // NEON is in the baseline, so that some of its intrinsics are safe to call.
         #[allow(unused_unsafe)]
         impl Vector for $V {
@@ -79,6 +79,11 @@ macro_rules! vector {
                 unsafe { $max(self, $dup(0.0)) }
             }
             #[inline(always)]
+            unsafe fn where_positive(self, other: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { $select($gt(other, $dup(0.0)), self, $dup(0.0)) }
+            }
+            #[inline(always)]
             unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: as above.
                 unsafe { $fma(self, a, b) }
@@ -88,6 +93,6 @@ macro_rules! vector {
 }
 
 vector!(float32x4_t: 4 of f32; vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32, vsubq_f32, vmulq_f32,
-    vdivq_f32, vsqrtq_f32, vmaxq_f32, vfmaq_f32);
+    vdivq_f32, vsqrtq_f32, vmaxq_f32, vfmaq_f32, vcgtq_f32, vbslq_f32);
 vector!(float64x2_t: 2 of f64; vdupq_n_f64, vld1q_f64, vst1q_f64, vaddq_f64, vsubq_f64, vmulq_f64,
-    vdivq_f64, vsqrtq_f64, vmaxq_f64, vfmaq_f64);
+    vdivq_f64, vsqrtq_f64, vmaxq_f64, vfmaq_f64, vcgtq_f64, vbslq_f64);

@@ -36,6 +36,8 @@ pub trait Vector: Copy {
     }
     /// 0 where an element is below; NaN stays NaN.
     unsafe fn relu(self) -> Self;
+    /// 0 where the other is not above 0, or NaN.
+    unsafe fn where_positive(self, other: Self) -> Self;
     /// self + a·b, rounded once where the instruction set can.
     unsafe fn multiply_add(self, a: Self, b: Self) -> Self;
 }
@@ -162,6 +164,13 @@ impl<T: Real, const LANES: usize> Vector for Lanes<T, LANES> {
     unsafe fn square_root(mut self) -> Self {
         for lane in &mut self.0 {
             *lane = lane.sqrt();
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn where_positive(mut self, other: Self) -> Self {
+        for (lane, other) in self.0.iter_mut().zip(other.0) {
+            *lane = if other > T::ZERO { *lane } else { T::ZERO };
         }
         self
     }

@@ -7,7 +7,7 @@ use super::Vector;
 macro_rules! vector {
     ($V:ty: $lanes:literal of $T:ty, $rows:literal rows; $set1:ident, $loadu:ident, $load_masked:ident,
      $storeu:ident, $store_masked:ident, $mask:ident, $add:ident, $sub:ident, $mul:ident,
-     $div:ident, $sqrt:ident, $max:ident, $fmadd:ident $(, $rsqrt:ident)?) => {
+     $div:ident, $sqrt:ident, $max:ident, $fmadd:ident, $where_positive:ident $(, $rsqrt:ident)?) => {
         impl Vector for $V {
             type Element = $T;
             const LANES: usize = $lanes;
@@ -76,6 +76,11 @@ macro_rules! vector {
                 unsafe { $add($max($set1(0.0), self), $set1(0.0)) }
             }
             #[inline(always)]
+            unsafe fn where_positive(self, other: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { $where_positive(self, other) }
+            }
+            #[inline(always)]
             unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: as above.
                 unsafe { $fmadd(a, b, self) }
@@ -88,19 +93,43 @@ macro_rules! vector {
 #[rustfmt::skip]
 vector!(__m512: 16 of f32, 14 rows; _mm512_set1_ps, _mm512_loadu_ps, load_masked_16, _mm512_storeu_ps,
     _mm512_mask_storeu_ps, mask_16, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps,
-    _mm512_sqrt_ps, _mm512_max_ps, _mm512_fmadd_ps, reciprocal_square_root_16);
+    _mm512_sqrt_ps, _mm512_max_ps, _mm512_fmadd_ps, where_positive_16, reciprocal_square_root_16);
 #[rustfmt::skip]
 vector!(__m512d: 8 of f64, 14 rows; _mm512_set1_pd, _mm512_loadu_pd, load_masked_8, _mm512_storeu_pd,
     _mm512_mask_storeu_pd, mask_8, _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd,
-    _mm512_sqrt_pd, _mm512_max_pd, _mm512_fmadd_pd);
+    _mm512_sqrt_pd, _mm512_max_pd, _mm512_fmadd_pd, where_positive_8_of_f64);
 #[rustfmt::skip]
 vector!(__m256: 8 of f32, 6 rows; _mm256_set1_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_storeu_ps,
     _mm256_maskstore_ps, mask_of_8, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps,
-    _mm256_sqrt_ps, _mm256_max_ps, _mm256_fmadd_ps, reciprocal_square_root_8);
+    _mm256_sqrt_ps, _mm256_max_ps, _mm256_fmadd_ps, where_positive_8, reciprocal_square_root_8);
 #[rustfmt::skip]
 vector!(__m256d: 4 of f64, 6 rows; _mm256_set1_pd, _mm256_loadu_pd, _mm256_maskload_pd, _mm256_storeu_pd,
     _mm256_maskstore_pd, mask_of_4, _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd,
-    _mm256_sqrt_pd, _mm256_max_pd, _mm256_fmadd_pd);
+    _mm256_sqrt_pd, _mm256_max_pd, _mm256_fmadd_pd, where_positive_4);
+
+#[inline(always)]
+unsafe fn where_positive_16(x: __m512, other: __m512) -> __m512 {
+    // SAFETY: the trait's contract.
+    unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(other, _mm512_setzero_ps()), x) }
+}
+
+#[inline(always)]
+unsafe fn where_positive_8_of_f64(x: __m512d, other: __m512d) -> __m512d {
+    // SAFETY: the trait's contract.
+    unsafe { _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(other, _mm512_setzero_pd()), x) }
+}
+
+#[inline(always)]
+unsafe fn where_positive_8(x: __m256, other: __m256) -> __m256 {
+    // SAFETY: the trait's contract.
+    unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(other, _mm256_setzero_ps()), x) }
+}
+
+#[inline(always)]
+unsafe fn where_positive_4(x: __m256d, other: __m256d) -> __m256d {
+    // SAFETY: the trait's contract.
+    unsafe { _mm256_and_pd(_mm256_cmp_pd::<_CMP_GT_OQ>(other, _mm256_setzero_pd()), x) }
+}
 
 /// 1 / √x from an estimate of 14 bits, where square roots and divisions take four times as long. With y the estimate and
 /// e = 1 − x·y², 1 / √x = y / √(1 − e) = y · (1 + e/2 + 3/8 e² + …): here the terms up to e².

@@ -57,6 +57,8 @@ table! {
     modulo "mod" Mod;
     /// ⌊a / b⌋
     floor_divide "floor_divide" FloorDivide;
+    /// a where b > 0, else 0: the gradient of a ReLU's input, for the gradient a of its output b
+    relu_backward "relu_backward" ReluBackward;
 }
 
 impl Op for Binary {
@@ -108,6 +110,7 @@ impl Binary {
             BinaryOp::Divide => divide(graph, dy, b)?,
             BinaryOp::Power => return power_gradient_a(graph, a, b, dy),
             BinaryOp::Maximum | BinaryOp::Minimum => chosen(graph, a, a, b, y, dy)?,
+            BinaryOp::ReluBackward => relu_backward(graph, dy, b)?,
             BinaryOp::FloorDivide => return Ok(None),
         }))
     }
@@ -138,7 +141,7 @@ impl Binary {
                 let slope = negative(graph, quotient)?;
                 multiply(graph, dy, slope)?
             }
-            BinaryOp::FloorDivide => return Ok(None),
+            BinaryOp::FloorDivide | BinaryOp::ReluBackward => return Ok(None),
         }))
     }
 }

@@ -7,7 +7,8 @@ mod select;
 mod unary;
 
 pub use binary::{
-    OPS as BINARY, add, divide, floor_divide, maximum, minimum, modulo, multiply, power, subtract,
+    OPS as BINARY, add, divide, floor_divide, maximum, minimum, modulo, multiply, power, relu_backward,
+    subtract,
 };
 pub use cast::{OPS as CAST, cast};
 pub use compare::{

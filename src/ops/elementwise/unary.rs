@@ -3,7 +3,7 @@
 use std::f64::consts::FRAC_2_SQRT_PI;
 use std::sync::Arc;
 
-use super::{add, divide, greater, multiply, run_unfused, scalar_like, select, subtract};
+use super::{add, divide, multiply, relu_backward, run_unfused, scalar_like, subtract};
 use crate::error::Result;
 use crate::graph::{Call, Differentiated, Graph, Op, Value};
 use crate::kernels::elementwise::{Instruction, UnaryOp};
@@ -176,11 +176,7 @@ impl Op for Unary {
                 let slope = multiply(graph, y, rest)?;
                 multiply(graph, dy, slope)?
             }
-            UnaryOp::Relu => {
-                let zero = scalar_like(graph, y, 0.0);
-                let active = greater(graph, y, zero)?;
-                select(graph, active, dy, zero)?
-            }
+            UnaryOp::Relu => relu_backward(graph, dy, y)?,
             // dy · 2/√π · exp(−x²)
             UnaryOp::Erf => {
                 let square = square(graph, x)?;
