@@ -132,36 +132,30 @@ unsafe fn where_positive_4(x: __m256d, other: __m256d) -> __m256d {
 }
 
 /// 1 / √x from an estimate of 14 bits, where square roots and divisions take four times as long. With y the estimate and
-/// e = 1 − x·y², 1 / √x = y / √(1 − e) = y · (1 + e/2 + 3/8 e² + …): here the terms up to e².
+/// e = 1 − x·y², 1 / √x = y / √(1 − e) = y · (1 + e/2 + 3/8 e² + …): here the terms up to e². An estimate of 0 or ∞ is exact,
+/// but e is not a number then: the minimum is its second operand, any positive number, with which y stays what it is.
 #[inline(always)]
 unsafe fn reciprocal_square_root_16(x: __m512) -> __m512 {
-    /// Classes of numbers: both zeros, +∞.
-    const EXACT: i32 = 0x02 | 0x04 | 0x08;
     // SAFETY: the trait's contract.
     unsafe {
         let y = _mm512_rsqrt14_ps(x);
         let e = _mm512_fnmadd_ps(_mm512_mul_ps(x, y), y, _mm512_set1_ps(1.0));
+        let e = _mm512_min_ps(e, _mm512_set1_ps(0.5));
         let series = _mm512_fmadd_ps(e, _mm512_set1_ps(0.375), _mm512_set1_ps(0.5));
-        let refined = _mm512_fmadd_ps(_mm512_mul_ps(y, e), series, y);
-        // The estimate of ±0 and ∞ is exact, but e is not a number.
-        _mm512_mask_mov_ps(refined, _mm512_fpclass_ps_mask::<EXACT>(x), y)
+        _mm512_fmadd_ps(_mm512_mul_ps(y, e), series, y)
     }
 }
 
-/// [`reciprocal_square_root_16`] from an estimate of 12 bits.
+/// [`reciprocal_square_root_16`] from an estimate of 12 bits, which is ∞ for subnormal numbers: e is −∞ then.
 #[inline(always)]
 unsafe fn reciprocal_square_root_8(x: __m256) -> __m256 {
     // SAFETY: the trait's contract.
     unsafe {
         let y = _mm256_rsqrt_ps(x);
         let e = _mm256_fnmadd_ps(_mm256_mul_ps(x, y), y, _mm256_set1_ps(1.0));
+        let e = _mm256_min_ps(e, _mm256_set1_ps(0.5));
         let series = _mm256_fmadd_ps(e, _mm256_set1_ps(0.375), _mm256_set1_ps(0.5));
-        let refined = _mm256_fmadd_ps(_mm256_mul_ps(y, e), series, y);
-        // Where the estimate is 0 or ∞ it is exact, but e is not a number.
-        let magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0), y);
-        let zero = _mm256_cmp_ps::<_CMP_EQ_OQ>(magnitude, _mm256_setzero_ps());
-        let infinite = _mm256_cmp_ps::<_CMP_EQ_OQ>(magnitude, _mm256_set1_ps(f32::INFINITY));
-        _mm256_blendv_ps(refined, y, _mm256_or_ps(zero, infinite))
+        _mm256_fmadd_ps(_mm256_mul_ps(y, e), series, y)
     }
 }
 
