@@ -98,7 +98,10 @@ class Trainer(Layer):
         if not self.compiled:
             return self._layer_metrics()
         own = [self._loss_tracker, *self._output_losses.metrics, *self._output_metrics.metrics]
-        return own + [metric for metric in self._layer_metrics() if all(metric is not known for known in own)]
+        of_layers = self._layer_metrics()
+        if of_layers:
+            own += [metric for metric in of_layers if all(metric is not known for known in own)]
+        return own
 
     @property
     def metrics_names(self) -> list[str]:
