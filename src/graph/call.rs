@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayViewD, ArrayViewMutD, IxDyn};
 
+use crate::kernels::ahead::Ahead;
 use crate::kernels::sparse::SparseRows;
 use crate::tensor::{DType, Element, TensorType};
 
@@ -174,6 +175,8 @@ pub struct Call<'a> {
     pub outputs: &'a mut [TensorViewMut<'a>],
     pub workspace: &'a mut [u8],
     pub epilogue: Option<&'a dyn Epilogue>,
+    /// What the program reads after this step, from memory that is far: a kernel with time to spare may ask for it.
+    pub ahead: Option<&'a Ahead<'a>>,
 }
 
 impl<'a> Call<'a> {

@@ -1,5 +1,6 @@
 //! The mathematics, over slices and ndarray views: no graph, no Python, no allocation inside a step.
 
+pub mod ahead;
 pub mod arg;
 pub mod conv;
 pub mod copy;

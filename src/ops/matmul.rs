@@ -8,7 +8,9 @@ use super::shape::reshape;
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
 use crate::kernels::Real;
-use crate::kernels::gemm::{Left, ListedRows, Matrix, MatrixMut, gemm, gemm_stack, gemm_stack_workspace};
+use crate::kernels::gemm::{
+    Left, ListedRows, Matrix, MatrixMut, gemm_before, gemm_stack, gemm_stack_workspace,
+};
 use crate::kernels::sparse::{self, ColumnProduct};
 use crate::tensor::{DType, TensorType};
 
@@ -244,7 +246,7 @@ impl MatMul {
             let a = ListedRows::new(array, rows.row_stride, rows.order, a_shape[1]);
             let a = if self.transpose_a { Left::ListedTransposed(a) } else { Left::Listed(a) };
             let y = MatrixMut::row_major(call.outputs[0].slice::<T>(), m, n);
-            return gemm(a, right(b), y, false, call.epilogue, call.workspace);
+            return gemm_before(a, right(b), y, false, call.epilogue, call.ahead, call.workspace);
         }
         let a = call.input::<T>(0);
         let left = |a| match self.transpose_a {
@@ -253,7 +255,7 @@ impl MatMul {
         };
         let y = MatrixMut::row_major(call.outputs[0].slice::<T>(), count * m, n);
         if count == 1 {
-            return gemm(left(a), right(b), y, false, call.epilogue, call.workspace);
+            return gemm_before(left(a), right(b), y, false, call.epilogue, call.ahead, call.workspace);
         }
         let operands = |index: usize| {
             let a_index = operand_index(index, leading(y_shape), leading(a_shape));

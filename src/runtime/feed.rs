@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::graph::RowList;
+use crate::kernels::ahead::{Ahead, LINE};
+use crate::kernels::gemm::share;
 use crate::kernels::simd::prefetch;
 use crate::kernels::sparse::SparseRows;
 use crate::tensor::{DType, TensorType};
@@ -127,11 +129,22 @@ impl Column {
         })
     }
 
+    /// Bytes of a row without gaps.
+    pub fn row_bytes(&self) -> usize {
+        self.row_shape().iter().product::<usize>() * self.kind.size()
+    }
+
+    /// The rows as memory that is gathered later, if they are so many bytes that the caches do not hold the column.
+    pub fn ahead<'a>(&self, order: &'a [usize]) -> Option<Ahead<'a>> {
+        const FEW_BYTES: usize = 64 << 10;
+        let is_far = self.row_bytes() * order.len() >= FEW_BYTES && self.row_is_contiguous();
+        is_far.then(|| Ahead::rows(self.data, self.strides[0], self.row_bytes(), order))
+    }
+
     /// Where the batch lies already, in the right dtype and order, so that nothing need be copied.
     pub fn in_place(&self, rows: Rows<'_>, ty: &TensorType) -> Option<*const u8> {
         let Rows::Range { first, .. } = rows else { return None };
-        let row_bytes = self.row_shape().iter().product::<usize>() * self.kind.size();
-        let rows_follow = self.rows() <= 1 || self.strides[0] == row_bytes as isize;
+        let rows_follow = self.rows() <= 1 || self.strides[0] == self.row_bytes() as isize;
         let usable = self.kind.is(ty.dtype) && self.row_is_contiguous() && rows_follow;
         // SAFETY: `first` is a row of the column, so the address is inside the array that `new` vouches for.
         usable.then(|| unsafe { self.data.offset(first as isize * self.strides[0]) })
@@ -180,26 +193,26 @@ impl Column {
         debug_assert_eq!(&ty.shape[1..], self.row_shape());
         /// Nanoseconds an element, when rows come from memory.
         const COST: u64 = 1;
-        const CACHE_LINE: usize = 64;
         /// Of longer rows the hardware finds the rest.
         const PREFETCHED_BYTES: usize = 4096;
         const ELEMENTS_A_PART: usize = 1 << 15;
         let row_size: usize = self.row_shape().iter().product();
-        let rows_a_part = (ELEMENTS_A_PART / row_size.max(1)).max(1);
-        let parts = rows.count().div_ceil(rows_a_part);
+        let wanted = (row_size * rows.count()).div_ceil(ELEMENTS_A_PART);
+        // An even number, for two threads.
+        let parts = if wanted > 1 { wanted.next_multiple_of(2).min(rows.count()) } else { wanted };
         let target = Target(target);
         let failed = std::sync::atomic::AtomicBool::new(false);
         let contiguous = self.row_is_contiguous();
         let as_it_is = contiguous && self.kind.is(ty.dtype);
         threads::for_each_part(parts, (row_size * rows.count()) as u64 * COST, &|part| {
             let target = &target;
-            let end = ((part + 1) * rows_a_part).min(rows.count());
-            for index in part * rows_a_part..end {
-                if contiguous && index + 1 < end {
+            let own = share(rows.count(), parts, part);
+            for index in own.clone() {
+                if contiguous && index + 1 < own.end {
                     // The memory of a row anywhere answers late: ask for it while this row is copied.
                     let next = self.data.wrapping_offset(rows.row(index + 1) as isize * self.strides[0]);
                     let bytes = (row_size * self.kind.size()).min(PREFETCHED_BYTES);
-                    (0..bytes).step_by(CACHE_LINE).for_each(|byte| prefetch(next.wrapping_add(byte)));
+                    (0..bytes).step_by(LINE).for_each(|byte| prefetch(next.wrapping_add(byte)));
                 }
                 // SAFETY: the row exists (checked by the caller of the batch), the target has room for
                 // `rows.count()` rows, and each row of the target is written by one part.

@@ -12,6 +12,7 @@ use super::{Buffer, Column, Rows, Variable};
 use crate::compile::{Assignment, Location, Loop, Plan, Request, Slot, Work, compile};
 use crate::error::{Error, Result};
 use crate::graph::{Call, Epilogue, TensorView, TensorViewMut};
+use crate::kernels::ahead::Ahead;
 use crate::kernels::elementwise::Addresses;
 use crate::kernels::sparse::SparseRows;
 use crate::tensor::TensorType;
@@ -157,7 +158,7 @@ impl Program {
         let guards = self.lock();
         let arguments: Vec<Argument<'_>> = arguments.iter().copied().map(Argument::whole).collect();
         // SAFETY: the arguments are as the caller promises, the variables are locked.
-        let result = unsafe { self.run_steps(&arguments, &mut workspace, &mut Vec::new()) };
+        let result = unsafe { self.run_steps(&arguments, &mut workspace, &mut Vec::new(), None) };
         if result.is_ok() {
             for (slot, &output) in self.plan.outputs.iter().zip(outputs) {
                 let source = self.address(slot.location, &workspace.arena, &arguments);
@@ -194,10 +195,11 @@ impl Program {
                 None => Rows::Range { first: row, count: size },
                 Some(order) => Rows::Listed(&order[row..row + size]),
             };
+            let ahead = self.ahead(batches, row + size, size);
             // SAFETY: `batch_size` checked that all rows exist and fit the arguments; the variables are locked.
             result = unsafe {
                 self.assemble(batches.columns, rows, &mut workspace, &mut arguments)
-                    .and_then(|()| self.run_steps(&arguments, &mut workspace, &mut views))
+                    .and_then(|()| self.run_steps(&arguments, &mut workspace, &mut views, ahead.as_ref()))
             };
             if result.is_err() {
                 break;
@@ -262,6 +264,14 @@ impl Program {
         Ok(size)
     }
 
+    /// The rows that will be gathered for the batch of `size` rows from `first` on, where these are much of a column.
+    fn ahead<'a>(&self, batches: &Batches<'a>, first: usize, size: usize) -> Option<Ahead<'a>> {
+        let order = batches.order.filter(|_| first + size <= batches.stop)?;
+        let columns = batches.columns.iter().zip(&self.plan.listed).filter(|(_, listed)| !**listed);
+        let largest = columns.max_by_key(|(column, _)| column.row_bytes())?.0;
+        largest.ahead(&order[first..first + size])
+    }
+
     /// Makes the batch's arguments: pointers into the columns where the rows lie ready, else gathered copies.
     ///
     /// # Safety
@@ -311,6 +321,7 @@ impl Program {
         arguments: &[Argument<'a>],
         workspace: &mut Workspace,
         views: &mut Vec<TensorView<'a>>,
+        ahead: Option<&Ahead<'_>>,
     ) -> Result<()> {
         let Workspace { arena, bound, .. } = workspace;
         for &index in &self.over_arguments {
@@ -362,6 +373,7 @@ impl Program {
                         outputs: views_mut,
                         workspace,
                         epilogue: tail.as_ref().map(|tail| tail as &dyn Epilogue),
+                        ahead,
                     })
                     .map_err(|error| error.within(&step.scope))?;
                 }

@@ -24,6 +24,7 @@ pub use stack::{gemm_stack, gemm_stack_workspace};
 pub use tile::HasKernels;
 
 use crate::graph::Epilogue;
+use crate::kernels::ahead::Ahead;
 use crate::kernels::{Real, simd};
 
 /// The right operand: a plain matrix, or one packed before by [`pack_b`].
@@ -73,7 +74,21 @@ pub fn gemm<'a, 'b, T: Real>(
     epilogue: Option<&dyn Epilogue>,
     workspace: &mut [u8],
 ) {
-    product::run(T::kernels(simd::isa()), true, a.into(), b.into(), c, accumulate, epilogue, &[], workspace);
+    gemm_before(a, b, c, accumulate, epilogue, None, workspace);
+}
+
+/// [`gemm`], which meanwhile asks for as much of the memory `ahead` as there is time for.
+pub fn gemm_before<'a, 'b, T: Real>(
+    a: impl Into<Left<'b, T>>,
+    b: impl Into<Right<'a, T>>,
+    c: MatrixMut<'_, T>,
+    accumulate: bool,
+    epilogue: Option<&dyn Epilogue>,
+    ahead: Option<&Ahead<'_>>,
+    workspace: &mut [u8],
+) {
+    let kernels = T::kernels(simd::isa());
+    product::run(kernels, true, a.into(), b.into(), c, accumulate, epilogue, ahead, workspace);
 }
 
 /// [`gemm`] on the calling thread alone, for use inside a part of a parallel loop.
@@ -84,16 +99,16 @@ pub fn gemm_serial<'a, T: Real>(
     accumulate: bool,
     workspace: &mut [u8],
 ) {
-    gemm_serial_before(a, b, c, accumulate, &[], workspace);
+    gemm_serial_before(a, b, c, accumulate, None, workspace);
 }
 
-/// [`gemm_serial`], which meanwhile asks for the cache lines of `ahead`, as many as there is time for.
+/// [`gemm_serial`], which meanwhile asks for as much of the memory `ahead` as there is time for.
 pub fn gemm_serial_before<'a, T: Real>(
     a: Matrix<'_, T>,
     b: impl Into<Right<'a, T>>,
     c: MatrixMut<'_, T>,
     accumulate: bool,
-    ahead: &[T],
+    ahead: Option<&Ahead<'_>>,
     workspace: &mut [u8],
 ) {
     let kernels = T::kernels(simd::isa());

@@ -10,6 +10,7 @@ use super::tile::{Dot, Kernels, Operands};
 use super::{Left, Matrix, MatrixMut, Right};
 use crate::graph::Epilogue;
 use crate::kernels::Real;
+use crate::kernels::ahead::{Ahead, LINE, Piece};
 use crate::threads::{self, DisjointMut};
 
 /// Multiply-adds of one thread in a nanosecond, roughly: for the threads' estimate of the work.
@@ -21,9 +22,6 @@ const PRODUCTS_A_NANOSECOND: usize = 40;
 const fn pack_rows(panel_bytes: usize) -> usize {
     if panel_bytes > 64 { 768 } else { 96 }
 }
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
 
 /// How far ahead along listed rows A is asked for, in elements: they are more than the hardware follows.
 const AHEAD: usize = 128;
@@ -57,7 +55,7 @@ struct Product<'a, T: 'static> {
     c: &'a MatrixMut<'a, T>,
     accumulate: bool,
     epilogue: Option<&'a dyn Epilogue>,
-    ahead: &'a [T],
+    ahead: Option<&'a Ahead<'a>>,
 }
 
 // SAFETY: the pointer of `b` is only read, and parts write disjoint blocks of `c`.
@@ -73,7 +71,7 @@ pub fn run<T: Real>(
     c: MatrixMut<'_, T>,
     accumulate: bool,
     epilogue: Option<&dyn Epilogue>,
-    ahead: &[T],
+    ahead: Option<&Ahead<'_>>,
     workspace: &mut [u8],
 ) {
     let ((m, k), n) = (a.shape(), c.columns);
@@ -337,10 +335,9 @@ impl<T: Real> Product<'_, T> {
     /// As [`Product::part`].
     unsafe fn block(&self, a: Block<T>, rows: Range<usize>, ks: Range<usize>, columns: Range<usize>) {
         let mut first = columns.start;
-        let mut ahead = self.ahead;
         while first < columns.end {
             // SAFETY: within the block.
-            first += unsafe { self.strip(a, rows.clone(), ks.clone(), first..columns.end, &mut ahead) };
+            first += unsafe { self.strip(a, rows.clone(), ks.clone(), first..columns.end) };
         }
     }
 
@@ -354,7 +351,6 @@ impl<T: Real> Product<'_, T> {
         rows: Range<usize>,
         ks: Range<usize>,
         columns: Range<usize>,
-        later: &mut &[T],
     ) -> usize {
         let lanes = self.kernels.lanes;
         let [eight, four, two, one] = &self.kernels.families;
@@ -379,12 +375,10 @@ impl<T: Real> Product<'_, T> {
                 let (ahead, ahead_stride) = if a.row_stride == 1 {
                     // Each k of A is on a cache line of its own, which no hardware foresees: the last of the next tile.
                     (a_tile.wrapping_add(2 * tile.len() - 1), a.k_stride)
-                } else if later.is_empty() {
-                    (a_tile, 0)
+                } else if let Some(Piece { data, bytes }) = self.ahead.and_then(Ahead::next) {
+                    (data.cast(), (bytes / size_of::<T>()).div_ceil(ks.len()).min(LINE / size_of::<T>()))
                 } else {
-                    let (now, rest) = later.split_at(later.len().min(ks.len() * LINE / size_of::<T>()));
-                    *later = rest;
-                    (now.as_ptr(), LINE / size_of::<T>())
+                    (a_tile, 0)
                 };
                 table[tile.len() - 1](&Operands {
                     k: ks.len(),

@@ -110,7 +110,7 @@ fn check<T: Real>(case: &Case, isa: Isa, epsilon: f64) -> Vec<T> {
         case.accumulate,
         Some(&epilogue),
         // What is asked for meanwhile changes nothing.
-        &a_data,
+        Some(&Ahead::whole(&a_data, 640)),
         workspace,
     );
 
@@ -213,7 +213,7 @@ fn listed_rows() {
                         MatrixMut::row_major(&mut c, m, n),
                         false,
                         None,
-                        &[],
+                        None,
                         workspace,
                     );
                     c

@@ -10,6 +10,7 @@ use super::{
     BackwardStep, Cell, Division, Options, Sizes, add_to, gather_timesteps, rows, scatter_timesteps,
 };
 use crate::kernels::Real;
+use crate::kernels::ahead::{Ahead, LINE};
 use crate::kernels::gemm::{
     Matrix, MatrixMut, PackedMatrix, gemm_serial, gemm_workspace, pack_b, packed_len,
 };
@@ -332,6 +333,10 @@ impl<T: Real> Shard<'_, T> {
                         add_to(dh, &dsequence[((self.rows.start + row) * steps + step) * units..][..units]);
                     }
                 }
+                // A line for each k of a product with `columns` of them.
+                let ahead = step.checked_sub(1).map(|before| {
+                    Ahead::whole(self.of_step(self.layer.gates, columns, before), columns * LINE)
+                });
                 self.cell.backward(BackwardStep {
                     units,
                     gates: self.of_step(self.layer.gates, columns, step),
@@ -355,10 +360,7 @@ impl<T: Real> Shard<'_, T> {
                         rows: count,
                         units,
                         gates,
-                        ahead: match step {
-                            0 => &[],
-                            _ => self.of_step(self.layer.gates, columns, step - 1),
-                        },
+                        ahead: ahead.as_ref(),
                         operand: &mut operand[..count * units],
                         workspace: products,
                     },

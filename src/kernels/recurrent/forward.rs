@@ -208,7 +208,7 @@ pub fn forward<T: Real>(
                         rows: count,
                         units,
                         gates,
-                        ahead: &[],
+                        ahead: None,
                         operand: &mut operand[..count * units],
                         workspace: products,
                     },

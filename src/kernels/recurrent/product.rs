@@ -2,6 +2,7 @@
 
 use super::Dropout;
 use crate::kernels::Real;
+use crate::kernels::ahead::Ahead;
 use crate::kernels::gemm::{
     Matrix, MatrixMut, PackedMatrix, Right, gemm_serial, gemm_serial_before, gemm_workspace, pack_b,
     packed_len,
@@ -66,7 +67,7 @@ pub struct RecurrentProduct<'a, T> {
     pub units: usize,
     pub gates: usize,
     /// What the next step reads first, from memory that is far: it is asked for in the time of a product.
-    pub ahead: &'a [T],
+    pub ahead: Option<&'a Ahead<'a>>,
     /// (rows, H)
     pub operand: &'a mut [T],
     pub workspace: &'a mut [T],
