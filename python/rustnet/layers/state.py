@@ -30,7 +30,7 @@ class StateOwner:
 
     # Attributes that refer to layers and metrics without owning them.
     _NOT_STATE = frozenset(
-        {"_init_arguments", "_nodes", "_losses", "_calls", "_found_metrics", "_loss_tracker"}
+        {"_init_arguments", "_nodes", "_losses", "_calls", "_found_in_layers", "_loss_tracker"}
     )
 
     def _owned(self, kind: type | tuple[type, ...]) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -246,7 +246,7 @@ class Trainer(Layer):
             callback_list.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
-        self.optimizer.finalize_variable_values(self.trainable_weights)
+        self.optimizer.finalize_variable_values(self._found("trainable_weights", self._find_trainable))
         callback_list.on_train_end(logs)
         return self.history
 
@@ -485,11 +485,22 @@ class Trainer(Layer):
     # --- what a model knows -----------------------------------------------------------------------
 
     def _layer_metrics(self) -> list[Metric]:
-        """The metrics that layers own; looked for again only where a layer was changed since."""
-        version, found = getattr(self, "_found_metrics", (None, []))
+        """The metrics that layers own."""
+        return self._found("metrics", self._find_metrics)
+
+    def _find_metrics(self) -> list[Metric]:
+        return [metric for layer in self._flatten_layers() for metric in layer._owned(Metric)]
+
+    def _find_trainable(self) -> list[Any]:
+        return self.trainable_weights
+
+    def _found(self, what: str, find: Callable[[], list[Any]]) -> list[Any]:
+        """What `find` finds among the layers; looked for again only where a layer was changed since."""
+        kept = self.__dict__.setdefault("_found_in_layers", {})
+        version, found = kept.get(what, (None, []))
         if version != structure_version():
-            found = [metric for layer in self._flatten_layers() for metric in layer._owned(Metric)]
-            self._found_metrics = (structure_version(), found)
+            found = find()
+            kept[what] = (structure_version(), found)
         return found
 
     def _output_names(self, outputs: Any) -> list[str]:
