@@ -22,6 +22,7 @@ enum Stream {
     Uniform,
     Normal,
     TruncatedNormal,
+    Permutation,
 }
 
 #[inline(always)]
@@ -48,10 +49,10 @@ fn counter(block: u64, attempt: u32, stream: Stream) -> [u32; 4] {
 /// The words of the blocks of a group, by word and lane.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // lanes are the inner axis
-fn words(group: u64, key: Key, stream: Stream) -> [[u32; LANES]; 4] {
+fn words(group: u64, attempt: u32, key: Key, stream: Stream) -> [[u32; LANES]; 4] {
     let mut words = [[0; LANES]; 4];
     for lane in 0..LANES {
-        let block = philox(counter(group * LANES as u64 + lane as u64, 0, stream), key);
+        let block = philox(counter(group * LANES as u64 + lane as u64, attempt, stream), key);
         for word in 0..4 {
             words[word][lane] = block[word];
         }
@@ -146,7 +147,7 @@ pub fn uniform<T: Random>(output: &mut [T], key: Key) {
 per_isa! {
     fn uniform_groups[T: Random][T](output: &mut [T], first: u64, key: Key) {
         for (group, elements) in output.chunks_mut(T::GROUP).enumerate() {
-            T::uniform(&words(first + group as u64, key, Stream::Uniform), elements);
+            T::uniform(&words(first + group as u64, 0, key, Stream::Uniform), elements);
         }
     }
 }
@@ -162,12 +163,36 @@ pub fn normal<T: Random>(output: &mut [T], key: Key) {
 }
 
 fn normal_group<T: Random>(elements: &mut [T], group: u64, key: Key, stream: Stream) {
-    let words = words(group, key, stream);
+    let words = words(group, 0, key, stream);
     for lane in 0..LANES {
         let block = words.map(|lanes| lanes[lane]);
         let numbers = T::pairs(block).flat_map(normal_pair);
         for (element, number) in elements.iter_mut().skip(lane).step_by(LANES).zip(numbers) {
             *element = number;
+        }
+    }
+}
+
+per_isa! {
+    /// The numbers from 0 on, in an order that depends on the key and the round alone. By Fisher and Yates; what a number
+    /// of 64 bits prefers some places by is less than anyone could measure.
+    pub fn permutation[][](order: &mut [i64], key: Key, round: u32) {
+        for (index, place) in order.iter_mut().enumerate() {
+            *place = index as i64;
+        }
+        const NUMBERS: usize = 2 * LANES;
+        let mut left = order.len();
+        let mut group = 0;
+        while left > 1 {
+            let words = words(group, round, key, Stream::Permutation);
+            for number in 0..NUMBERS.min(left - 1) {
+                let (pair, lane) = (number / LANES * 2, number % LANES);
+                let random = u64::from(words[pair][lane]) << 32 | u64::from(words[pair + 1][lane]);
+                let chosen = (u128::from(random) * left as u128) >> 64;
+                left -= 1;
+                order.swap(left, chosen as usize);
+            }
+            group += 1;
         }
     }
 }
@@ -283,6 +308,29 @@ mod tests {
             f32::pairs([0, u32::MAX, u32::MAX, 0]).collect::<Vec<_>>(),
             [(1.0 / (1u64 << 32) as f32, 1.0 - 1.0 / (1 << 24) as f32), (1.0, 0.0)]
         );
+    }
+
+    #[test]
+    fn permutations_are_uniform() {
+        // Each number in each place: 40,000 / 5 times, with a standard deviation of 80.
+        let mut counts = [[0; 5]; 5];
+        for round in 0..40_000 {
+            let mut order = [9; 5];
+            permutation(&mut order, [7, 8], round);
+            for (place, &number) in order.iter().enumerate() {
+                counts[place][number as usize] += 1;
+            }
+        }
+        assert!(counts.as_flattened().iter().all(|&count| (count - 8000i32).abs() < 400), "{counts:?}");
+        for n in [0, 1, 2, 33, 1000] {
+            let mut order = vec![0; n];
+            permutation(&mut order, [1, 2], 3);
+            let mut again = vec![0; n];
+            permutation(&mut again, [1, 2], 3);
+            assert_eq!(order, again);
+            again.sort_unstable();
+            assert!(again.into_iter().eq(0..n as i64), "{n}: {order:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod graph;
 mod program;
 mod variable;
 
+use numpy::PyArray1;
 use pyo3::prelude::*;
 
 use crate::{kernels, ops, threads};
@@ -34,7 +35,7 @@ mod _core {
     }
 
     #[pymodule_export]
-    use super::{get_num_threads, op_names, peak_flops_per_second, set_num_threads};
+    use super::{get_num_threads, op_names, peak_flops_per_second, permutation, set_num_threads};
 }
 
 /// The names of all ops, in the registry's order.
@@ -52,6 +53,14 @@ fn set_num_threads(threads: usize) -> PyResult<()> {
     }
     threads::set_num_threads(threads);
     Ok(())
+}
+
+/// The numbers from 0 to `size - 1` in an order that depends on the seed and the round alone.
+#[pyfunction]
+fn permutation(py: Python<'_>, size: usize, seed: u64, round: u32) -> Bound<'_, PyArray1<i64>> {
+    let mut order = vec![0; size];
+    kernels::random::permutation(&mut order, [seed as u32, (seed >> 32) as u32], round);
+    PyArray1::from_vec(py, order)
 }
 
 #[pyfunction]

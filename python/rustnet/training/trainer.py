@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from rustnet import _core, optimizers
 from rustnet import callbacks as callbacks_module
-from rustnet import optimizers
 from rustnet.core import structure
 from rustnet.layers.layer import Layer, structure_version
 from rustnet.metrics import Mean, Metric
@@ -220,13 +220,13 @@ class Trainer(Layer):
         )
         self.stop_training = False
         self._ensure_built(source)
-        orders = np.random.default_rng(new_seed()) if shuffle and isinstance(source, Data) else None
+        order_seed = new_seed() if shuffle and isinstance(source, Data) else None
         callback_list.on_train_begin()
         logs: dict[str, Any] = {}
         for epoch in range(initial_epoch, epochs):
             self.reset_metrics()
             callback_list.on_epoch_begin(epoch)
-            order = orders.permutation(source.rows) if orders is not None else None
+            order = None if order_seed is None else _core.permutation(source.rows, order_seed, epoch)
             for _ in self._run("train", source, batch_size, steps, order, callback_list):
                 if self.stop_training:
                     break
