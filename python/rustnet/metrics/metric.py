@@ -90,7 +90,7 @@ class Metric:
                 continue
             if kind is Variable or isinstance(attribute, Variable):
                 found[id(attribute)] = attribute
-            elif isinstance(attribute, Metric) or (attribute and isinstance(attribute, (dict, list, tuple))):
+            elif isinstance(attribute, (Metric, dict, list, tuple)):
                 for value in structure.flatten(attribute):
                     if isinstance(value, Variable):
                         found[id(value)] = value
