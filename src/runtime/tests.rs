@@ -11,7 +11,7 @@ use crate::compile::{Request, gradients};
 use crate::error::Error;
 use crate::graph::{Graph, Source, Value};
 use crate::ops::elementwise::{
-    add, divide, greater, maximum, multiply, negative, select, sigmoid, square, subtract, tanh,
+    add, divide, greater, maximum, multiply, negative, relu, select, sigmoid, square, subtract, tanh,
 };
 use crate::ops::matmul::matmul;
 use crate::ops::reduce::reduce_sum;
@@ -299,6 +299,45 @@ fn sparse_rows_are_as_good_as_dense_ones() {
             assert!(sparse == dense, "{order:?} {first_weight}");
         }
     }
+}
+
+/// A gradient that only its update reads is never written out, one that is an output is; both give the variable the same bits.
+#[test]
+fn a_gradient_that_only_its_update_reads_is_as_good_as_any() {
+    let (k, m, n) = (64, 320, 160);
+    let numbers = |count: usize, shift: f32| -> Vec<f32> {
+        (0..count).map(|index| (index * 7919 % 2003) as f32 / 1001.0 - shift).collect()
+    };
+    let (x, z) = (numbers(k * m, 1.0), numbers(k * n, 1.2));
+    let train = |gradient_is_read: bool| {
+        let mut graph = Graph::new();
+        let types = [[k, m], [k, n], [m, n]].map(|shape| TensorType::new(DType::F32, shape));
+        let inputs = [0, 1].map(|index| graph.input(index, types[index].clone()));
+        let old = graph.variable(0, types[2].clone());
+        let dy = relu(&mut graph, inputs[1]).unwrap();
+        let gradient = matmul(&mut graph, inputs[0], dy, (true, false)).unwrap();
+        let new = add(&mut graph, old, gradient).unwrap();
+        let outputs = if gradient_is_read { vec![gradient] } else { vec![] };
+        let inputs = types[..2].to_vec();
+        let request = Request { graph: &graph, inputs, outputs, updates: vec![(0, new)] };
+        let w = Arc::new(Variable::zeros(types[2].clone()).unwrap());
+        let program = Program::new(&request, vec![w.clone()]).unwrap();
+        let mut gradient = vec![f32::NAN; m * n];
+        let targets = [gradient.as_mut_ptr().cast()];
+        let targets = &targets[..usize::from(gradient_is_read)];
+        // SAFETY: arguments and outputs are float32 tensors of the program's types.
+        unsafe { program.run(&[x.as_ptr().cast(), z.as_ptr().cast()], targets) }.unwrap();
+        let mut bytes = vec![0; w.ty().bytes()];
+        w.copy_to(&mut bytes).unwrap();
+        (
+            gradient,
+            bytes.chunks(4).map(|chunk| f32::from_ne_bytes(chunk.try_into().unwrap())).collect::<Vec<_>>(),
+        )
+    };
+    let (gradient, weights) = train(true);
+    assert_eq!(weights, gradient, "from zeros");
+    assert!(weights.iter().any(|&weight| weight != 0.0));
+    assert_eq!(train(false).1, weights);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -65,7 +66,7 @@ class Programs:
 
     def results(self, metrics: list[Any]) -> dict[str, float]:
         """What all metrics say now, by name in alphabetical order."""
-        if self._results is None or self._results[0] != metrics:
+        if self._results is None or not _are_same(self._results[0], metrics):
             items: list[tuple[str, Any]] = []
             with Trace() as trace:
                 for metric in metrics:
@@ -77,6 +78,11 @@ class Programs:
             self._results = (list(metrics), program, [name for name, _ in items])
         _, program, names = self._results
         return dict(zip(names, map(_number, program.run([])), strict=True))
+
+
+def _are_same(a: list[Any], b: list[Any]) -> bool:
+    """Whether these are the same objects; metrics of users may compare in ways of their own."""
+    return len(a) == len(b) and all(map(operator.is_, a, b))
 
 
 def _number(value: Array) -> Any:

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use proptest::prelude::*;
 
 use super::*;
+use crate::graph::Epilogue;
 use crate::kernels::gemm::{Matrix, MatrixMut, gemm_serial, gemm_workspace};
 use crate::kernels::simd::{Isa, isa};
 
@@ -94,7 +95,38 @@ fn by_columns(a: &[f32], b: &[f32], (k, m, n): (usize, usize, usize)) -> Option<
     let is_computed = product.run(a, b, &mut c, Some(&epilogue), workspace);
     let times = usize::from(is_computed);
     assert!(seen.into_inner().unwrap().iter().all(|&seen| seen == times), "blocks cover the output once");
+    let reader = LastReader { n, blocks: Mutex::new(vec![f32::NAN; m * n]) };
+    let mut unwritten = vec![f32::NAN; m * n];
+    assert_eq!(product.run(a, b, &mut unwritten, Some(&reader), workspace), is_computed);
+    assert!(unwritten.iter().all(|c| c.is_nan()), "what is read last is read elsewhere");
+    let same_bits = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
+    assert!(c.iter().zip(&reader.blocks.into_inner().unwrap()).all(same_bits), "and is the same there");
     is_computed.then_some(c)
+}
+
+/// An epilogue that copies what it is handed.
+struct LastReader {
+    /// Columns of the output.
+    n: usize,
+    blocks: Mutex<Vec<f32>>,
+}
+
+impl Epilogue for LastReader {
+    fn finish(&self, _: Range<usize>, _: Range<usize>) {
+        panic!("the output is not where it belongs");
+    }
+
+    fn reads_last(&self) -> bool {
+        true
+    }
+
+    unsafe fn finish_elsewhere(&self, output: *const u8, rows: Range<usize>, columns: Range<usize>) {
+        let mut blocks = self.blocks.lock().unwrap();
+        for index in rows.flat_map(|row| columns.clone().map(move |column| row * self.n + column)) {
+            // SAFETY: the caller's promise.
+            blocks[index] = unsafe { output.cast::<f32>().wrapping_add(index).read() };
+        }
+    }
 }
 
 proptest! {
