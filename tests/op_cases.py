@@ -96,12 +96,14 @@ def binary() -> list[OpCase]:
             OpCase("power", [positive, b], {}, np.power),
             OpCase("maximum", [a, b], {}, np.maximum),
             OpCase("minimum", [a, b], {}, np.minimum),
+            OpCase("relu_backward", [a, b], {}, lambda a, b: np.where(b > 0, a, 0.0)),
             OpCase("mod", [a + 0.1, np.abs(b) + 3.0], {}, np.mod),
             OpCase("floor_divide", [a, np.abs(b) + 0.7], {}, np.floor_divide, False),
         ]
     a, b, divisor = integers(3, 4), integers(4, seed=1), np.array([-3, -2, 1, 4], np.int32)
     for name in ("add", "subtract", "multiply", "maximum", "minimum"):
         cases.append(OpCase(name, [a, b], {}, getattr(np, name), False))
+    cases.append(OpCase("relu_backward", [a, b], {}, lambda a, b: np.where(b > 0, a, 0), False))
     for name in ("mod", "floor_divide"):
         cases.append(OpCase(name, [a, divisor], {}, getattr(np, name), False))
     for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):

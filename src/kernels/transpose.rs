@@ -1,5 +1,6 @@
 //! Blocks of a matrix transposed in registers.
 
+#[cfg(target_arch = "x86_64")]
 use crate::kernels::simd::{Isa, isa};
 
 /// Element types of matrices that can be transposed, square by square in registers where the machine allows it.
