@@ -57,11 +57,10 @@ impl<'a> Ahead<'a> {
             return None;
         }
         let index = self.next.fetch_add(1, Ordering::Relaxed);
-        let number = match self.order {
-            Some(order) => *order.get(index)?,
-            None if index < self.count => index,
-            None => return None,
-        };
+        if index >= self.count {
+            return None;
+        }
+        let number = self.order.map_or(index, |order| order[index]);
         Some(Piece {
             data: self.data.wrapping_offset(number as isize * self.stride),
             bytes: self.piece_bytes,

@@ -134,11 +134,15 @@ impl Column {
         self.row_shape().iter().product::<usize>() * self.kind.size()
     }
 
-    /// The rows as memory that is gathered later, if they are so many bytes that the caches do not hold the column.
-    pub fn ahead<'a>(&self, order: &'a [usize]) -> Option<Ahead<'a>> {
+    /// Whether so many rows are worth asking for before they are gathered.
+    pub fn is_far(&self, rows: usize) -> bool {
         const FEW_BYTES: usize = 64 << 10;
-        let is_far = self.row_bytes() * order.len() >= FEW_BYTES && self.row_is_contiguous();
-        is_far.then(|| Ahead::rows(self.data, self.strides[0], self.row_bytes(), order))
+        self.row_bytes() * rows >= FEW_BYTES && self.row_is_contiguous()
+    }
+
+    /// The rows as memory that is gathered later.
+    pub fn ahead<'a>(&self, order: &'a [usize]) -> Ahead<'a> {
+        Ahead::rows(self.data, self.strides[0], self.row_bytes(), order)
     }
 
     /// Where the batch lies already, in the right dtype and order, so that nothing need be copied.

@@ -188,6 +188,7 @@ impl Program {
         let guards = self.lock();
         let mut views = Vec::new();
         let mut arguments = Vec::with_capacity(batches.columns.len());
+        let far = self.far_column(batches, size);
         let mut row = batches.start;
         let mut result = Ok(());
         while row + size <= batches.stop {
@@ -195,7 +196,8 @@ impl Program {
                 None => Rows::Range { first: row, count: size },
                 Some(order) => Rows::Listed(&order[row..row + size]),
             };
-            let ahead = self.ahead(batches, row + size, size);
+            let ahead = far.filter(|_| row + 2 * size <= batches.stop).zip(batches.order);
+            let ahead = ahead.map(|(column, order)| column.ahead(&order[row + size..row + 2 * size]));
             // SAFETY: `batch_size` checked that all rows exist and fit the arguments; the variables are locked.
             result = unsafe {
                 self.assemble(batches.columns, rows, &mut workspace, &mut arguments)
@@ -264,12 +266,13 @@ impl Program {
         Ok(size)
     }
 
-    /// The rows that will be gathered for the batch of `size` rows from `first` on, where these are much of a column.
-    fn ahead<'a>(&self, batches: &Batches<'a>, first: usize, size: usize) -> Option<Ahead<'a>> {
-        let order = batches.order.filter(|_| first + size <= batches.stop)?;
+    /// The column of which batches of `size` rows are worth asking for before they are gathered: the widest that is.
+    fn far_column<'a>(&self, batches: &Batches<'a>, size: usize) -> Option<&'a Column> {
         let columns = batches.columns.iter().zip(&self.plan.listed).filter(|(_, listed)| !**listed);
-        let largest = columns.max_by_key(|(column, _)| column.row_bytes())?.0;
-        largest.ahead(&order[first..first + size])
+        columns
+            .map(|(column, _)| column)
+            .max_by_key(|column| column.row_bytes())
+            .filter(|column| column.is_far(size))
     }
 
     /// Makes the batch's arguments: pointers into the columns where the rows lie ready, else gathered copies.
@@ -350,7 +353,7 @@ impl Program {
                         std::slice::from_raw_parts_mut(arena.as_ptr().add(*workspace), *workspace_bytes)
                     };
                     let columns = outputs[0].ty.shape.last().copied().unwrap_or(1);
-                    let pointers = Pointers { operands: &bound.operands, results: &bound.results };
+                    let pointers = Pointers { operands: bound.operands[..].into(), results: &bound.results };
                     let tail =
                         epilogue.as_ref().map(|body| Tail { body, pointers, columns, read_last: *read_last });
                     // Plain arrays: they need no allocation. Places past the last output lead nowhere.
@@ -465,7 +468,7 @@ impl Drop for Program {
 /// What a loop reads and writes.
 #[derive(Clone, Copy)]
 struct Pointers<'a> {
-    operands: &'a [*const u8],
+    operands: Addresses<'a>,
     results: &'a [*mut u8],
 }
 
@@ -476,7 +479,7 @@ impl Pointers<'_> {
     fn run(&self, body: &Loop, ranges: impl Iterator<Item = Range<usize>>) {
         // SAFETY: the plan places operands and results of the loop's size, and a result over an operand only
         // where that is addressed element by element.
-        unsafe { body.tape.run(self.operands.into(), self.results, ranges) }
+        unsafe { body.tape.run(self.operands, self.results, ranges) }
     }
 }
 
@@ -490,26 +493,19 @@ struct Tail<'a> {
 }
 
 impl Tail<'_> {
-    /// # Safety
-    /// `operands` are those of the plan, but for an output of the kernel that lies elsewhere.
-    unsafe fn run(&self, operands: Addresses<'_>, rows: Range<usize>, columns: Range<usize>) {
-        let (tape, results) = (&self.body.tape, self.pointers.results);
-        // SAFETY: as in `Pointers::run`.
-        unsafe {
-            if columns.len() == self.columns {
-                tape.run(operands, results, once(rows.start * self.columns..rows.end * self.columns));
-            } else {
-                let of_row = |row| row * self.columns + columns.start..row * self.columns + columns.end;
-                tape.run(operands, results, rows.map(of_row));
-            }
+    fn run(&self, pointers: Pointers<'_>, rows: Range<usize>, columns: Range<usize>) {
+        if columns.len() == self.columns {
+            pointers.run(self.body, once(rows.start * self.columns..rows.end * self.columns));
+        } else {
+            let of_row = |row| row * self.columns + columns.start..row * self.columns + columns.end;
+            pointers.run(self.body, rows.map(of_row));
         }
     }
 }
 
 impl Epilogue for Tail<'_> {
     fn finish(&self, rows: Range<usize>, columns: Range<usize>) {
-        // SAFETY: the operands are those of the plan.
-        unsafe { self.run(self.pointers.operands.into(), rows, columns) }
+        self.run(self.pointers, rows, columns);
     }
 
     fn reads_last(&self) -> bool {
@@ -518,8 +514,8 @@ impl Epilogue for Tail<'_> {
 
     unsafe fn finish_elsewhere(&self, output: *const u8, rows: Range<usize>, columns: Range<usize>) {
         let moved = self.read_last.map(|operand| (operand, output));
-        // SAFETY: the caller's promise.
-        unsafe { self.run(Addresses { of_all: self.pointers.operands, moved }, rows, columns) }
+        let operands = Addresses { moved, ..self.pointers.operands };
+        self.run(Pointers { operands, ..self.pointers }, rows, columns);
     }
 }
 
@@ -530,7 +526,7 @@ const MAX_OUTPUTS: usize = 8;
 const LOOP_PART: usize = 1 << 14;
 
 fn run_loop(body: &Loop, operands: &[*const u8], results: &[*mut u8]) {
-    let pointers = Pointers { operands, results };
+    let pointers = Pointers { operands: operands.into(), results };
     threads::for_each_part(body.size.div_ceil(LOOP_PART), body.tape.work(body.size), &|part| {
         pointers.run(body, once(part * LOOP_PART..((part + 1) * LOOP_PART).min(body.size)));
     });

@@ -99,6 +99,12 @@ fn content(variable: &Variable) -> Vec<f64> {
     bytes.chunks(8).map(|chunk| f64::from_ne_bytes(chunk.try_into().unwrap())).collect()
 }
 
+fn content_f32(variable: &Variable) -> Vec<f32> {
+    let mut bytes = vec![0; variable.ty().bytes()];
+    variable.copy_to(&mut bytes).unwrap();
+    bytes.chunks(4).map(|chunk| f32::from_ne_bytes(chunk.try_into().unwrap())).collect()
+}
+
 fn run(program: &Program, inputs: &[Tensor]) -> Vec<Vec<f64>> {
     let arguments: Vec<*const u8> = inputs
         .iter()
@@ -284,12 +290,12 @@ fn sparse_rows_are_as_good_as_dense_ones() {
         let mut y = vec![0.0f32; rows * 5];
         // SAFETY: `y` has room for all rows.
         unsafe { program.run_batches(&batches, &[y.as_mut_ptr().cast()]) }.unwrap();
-        let mut bytes = vec![0; w.ty().bytes()];
-        w.copy_to(&mut bytes).unwrap();
-        let weights = bytes.chunks(4).map(|chunk| f32::from_ne_bytes(chunk.try_into().unwrap()));
         // All NaNs are alike.
         let same = |value: f32| if value.is_nan() { None } else { Some(value) };
-        (weights.map(same).collect::<Vec<_>>(), y.into_iter().map(same).collect::<Vec<_>>())
+        (
+            content_f32(&w).into_iter().map(same).collect::<Vec<_>>(),
+            y.into_iter().map(same).collect::<Vec<_>>(),
+        )
     };
     for first_weight in [0.5, f32::INFINITY, f32::NAN] {
         for order in [Some(&order[..]), None] {
@@ -327,12 +333,7 @@ fn a_gradient_that_only_its_update_reads_is_as_good_as_any() {
         let targets = &targets[..usize::from(gradient_is_read)];
         // SAFETY: arguments and outputs are float32 tensors of the program's types.
         unsafe { program.run(&[x.as_ptr().cast(), z.as_ptr().cast()], targets) }.unwrap();
-        let mut bytes = vec![0; w.ty().bytes()];
-        w.copy_to(&mut bytes).unwrap();
-        (
-            gradient,
-            bytes.chunks(4).map(|chunk| f32::from_ne_bytes(chunk.try_into().unwrap())).collect::<Vec<_>>(),
-        )
+        (gradient, content_f32(&w))
     };
     let (gradient, weights) = train(true);
     assert_eq!(weights, gradient, "from zeros");

@@ -85,12 +85,9 @@ class Metric:
         """The state of this metric and of the metrics among its attributes."""
         found = {id(variable): variable for variable in self._variables}
         for attribute in vars(self).values():
-            kind = type(attribute)
-            if kind is str or attribute is None or attribute is self._variables:
-                continue
-            if kind is Variable or isinstance(attribute, Variable):
+            if isinstance(attribute, Variable):
                 found[id(attribute)] = attribute
-            elif isinstance(attribute, (Metric, dict, list, tuple)):
+            elif attribute is not self._variables and isinstance(attribute, (Metric, dict, list, tuple)):
                 for value in structure.flatten(attribute):
                     if isinstance(value, Variable):
                         found[id(value)] = value

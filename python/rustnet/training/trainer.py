@@ -98,10 +98,7 @@ class Trainer(Layer):
         if not self.compiled:
             return self._layer_metrics()
         own = [self._loss_tracker, *self._output_losses.metrics, *self._output_metrics.metrics]
-        of_layers = self._layer_metrics()
-        if of_layers:
-            own += [metric for metric in of_layers if all(metric is not known for known in own)]
-        return own
+        return own + [metric for metric in self._layer_metrics() if all(metric is not known for known in own)]
 
     @property
     def metrics_names(self) -> list[str]:
@@ -246,7 +243,7 @@ class Trainer(Layer):
             callback_list.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
-        self.optimizer.finalize_variable_values(self._found("trainable_weights", self._find_trainable))
+        self.optimizer.finalize_variable_values(self._found("trainable_weights", lambda: self.trainable_weights))
         callback_list.on_train_end(logs)
         return self.history
 
@@ -486,13 +483,10 @@ class Trainer(Layer):
 
     def _layer_metrics(self) -> list[Metric]:
         """The metrics that layers own."""
-        return self._found("metrics", self._find_metrics)
-
-    def _find_metrics(self) -> list[Metric]:
-        return [metric for layer in self._flatten_layers() for metric in layer._owned(Metric)]
-
-    def _find_trainable(self) -> list[Any]:
-        return self.trainable_weights
+        return self._found(
+            "metrics",
+            lambda: [metric for layer in self._flatten_layers() for metric in layer._owned(Metric)],
+        )
 
     def _found(self, what: str, find: Callable[[], list[Any]]) -> list[Any]:
         """What `find` finds among the layers; looked for again only where a layer was changed since."""
