@@ -243,7 +243,9 @@ class Trainer(Layer):
             callback_list.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
-        self.optimizer.finalize_variable_values(self._found("trainable_weights", lambda: self.trainable_weights))
+        self.optimizer.finalize_variable_values(
+            self._found("trainable_weights", lambda: self.trainable_weights)
+        )
         callback_list.on_train_end(logs)
         return self.history
 
