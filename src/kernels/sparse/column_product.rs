@@ -3,11 +3,12 @@
 //!
 //! For each column of b, the rows of a that meet its nonzero elements are added up. Rows of a are read over and over, so a
 //! part copies as many of them as the L1 cache holds, a *stretch*, a few vectors wide, and goes through the lists of all
-//! its columns before it takes the next stretch. Every sum runs over k in order, as that of the dense product does.
+//! its columns before it takes the next stretch. Columns of b go in pairs: a row that both need is loaded once, without
+//! which there would be more loads than multiply-adds. So a sum runs over the rows of both first, then over its own.
 
 use std::ops::Range;
 
-use super::columns::{MOST_ROWS, SparseColumns};
+use super::columns::{MOST_ROWS, PairEntries, SparseColumns};
 use crate::graph::Epilogue;
 use crate::kernels::Transpose;
 use crate::kernels::gemm::share;
@@ -17,7 +18,7 @@ use crate::threads::{DisjointMut, Slots, for_each_part};
 
 /// Columns of a that are not divided: a vector of AVX-512.
 const UNIT: usize = 16;
-/// Units of a block: their sums stay in registers, of which AVX2 has 16 halves of a unit.
+/// Units of a block: their sums for two columns of b stay in registers.
 const MOST_UNITS: usize = 7;
 /// Elements of a stretch: most of an L1 cache of 32 KiB.
 const STRETCH_ELEMENTS: usize = 7 << 10;
@@ -29,6 +30,11 @@ const MOST_SLOTS: usize = 64;
 const PRODUCTS_A_NANOSECOND: usize = 40;
 /// Multiply-adds below which there is little to spare.
 const FEW_PRODUCTS: usize = 2_000_000;
+
+/// [`MOST_UNITS`] of this machine: AVX2 has 16 registers of half a unit.
+fn most_units() -> usize {
+    if isa() == Isa::Avx512 { MOST_UNITS } else { 3 }
+}
 
 /// Memory that begins with a cache line, so that no vector is in two.
 #[repr(align(64))]
@@ -61,7 +67,7 @@ impl ColumnProduct {
         }
         let units = m.div_ceil(UNIT);
         // An even number, for two threads.
-        let blocks = units.div_ceil(MOST_UNITS).next_multiple_of(2);
+        let blocks = units.div_ceil(most_units()).next_multiple_of(2);
         let most_rows = STRETCH_ELEMENTS / (units.div_ceil(blocks) * UNIT);
         let (groups, stretch_rows) = (n.div_ceil(GROUP), k.div_ceil(k.div_ceil(most_rows)));
         Some(Self { k, m, n, units, blocks, groups, stretch_rows })
@@ -219,39 +225,61 @@ impl Lists<'_> {
         /// Vectors of a unit where they are shortest.
         const MOST_VECTORS: usize = UNIT / 4;
         let vectors = UNIT / V::LANES;
-        assert!(self.columns.len() * N * UNIT <= self.sums.len());
+        assert!(
+            self.columns.start.is_multiple_of(2)
+                && self.columns.len().next_multiple_of(2) * N * UNIT <= self.sums.len()
+        );
         let stretch = self.stretch.as_ptr();
-        for (place, column) in self.columns.enumerate() {
-            let (indices, values) = self.b.list(column, self.index);
+        for (place, pair) in (self.columns.start / 2..self.columns.end.div_ceil(2)).enumerate() {
+            let PairEntries { both, one } = self.b.pair(pair, self.index);
             // SAFETY: indices are rows of the stretch, of N units each; `sums` has as many for each column.
             unsafe {
-                let sums = self.sums.as_mut_ptr().add(place * N * UNIT);
-                let mut held = [[V::splat(0.0); MOST_VECTORS]; N];
+                let sums = self.sums.as_mut_ptr().add(2 * place * N * UNIT);
+                let at = |column: usize, unit: usize, vector: usize| {
+                    (column * N + unit) * UNIT + vector * V::LANES
+                };
+                let row = |index: u32| stretch.add(index as usize * (N * UNIT));
+                let mut held = [[[V::splat(0.0); MOST_VECTORS]; N]; 2];
                 if !self.is_first {
-                    for unit in 0..N {
-                        for vector in 0..vectors {
-                            held[unit][vector] = V::load(sums.add(unit * UNIT + vector * V::LANES));
-                        }
-                    }
-                }
-                let mut entry = 0;
-                while entry < indices.len() {
-                    // Lists have an even number of entries.
-                    for entry in entry..entry + 2 {
-                        let row = stretch.add(*indices.get_unchecked(entry) as usize * (N * UNIT));
-                        let value = V::splat(*values.get_unchecked(entry));
+                    for column in 0..2 {
                         for unit in 0..N {
                             for vector in 0..vectors {
-                                let a = V::load(row.add(unit * UNIT + vector * V::LANES));
-                                held[unit][vector] = held[unit][vector].multiply_add(value, a);
+                                held[column][unit][vector] = V::load(sums.add(at(column, unit, vector)));
                             }
                         }
                     }
-                    entry += 2;
                 }
-                for unit in 0..N {
-                    for vector in 0..vectors {
-                        held[unit][vector].store(sums.add(unit * UNIT + vector * V::LANES));
+                // A row that both columns need is loaded once for the two of them.
+                for (entry, &index) in both[0].iter().enumerate() {
+                    let row = row(index);
+                    let first = V::splat(f32::from_bits(*both[1].get_unchecked(entry)));
+                    let second = V::splat(f32::from_bits(*both[2].get_unchecked(entry)));
+                    for unit in 0..N {
+                        for vector in 0..vectors {
+                            let a = V::load(row.add(unit * UNIT + vector * V::LANES));
+                            held[0][unit][vector] = held[0][unit][vector].multiply_add(first, a);
+                            held[1][unit][vector] = held[1][unit][vector].multiply_add(second, a);
+                        }
+                    }
+                }
+                for column in 0..2 {
+                    for (entry, &index) in one[column][0].iter().enumerate() {
+                        let row = row(index);
+                        let value = V::splat(f32::from_bits(*one[column][1].get_unchecked(entry)));
+                        for unit in 0..N {
+                            for vector in 0..vectors {
+                                let a = V::load(row.add(unit * UNIT + vector * V::LANES));
+                                held[column][unit][vector] =
+                                    held[column][unit][vector].multiply_add(value, a);
+                            }
+                        }
+                    }
+                }
+                for column in 0..2 {
+                    for unit in 0..N {
+                        for vector in 0..vectors {
+                            held[column][unit][vector].store(sums.add(at(column, unit, vector)));
+                        }
                     }
                 }
             }

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::find::{CHUNK, find};
+use super::find::{PairCounts, find_pair, pair_words};
 use super::product::all_finite;
 use crate::kernels::Transpose;
 use crate::threads::{DisjointMut, for_each_part};
@@ -15,23 +15,43 @@ const COLUMNS_A_PART: usize = 16;
 /// The largest share of nonzero elements, in eighths, with which a product over lists is faster than the dense one.
 const MOST_EIGHTHS: usize = 5;
 
-/// The nonzero elements of a matrix (`rows`, `columns`), column by column, in lists of a *stretch* of rows each.
+/// The nonzero elements of a matrix (`rows`, `columns`), by *stretches* of rows, and in a stretch by pairs of columns.
 #[derive(Debug, Clone, Copy)]
 pub struct SparseColumns<'a> {
     pub rows: usize,
     pub columns: usize,
     /// Rows of a stretch, but for the last.
     pub stretch_rows: usize,
-    /// Entries of each list, an even number: an entry of value zero may be the last.
-    counts: &'a [u32],
-    indices: &'a [u32],
-    values: &'a [f32],
+    /// Of each pair, one for each stretch.
+    lists: &'a [PairLists],
+    /// What the lists consist of, for some columns after the other, each time stretch by stretch, as it is read.
+    words: &'a [u32],
+}
+
+/// Where the nonzero elements of a pair of columns in one stretch are.
+#[derive(Debug, Clone, Copy)]
+struct PairLists {
+    /// The first word: the lists follow each other.
+    start: u32,
+    counts: PairCounts,
+}
+
+/// The nonzero elements of a pair of columns in one stretch. Rows are counted from the beginning of the stretch; values are
+/// the bits of f32.
+#[derive(Debug, Clone, Copy)]
+pub struct PairEntries<'a> {
+    /// The rows of which both columns have one, with the values of the first column, and of the second.
+    pub both: [&'a [u32]; 3],
+    /// The rows of which the first column alone, and the second alone, has one, with the values.
+    pub one: [[&'a [u32]; 2]; 2],
 }
 
 impl<'a> SparseColumns<'a> {
     /// Bytes of memory that [`SparseColumns::collect`] needs.
     pub fn bytes(rows: usize, columns: usize, stretch_rows: usize) -> usize {
-        piece_bytes(rows, columns, stretch_rows).iter().sum()
+        let layout = Layout { rows, columns, stretch_rows };
+        let words = columns.div_ceil(COLUMNS_A_PART) * layout.part_words();
+        layout.list_bytes() + words * size_of::<u32>()
     }
 
     /// Finds the nonzero elements of `matrix` (rows, columns), of [`MOST_ROWS`] rows at most; `None` if these are too many,
@@ -53,18 +73,15 @@ impl<'a> SparseColumns<'a> {
         if sample.iter().map(|row| count_nonzero(row)).sum::<usize>() > 3 * columns * (MOST_EIGHTHS + 1) / 8 {
             return None;
         }
-        let [counts, indices, _] = piece_bytes(rows, columns, stretch_rows);
-        let (counts, memory) = memory.split_at_mut(counts);
-        let (indices, values) = memory.split_at_mut(indices);
+        let layout = Layout { rows, columns, stretch_rows };
+        let (lists, words) = memory.split_at_mut(layout.list_bytes());
         // SAFETY: any bytes are numbers.
-        let (counts, indices, values) =
-            unsafe { (counts.align_to_mut().1, indices.align_to_mut().1, values.align_to_mut().1) };
-        let (room, stretches) = (room(stretch_rows), rows.div_ceil(stretch_rows));
+        let (lists, words) = unsafe { (lists.align_to_mut::<PairLists>().1, words.align_to_mut::<u32>().1) };
+        let stretches = layout.stretches();
         let parts = columns.div_ceil(COLUMNS_A_PART);
         let (total, is_finite) = (AtomicUsize::new(0), AtomicBool::new(true));
         {
-            let (counts, indices) = (DisjointMut::new(counts), DisjointMut::new(indices));
-            let values = DisjointMut::new(values);
+            let (lists, words) = (DisjointMut::new(lists), DisjointMut::new(words));
             for_each_part(parts, (rows * columns * COST) as u64, &|part| {
                 let share = factors.len().div_ceil(parts);
                 let factors =
@@ -83,23 +100,27 @@ impl<'a> SparseColumns<'a> {
                     f32::transpose_at(from, columns, to, rows, (width, rows));
                     std::slice::from_raw_parts(turned.as_ptr().cast::<f32>(), width * rows)
                 };
-                let mut found = 0;
-                for (column, elements) in turned.chunks_exact(rows).enumerate() {
-                    for (stretch, elements) in elements.chunks(stretch_rows).enumerate() {
-                        let list = (first + column) * stretches + stretch;
-                        // SAFETY: each list has places of its own.
-                        let (count, indices, values) = unsafe {
-                            (
-                                &mut counts.slice(list..list + 1)[0],
-                                indices.slice(list * room..(list + 1) * room),
-                                values.slice(list * room..(list + 1) * room),
-                            )
-                        };
-                        let entries = find(elements, 0..elements.len(), indices, values, 0);
-                        let entries = entries.expect("a list has room for all elements of its stretch");
-                        found += entries;
-                        (indices[entries], values[entries]) = (0, 0.0);
-                        *count = entries.next_multiple_of(2) as u32;
+                // SAFETY: each part has lists and words of its own.
+                let (lists, words) = unsafe {
+                    let pairs = first / 2..(first + width).div_ceil(2);
+                    (
+                        lists.slice(pairs.start * stretches..pairs.end * stretches),
+                        words.slice(part * layout.part_words()..(part + 1) * layout.part_words()),
+                    )
+                };
+                let (mut start, mut found) = (0, 0);
+                for stretch in 0..stretches {
+                    let rows_of_stretch = stretch * stretch_rows..rows.min((stretch + 1) * stretch_rows);
+                    for (pair, elements) in turned.chunks(2 * rows).enumerate() {
+                        let (one, other) = elements.split_at(rows);
+                        // The last column may be without another.
+                        let other = if other.is_empty() { &[0.0; MOST_ROWS][..rows] } else { other };
+                        let both = [&one[rows_of_stretch.clone()], &other[rows_of_stretch.clone()]];
+                        let counts = find_pair(both, &mut words[start..]);
+                        let at = (part * layout.part_words() + start) as u32;
+                        lists[pair * stretches + stretch] = PairLists { start: at, counts };
+                        start += counts.words();
+                        found += counts.elements();
                     }
                 }
                 total.fetch_add(found, Ordering::Relaxed);
@@ -110,32 +131,50 @@ impl<'a> SparseColumns<'a> {
             rows,
             columns,
             stretch_rows,
-            counts,
-            indices,
-            values,
+            lists,
+            words,
         })
     }
 
-    /// The rows, counted from the beginning of the stretch, and values of a column's nonzero elements in a stretch.
+    /// What pair `pair` of the columns has in a stretch.
     #[inline(always)]
-    pub fn list(&self, column: usize, stretch: usize) -> (&'a [u32], &'a [f32]) {
-        let list = column * self.rows.div_ceil(self.stretch_rows) + stretch;
-        let first = list * room(self.stretch_rows);
-        let entries = first..first + self.counts[list] as usize;
-        (&self.indices[entries.clone()], &self.values[entries])
+    pub fn pair(&self, pair: usize, stretch: usize) -> PairEntries<'a> {
+        let PairLists { start, counts } = self.lists[pair * self.rows.div_ceil(self.stretch_rows) + stretch];
+        let mut left = &self.words[start as usize..][..counts.words()];
+        let mut take = |count: u32| {
+            let (list, after) = left.split_at(count as usize);
+            left = after;
+            list
+        };
+        let PairCounts { both, one: [first, second] } = counts;
+        PairEntries {
+            both: [take(both), take(both), take(both)],
+            one: [[take(first), take(first)], [take(second), take(second)]],
+        }
     }
 }
 
-/// Entries that there is room for in each list; a chunk more than is used, which may be written but does not count.
-fn room(stretch_rows: usize) -> usize {
-    stretch_rows.next_multiple_of(CHUNK) + CHUNK
+/// How much memory the lists take.
+#[derive(Clone, Copy)]
+struct Layout {
+    rows: usize,
+    columns: usize,
+    stretch_rows: usize,
 }
 
-/// Bytes of the counts, the indices and the values of all lists.
-fn piece_bytes(rows: usize, columns: usize, stretch_rows: usize) -> [usize; 3] {
-    let lists = columns * rows.div_ceil(stretch_rows);
-    let entries = lists * room(stretch_rows);
-    [lists * size_of::<u32>(), entries * size_of::<u32>(), entries * size_of::<f32>()]
+impl Layout {
+    fn stretches(&self) -> usize {
+        self.rows.div_ceil(self.stretch_rows)
+    }
+
+    fn list_bytes(&self) -> usize {
+        self.columns.div_ceil(2) * self.stretches() * size_of::<PairLists>()
+    }
+
+    /// Words for the columns of a part: three where both columns of a pair have an element, and what [`find_pair`] needs.
+    fn part_words(&self) -> usize {
+        COLUMNS_A_PART / 2 * 3 * self.rows + pair_words(self.stretch_rows)
+    }
 }
 
 fn count_nonzero(elements: &[f32]) -> usize {

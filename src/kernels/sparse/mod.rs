@@ -3,8 +3,8 @@
 //! [`SparseRows`] are rows that are mostly zeros, such as bags of words. [`SparseColumns`] are columns of which a good part
 //! are zeros, as gradients have that went through a ReLU.
 //!
-//! Adding 0 · b changes no sum as long as b is finite, so these products have the bits of the dense ones, of which they
-//! skip all that changes nothing; where b is not finite, the dense ones must be computed.
+//! Adding 0 · b changes no sum as long as b is finite, so these products skip it; where b is not finite, the dense ones must
+//! be computed. Products with rows have the bits of the dense ones, and products with columns sum in another order.
 
 mod column_product;
 mod columns;
