@@ -123,7 +123,7 @@ fn plain(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
 /// Gradients of kernels with gradients of outputs of which so many percent are not zero.
 const ZEROS: &[(&str, usize, usize, usize)] =
     &[("mnist dense1", 784, 128, 512), ("dense 512", 512, 128, 512), ("batch 32", 784, 32, 512)];
-const PERCENT: &[usize] = &[10, 30, 50, 60];
+const PERCENT: &[usize] = &[10, 30, 50, 70];
 
 /// The product that skips zeros beside the dense one.
 fn zeros() {

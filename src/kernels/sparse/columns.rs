@@ -13,7 +13,7 @@ pub const MOST_ROWS: usize = 512;
 /// Columns that are collected together: a cache line of each row.
 const COLUMNS_A_PART: usize = 16;
 /// The largest share of nonzero elements, in eighths, with which a product over lists is faster than the dense one.
-const MOST_EIGHTHS: usize = 5;
+const MOST_EIGHTHS: usize = 6;
 
 /// The nonzero elements of a matrix (`rows`, `columns`), by *stretches* of rows, and in a stretch by pairs of columns.
 #[derive(Debug, Clone, Copy)]
