@@ -286,6 +286,22 @@ def test_custom_metrics():
     assert float(wrapped.result()) == 2.5 and wrapped._direction == "down"
 
 
+def test_variables_are_those_of_now():
+    metric = metrics.Mean()
+    assert len(metric.variables) == 2
+    metric.variables.clear()
+    third = metric.add_variable(initializer="ones")
+    metric.parts = []
+    assert [*metric.variables] == [metric.total, metric.count, third]
+    metric.parts.append(metrics.Sum())
+    assert len(metric.variables) == 4
+    metric.reset_state()
+    assert float(third) == 0.0
+    del metric.parts
+    metric.parts = {"sum": metrics.Sum(), "largest": metrics.Mean()}
+    assert len(metric.variables) == 6
+
+
 @pytest.mark.parametrize(
     "make, message",
     [

@@ -41,6 +41,11 @@ class Metric:
     Source: https://keras.io/api/metrics/base_metric/
     """
 
+    # What `variables` found, kept while no attribute is set: each epoch begins with it.
+    _found: list[Variable] | None = None
+    # Containers among the attributes that never hold state.
+    _without_state: tuple[str, ...] = ("_variables", "_found")
+
     def __init__(self, dtype: str | None = None, name: str | None = None) -> None:
         self.name = name or auto_name(to_snake_case(type(self).__name__))
         self.dtype = dtype or config.floatx()
@@ -72,6 +77,7 @@ class Metric:
             name=name,
         )
         self._variables.append(variable)
+        vars(self)["_found"] = None
         return variable
 
     def add_weight(
@@ -83,17 +89,28 @@ class Metric:
     @property
     def variables(self) -> list[Variable]:
         """The state of this metric and of the metrics among its attributes."""
+        if self._found is not None:
+            return list(self._found)
         found = {id(variable): variable for variable in self._variables}
-        for attribute in vars(self).values():
+        may_change = False
+        for name, attribute in vars(self).items():
             if isinstance(attribute, Variable):
                 found[id(attribute)] = attribute
-            elif attribute is not self._variables and isinstance(attribute, (Metric, dict, list, tuple)):
+            elif isinstance(attribute, (Metric, dict, list, tuple)) and name not in self._without_state:
+                may_change = True
                 for value in structure.flatten(attribute):
                     if isinstance(value, Variable):
                         found[id(value)] = value
                     elif isinstance(value, Metric):
                         found.update((id(variable), variable) for variable in value.variables)
-        return list(found.values())
+        variables = list(found.values())
+        if not may_change:
+            vars(self)["_found"] = list(variables)
+        return variables
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        vars(self)["_found"] = None
+        super().__setattr__(name, value)
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Adds a batch to the state."""

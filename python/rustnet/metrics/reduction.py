@@ -92,6 +92,8 @@ class MeanMetricWrapper(Mean):
     Source: https://keras.io/api/metrics/base_metric/#meanmetricwrapper-class
     """
 
+    _without_state = (*Mean._without_state, "arguments")
+
     def __init__(
         self, fn: Callable[..., Any], name: str | None = None, dtype: str | None = None, **kwargs: Any
     ) -> None:

@@ -39,7 +39,8 @@ pub enum Link {
 /// Runs links over `chunks` chunks of all values.
 ///
 /// # Safety
-/// As for a [`Kernel`](super::kernel::Kernel), where `lanes` holds the lanes of all values that the links name.
+/// As for a [`Kernel`](super::kernel::Kernel), where `lanes` holds the lanes of all values that the links name; of a value
+/// that is the same for all elements one element is enough.
 pub type ChainKernel = unsafe fn(links: &[Link], lanes: *const Lane, chunks: usize);
 
 /// True for instructions that a chain has links for.
@@ -220,7 +221,7 @@ unsafe fn run_blocks<V: Vector, const W: usize>(
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // loops over constants, which become straight code over registers
 unsafe fn run_block<V: Vector, const W: usize>(links: &[Link], lanes: *const Lane, first: usize) {
-    // SAFETY: the caller's promise: lanes have `first + W` vectors, or one chunk that stands for all.
+    // SAFETY: the caller's promise: lanes have `first + W` vectors, or one element that stands for all.
     unsafe {
         let mut held = [V::splat(V::Element::ZERO); W];
         macro_rules! each {
@@ -228,7 +229,7 @@ unsafe fn run_block<V: Vector, const W: usize>(links: &[Link], lanes: *const Lan
                 let lane = *lanes.add(usize::from($value));
                 let from = lane.data.cast::<V::Element>();
                 if lane.advance == 0 {
-                    let $x = V::load(from);
+                    let $x = V::splat(*from);
                     for at in 0..W {
                         let $held = held[at];
                         held[at] = $body;
@@ -244,16 +245,37 @@ unsafe fn run_block<V: Vector, const W: usize>(links: &[Link], lanes: *const Lan
         }
         macro_rules! each_product {
             ($a:ident, $b:ident, |$held:ident, $x:ident| $body:expr) => {{
-                let place = |value: u16| {
-                    let lane = *lanes.add(usize::from(value));
-                    let step = if lane.advance == 0 { 0 } else { V::LANES };
-                    (lane.data.cast::<V::Element>().add(first * step), step)
-                };
-                let ((a, a_step), (b, b_step)) = (place($a), place($b));
-                for at in 0..W {
-                    let $x = V::load(a.add(at * a_step)).multiply(V::load(b.add(at * b_step)));
-                    let $held = held[at];
-                    held[at] = $body;
+                let (a, b) = (*lanes.add(usize::from($a)), *lanes.add(usize::from($b)));
+                // The same for all elements are both only within a row.
+                let (one, other) = if a.advance == 0 { (a, b) } else { (b, a) };
+                let from = other.data.cast::<V::Element>().add(if other.advance == 0 {
+                    0
+                } else {
+                    first * V::LANES
+                });
+                if one.advance == 0 {
+                    let factor = V::splat(*one.data.cast::<V::Element>());
+                    if other.advance == 0 {
+                        let $x = factor.multiply(V::splat(*from));
+                        for at in 0..W {
+                            let $held = held[at];
+                            held[at] = $body;
+                        }
+                    } else {
+                        for at in 0..W {
+                            let $x = factor.multiply(V::load(from.add(at * V::LANES)));
+                            let $held = held[at];
+                            held[at] = $body;
+                        }
+                    }
+                } else {
+                    let factor = one.data.cast::<V::Element>().add(first * V::LANES);
+                    for at in 0..W {
+                        let $x =
+                            V::load(factor.add(at * V::LANES)).multiply(V::load(from.add(at * V::LANES)));
+                        let $held = held[at];
+                        held[at] = $body;
+                    }
                 }
             }};
         }

@@ -63,8 +63,9 @@ pub struct CompiledTape {
     /// The values whose lanes are laid out once a run: not those of `tiled`, and none that stays in registers.
     laid_out: Vec<usize>,
     operands: Vec<Operand>,
-    /// The operands that are the same for all elements.
+    /// The operands that are the same for all elements and fill a chunk, for kernels; chains read them where they lie.
     scalars: Vec<usize>,
+    scalars_of_chains: Vec<usize>,
     /// The operands whose lanes change from tile to tile.
     tiled: Vec<usize>,
     /// Steps on scalars: run once, on one chunk.
@@ -184,13 +185,18 @@ impl CompiledTape {
             .map(|(dtype, access)| memory_cost(dtype, access))
             .sum::<u64>();
         let is_scalar = |operand: &usize| tape.operands[*operand].access == Access::Scalar;
+        let single = runs.iter().filter(|run| run.links.is_empty()).map(|run| &steps[run.steps.start]);
+        let filled: Vec<usize> = once.iter().chain(single).flat_map(|step| step.inputs.clone()).collect();
+        let (scalars, scalars_of_chains): (Vec<usize>, Vec<usize>) =
+            (0..operands).filter(is_scalar).partition(|operand| filled.contains(operand));
         let is_laid_out =
-            |value: &usize| values[*value].in_memory && (*value >= operands || is_scalar(value));
+            |value: &usize| values[*value].in_memory && (*value >= operands || scalars.contains(value));
         Ok(Self {
             homes,
             laid_out: (0..values.len()).filter(is_laid_out).collect(),
             operands: tape.operands.clone(),
-            scalars: (0..operands).filter(is_scalar).collect(),
+            scalars,
+            scalars_of_chains,
             tiled: (0..operands).filter(|operand| !is_scalar(operand)).collect(),
             once: once.iter().map(single_step).collect(),
             steps: runs.into_iter().map(compiled).collect(),
@@ -215,7 +221,7 @@ impl CompiledTape {
         &self,
         inputs: Addresses<'_>,
         outputs: &[*mut u8],
-        ranges: impl Iterator<Item = Range<usize>>,
+        mut ranges: impl Iterator<Item = Range<usize>>,
     ) {
         assert!(inputs.of_all.len() == self.operands.len() && outputs.len() == self.outputs.len());
         let mut scratch = MaybeUninit::<Scratch>::uninit();
@@ -235,10 +241,14 @@ impl CompiledTape {
                 let home = scratch.add(self.homes[operand].offset);
                 splat(inputs.of(operand), 0, home, self.operands[operand].dtype.size(), 1);
             }
+            for &operand in &self.scalars_of_chains {
+                lanes.add(operand).write(Lane { data: inputs.of(operand), advance: 0 });
+            }
             for step in &self.once {
                 step.run(lanes, 1);
             }
-            for range in ranges {
+            // Not moved: a copy would wait for the stores that made it.
+            for range in ranges.by_ref() {
                 self.run_range(inputs, outputs, range, scratch);
             }
         }

@@ -132,21 +132,22 @@ unsafe fn where_positive_4(x: __m256d, other: __m256d) -> __m256d {
 }
 
 /// 1 / √x from an estimate of 14 bits, where square roots and divisions take four times as long. With y the estimate and
-/// e = 1 − x·y², 1 / √x = y / √(1 − e) = y · (1 + e/2 + 3/8 e² + …): here the terms up to e². An estimate of 0 or ∞ is exact,
-/// but e is not a number then: the minimum is its second operand, any positive number, with which y stays what it is.
+/// e = 1 − x·y², 1 / √x = y / √(1 − e) = y · (1 + e/2 + 3/8 e² + …): here the terms up to e, as e is at most 2⁻¹³. An estimate of
+/// 0 or ∞ is exact, but e is not a number then: the minimum is its second operand, any positive number, with which y stays
+/// what it is.
 #[inline(always)]
 unsafe fn reciprocal_square_root_16(x: __m512) -> __m512 {
     // SAFETY: the trait's contract.
     unsafe {
-        let y = _mm512_rsqrt14_ps(x);
+        let (y, half) = (_mm512_rsqrt14_ps(x), _mm512_set1_ps(0.5));
         let e = _mm512_fnmadd_ps(_mm512_mul_ps(x, y), y, _mm512_set1_ps(1.0));
-        let e = _mm512_min_ps(e, _mm512_set1_ps(0.5));
-        let series = _mm512_fmadd_ps(e, _mm512_set1_ps(0.375), _mm512_set1_ps(0.5));
-        _mm512_fmadd_ps(_mm512_mul_ps(y, e), series, y)
+        let e = _mm512_min_ps(e, half);
+        _mm512_fmadd_ps(_mm512_mul_ps(y, half), e, y)
     }
 }
 
-/// [`reciprocal_square_root_16`] from an estimate of 12 bits, which is ∞ for subnormal numbers: e is −∞ then.
+/// [`reciprocal_square_root_16`] from an estimate of 12 bits, so with the term of e² too. The estimate is ∞ for subnormal
+/// numbers: e is −∞ then.
 #[inline(always)]
 unsafe fn reciprocal_square_root_8(x: __m256) -> __m256 {
     // SAFETY: the trait's contract.
