@@ -246,7 +246,7 @@ unsafe fn run_block<V: Vector, const W: usize>(links: &[Link], lanes: *const Lan
         macro_rules! each_product {
             ($a:ident, $b:ident, |$held:ident, $x:ident| $body:expr) => {{
                 let (a, b) = (*lanes.add(usize::from($a)), *lanes.add(usize::from($b)));
-                // The same for all elements are both only within a row.
+                // Both are the same for all elements where one of them is a column, of which this is one row.
                 let (one, other) = if a.advance == 0 { (a, b) } else { (b, a) };
                 let from = other.data.cast::<V::Element>().add(if other.advance == 0 {
                     0

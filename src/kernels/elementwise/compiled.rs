@@ -63,8 +63,9 @@ pub struct CompiledTape {
     /// The values whose lanes are laid out once a run: not those of `tiled`, and none that stays in registers.
     laid_out: Vec<usize>,
     operands: Vec<Operand>,
-    /// The operands that are the same for all elements and fill a chunk, for kernels; chains read them where they lie.
+    /// The operands that are the same for all elements: those that kernels read fill a chunk.
     scalars: Vec<usize>,
+    /// The others, which chains read where they lie.
     scalars_of_chains: Vec<usize>,
     /// The operands whose lanes change from tile to tile.
     tiled: Vec<usize>,

@@ -23,6 +23,9 @@ const fn pack_rows(panel_bytes: usize) -> usize {
     if panel_bytes > 64 { 768 } else { 96 }
 }
 
+/// How many rows ahead a plain B is asked for.
+const B_AHEAD: usize = 8;
+
 /// How far ahead along listed rows A is asked for, in elements: they are more than the hardware follows.
 const AHEAD: usize = 128;
 
@@ -314,6 +317,7 @@ impl<T: Real> Product<'_, T> {
                     b: self.b.data.add(panel * self.b.panel_stride + ks.start * self.b.k_stride),
                     b_k_stride: self.b.k_stride,
                     b_panel_stride: 0,
+                    b_ahead: 0,
                     c: self.c.data.add((rows.start + tile.start) * self.c.row_stride + columns.start),
                     c_row_stride: self.c.row_stride,
                     last,
@@ -368,6 +372,8 @@ impl<T: Real> Product<'_, T> {
         let last = width - (family.vectors - 1) * lanes;
         let table = if last == lanes { family.full } else { family.masked };
         let panel = columns.start / (2 * lanes);
+        // Rows of a plain B are far from each other, which no hardware foresees.
+        let b_ahead = if self.b.k_stride > 2 * lanes { B_AHEAD * self.b.k_stride } else { 0 };
         for tile in pieces(rows.clone(), table.len()) {
             // SAFETY: the offsets are those of elements of a, b and c.
             unsafe {
@@ -393,6 +399,7 @@ impl<T: Real> Product<'_, T> {
                     b: self.b.data.add(panel * self.b.panel_stride + ks.start * self.b.k_stride),
                     b_k_stride: self.b.k_stride,
                     b_panel_stride: self.b.panel_stride,
+                    b_ahead,
                     c: self.c.data.add(tile.start * self.c.row_stride + columns.start),
                     c_row_stride: self.c.row_stride,
                     last,

@@ -28,6 +28,8 @@ pub struct Operands<T> {
     pub b: *const T,
     pub b_k_stride: usize,
     pub b_panel_stride: usize,
+    /// From a row of B to one that is asked for meanwhile, by tiles that have loads to spare.
+    pub b_ahead: usize,
     /// c (rows, columns)
     pub c: *mut T,
     pub c_row_stride: usize,
@@ -99,6 +101,10 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
             let mut b = [V::splat(V::Element::ZERO); VECTORS];
             for vector in 0..VECTORS {
                 let from = b_row.add(vector / 2 * operands.b_panel_stride + vector % 2 * V::LANES);
+                // Where a k has more multiply-adds than loads there is time to ask for a row of B that is used later.
+                if 2 * VECTORS + ROWS < ROWS * VECTORS && !LISTED {
+                    prefetch(from.wrapping_add(operands.b_ahead));
+                }
                 b[vector] =
                     if is_masked(vector) { V::load_first(from, operands.last) } else { V::load(from) };
             }

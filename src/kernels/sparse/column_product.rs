@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::columns::{MOST_ROWS, PairEntries, SparseColumns};
+use super::columns::{MOST_COLUMNS, MOST_ROWS, PairEntries, SparseColumns};
 use crate::graph::Epilogue;
 use crate::kernels::Transpose;
 use crate::kernels::gemm::share;
@@ -58,7 +58,7 @@ impl ColumnProduct {
     pub fn new(k: usize, m: usize, n: usize) -> Option<Self> {
         let is_worth_it = (UNIT..=MOST_ROWS).contains(&k)
             && m >= 4 * UNIT
-            && n >= 2 * UNIT
+            && (2 * UNIT..=MOST_COLUMNS).contains(&n)
             && k * m * n >= FEW_PRODUCTS
             && isa() != Isa::Portable;
         // Most products are small, and ask in every step: nothing is divided for them.

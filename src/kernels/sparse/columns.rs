@@ -10,6 +10,8 @@ use crate::threads::{DisjointMut, for_each_part};
 
 /// The most rows of such a matrix.
 pub const MOST_ROWS: usize = 512;
+/// The most columns of one: the words of all lists are counted in 32 bits.
+pub const MOST_COLUMNS: usize = 1 << 20;
 /// Columns that are collected together: a cache line of each row.
 const COLUMNS_A_PART: usize = 16;
 /// The largest share of nonzero elements, in eighths, with which a product over lists is faster than the dense one.
