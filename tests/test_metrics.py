@@ -298,6 +298,10 @@ def test_variables_are_those_of_now():
     metric.reset_state()
     assert float(third) == 0.0
     del metric.parts
+    metric.extra = metrics.Mean().total
+    assert len(metric.variables) == 4
+    del metric.extra
+    assert len(metric.variables) == 3
     metric.parts = {"sum": metrics.Sum(), "largest": metrics.Mean()}
     assert len(metric.variables) == 6
 

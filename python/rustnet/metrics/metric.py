@@ -41,10 +41,10 @@ class Metric:
     Source: https://keras.io/api/metrics/base_metric/
     """
 
-    # What `variables` found, kept while no attribute is set: each epoch begins with it.
+    # What `variables` found, kept while no attribute changes: each epoch begins with it.
     _found: list[Variable] | None = None
     # Containers among the attributes that never hold state.
-    _without_state: tuple[str, ...] = ("_variables", "_found")
+    _without_state: tuple[str, ...] = ("_variables",)
 
     def __init__(self, dtype: str | None = None, name: str | None = None) -> None:
         self.name = name or auto_name(to_snake_case(type(self).__name__))
@@ -111,6 +111,10 @@ class Metric:
     def __setattr__(self, name: str, value: Any) -> None:
         vars(self)["_found"] = None
         super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        vars(self)["_found"] = None
+        super().__delattr__(name)
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Adds a batch to the state."""

@@ -371,9 +371,9 @@ impl<T: Real> Product<'_, T> {
         let width = columns.len().min(family.vectors * lanes);
         let last = width - (family.vectors - 1) * lanes;
         let table = if last == lanes { family.full } else { family.masked };
-        let panel = columns.start / (2 * lanes);
+        let panel = columns.start / self.kernels.panel();
         // Rows of a plain B are far from each other, which no hardware foresees.
-        let b_ahead = if self.b.k_stride > 2 * lanes { B_AHEAD * self.b.k_stride } else { 0 };
+        let b_ahead = if self.b.k_stride > self.kernels.panel() { B_AHEAD * self.b.k_stride } else { 0 };
         for tile in pieces(rows.clone(), table.len()) {
             // SAFETY: the offsets are those of elements of a, b and c.
             unsafe {

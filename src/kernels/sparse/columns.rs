@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::find::{PairCounts, find_pair, pair_words};
+use super::find_pair::{PairCounts, find_pair, pair_words};
 use super::product::all_finite;
 use crate::kernels::Transpose;
 use crate::threads::{DisjointMut, for_each_part};
@@ -20,10 +20,7 @@ const MOST_EIGHTHS: usize = 6;
 /// The nonzero elements of a matrix (`rows`, `columns`), by *stretches* of rows, and in a stretch by pairs of columns.
 #[derive(Debug, Clone, Copy)]
 pub struct SparseColumns<'a> {
-    pub rows: usize,
-    pub columns: usize,
-    /// Rows of a stretch, but for the last.
-    pub stretch_rows: usize,
+    layout: Layout,
     /// Of each pair, one for each stretch.
     lists: &'a [PairLists],
     /// What the lists consist of, for some columns after the other, each time stretch by stretch, as it is read.
@@ -52,8 +49,7 @@ impl<'a> SparseColumns<'a> {
     /// Bytes of memory that [`SparseColumns::collect`] needs.
     pub fn bytes(rows: usize, columns: usize, stretch_rows: usize) -> usize {
         let layout = Layout { rows, columns, stretch_rows };
-        let words = columns.div_ceil(COLUMNS_A_PART) * layout.part_words();
-        layout.list_bytes() + words * size_of::<u32>()
+        layout.list_bytes() + layout.parts() * layout.part_words() * size_of::<u32>()
     }
 
     /// Finds the nonzero elements of `matrix` (rows, columns), of [`MOST_ROWS`] rows at most; `None` if these are too many,
@@ -80,7 +76,7 @@ impl<'a> SparseColumns<'a> {
         // SAFETY: any bytes are numbers.
         let (lists, words) = unsafe { (lists.align_to_mut::<PairLists>().1, words.align_to_mut::<u32>().1) };
         let stretches = layout.stretches();
-        let parts = columns.div_ceil(COLUMNS_A_PART);
+        let parts = layout.parts();
         let (total, is_finite) = (AtomicUsize::new(0), AtomicBool::new(true));
         {
             let (lists, words) = (DisjointMut::new(lists), DisjointMut::new(words));
@@ -129,19 +125,13 @@ impl<'a> SparseColumns<'a> {
             });
         }
         let is_sparse = total.into_inner() <= rows * columns * MOST_EIGHTHS / 8;
-        (is_sparse && is_finite.into_inner()).then_some(SparseColumns {
-            rows,
-            columns,
-            stretch_rows,
-            lists,
-            words,
-        })
+        (is_sparse && is_finite.into_inner()).then_some(SparseColumns { layout, lists, words })
     }
 
     /// What pair `pair` of the columns has in a stretch.
     #[inline(always)]
     pub fn pair(&self, pair: usize, stretch: usize) -> PairEntries<'a> {
-        let PairLists { start, counts } = self.lists[pair * self.rows.div_ceil(self.stretch_rows) + stretch];
+        let PairLists { start, counts } = self.lists[pair * self.layout.stretches() + stretch];
         let mut left = &self.words[start as usize..][..counts.words()];
         let mut take = |count: u32| {
             let (list, after) = left.split_at(count as usize);
@@ -156,17 +146,22 @@ impl<'a> SparseColumns<'a> {
     }
 }
 
-/// How much memory the lists take.
-#[derive(Clone, Copy)]
+/// How a matrix is divided, and how much memory the lists take.
+#[derive(Debug, Clone, Copy)]
 struct Layout {
     rows: usize,
     columns: usize,
+    /// Rows of a stretch, but for the last.
     stretch_rows: usize,
 }
 
 impl Layout {
     fn stretches(&self) -> usize {
         self.rows.div_ceil(self.stretch_rows)
+    }
+
+    fn parts(&self) -> usize {
+        self.columns.div_ceil(COLUMNS_A_PART)
     }
 
     fn list_bytes(&self) -> usize {
