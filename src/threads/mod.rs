@@ -8,6 +8,7 @@ mod pool;
 mod rounds;
 mod size;
 mod slots;
+mod worth;
 
 pub use denormals::FlushDenormals;
 pub use disjoint::DisjointMut;
@@ -15,24 +16,14 @@ pub use rounds::for_each_round;
 pub use size::{check_threads, num_threads, set_num_threads};
 pub use slots::Slots;
 
-/// Loops of less work than this, in nanoseconds on one thread, stay on the calling thread where workers sleep: waking one
-/// and waiting for it costs some microseconds.
-const WORTH_WAKING: u64 = 10_000;
-
-/// The same where all workers are awake.
-const WORTH_SHARING: u64 = 4_000;
-
-/// Whether a loop of this many nanoseconds is shared.
-fn is_worth_sharing(work: u64) -> bool {
-    work >= WORTH_WAKING || work >= WORTH_SHARING && pool::is_awake()
-}
+use worth::is_worth_sharing;
 
 /// Calls `body(part)` for every `part` in `0..parts`, on one or several threads, and returns when all are done.
 ///
 /// The number of parts must depend on shapes only, and each part must write memory of its own: then results are the
-/// same bits for any number of threads. `work` is the estimated cost of all parts in nanoseconds on one thread; below
-/// the cost of waking a thread the caller does everything itself, and so it does inside a part and where another
-/// thread is using the pool. A panic in a part is passed on to the caller.
+/// same bits for any number of threads. `work` is the estimated cost of all parts in nanoseconds on one thread; where
+/// sharing would cost more than it saves the caller does everything itself, and so it does inside a part and where
+/// another thread is using the pool. A panic in a part is passed on to the caller.
 pub fn for_each_part(parts: usize, work: u64, body: &(dyn Fn(usize) + Sync)) {
     let threads = num_threads().min(parts);
     if threads <= 1 || !is_worth_sharing(work) || !pool::run(threads, parts, threads, body) {

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use super::denormals::flush_on_this_thread;
 
 /// How long a worker looks for the next loop before it sleeps: longer than the gaps between the loops of a training
-/// step, and short beside a time slice.
-const SPIN: Duration = Duration::from_micros(40);
+/// step or between two predictions, and short beside a time slice.
+pub const SPIN: Duration = Duration::from_micros(200);
 
 /// With more threads than this, some begin with the same run.
 const MOST_RUNS: usize = 64;
