@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use rustnet::kernels::gemm::{Matrix, MatrixMut, gemm, gemm_serial, gemm_workspace};
+use rustnet::kernels::gemm::{Addend, Matrix, MatrixMut, gemm, gemm_serial, gemm_workspace};
 use rustnet::kernels::sparse::ColumnProduct;
 use rustnet::kernels::{peak, simd};
 use rustnet::threads;
@@ -144,7 +144,7 @@ fn zeros() {
             let dense = time(wall, || {
                 let left = Matrix::row_major(&a, k, m).transposed();
                 let c = MatrixMut::row_major(&mut c, m, n);
-                gemm(left, Matrix::row_major(&b, k, n), c, false, None, workspace);
+                gemm(left, Matrix::row_major(&b, k, n), c, Addend::Nothing, None, workspace);
             });
             let skipping = time(wall, || {
                 assert!(product.run(&a, &b, &mut c, None, workspace));
@@ -195,10 +195,10 @@ fn main() {
         let flops = 2.0 * (m * k * n) as f64;
         let rate = |time: Duration| flops / time.as_secs_f64() / 1e9;
         let serial = rate(time(processor, || {
-            gemm_serial(left, right, MatrixMut::row_major(&mut c, m, n), false, workspace);
+            gemm_serial(left, right, MatrixMut::row_major(&mut c, m, n), Addend::Nothing, workspace);
         }));
         let parallel = rate(time(wall, || {
-            gemm(left, right, MatrixMut::row_major(&mut c, m, n), false, None, workspace);
+            gemm(left, right, MatrixMut::row_major(&mut c, m, n), Addend::Nothing, None, workspace);
         }));
         let reference = match layout {
             Nn if flops < 1e9 => format!("{:.1}", rate(time(processor, || plain(m, k, n, &a, &b, &mut c)))),

@@ -1,5 +1,6 @@
 //! From a graph to a program: gradient, simplification, fusion, memory plan.
 
+mod bias;
 mod embedding;
 mod fuse;
 mod gradient;

@@ -1,5 +1,7 @@
-//! Matrix products of stacks of matrices: y = a·b over the last two axes, with either operand transposed.
+//! Matrix products of stacks of matrices: y = a·b over the last two axes, with either operand transposed. `compile/bias.rs`
+//! gives a product the bias that is added to it as a third operand.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use super::reduce::sum_to;
@@ -9,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
 use crate::kernels::Real;
 use crate::kernels::gemm::{
-    Left, ListedRows, Matrix, MatrixMut, gemm_before, gemm_stack, gemm_stack_workspace,
+    Addend, Left, ListedRows, Matrix, MatrixMut, gemm_before, gemm_stack, gemm_stack_workspace,
 };
 use crate::kernels::sparse::{self, ColumnProduct};
 use crate::tensor::{DType, TensorType};
@@ -21,6 +23,7 @@ fn build(attributes: &Attributes) -> Result<OpRef> {
     Ok(Arc::new(MatMul {
         transpose_a: attributes.bool("transpose_a")?,
         transpose_b: attributes.bool("transpose_b")?,
+        has_bias: false,
     }))
 }
 
@@ -37,13 +40,23 @@ pub fn matmul(
 
 /// The op of [`matmul`].
 pub fn product((transpose_a, transpose_b): (bool, bool)) -> OpRef {
-    Arc::new(MatMul { transpose_a, transpose_b })
+    Arc::new(MatMul { transpose_a, transpose_b, has_bias: false })
+}
+
+/// The same product with a bias (N) as a third operand, which is added to each row of y, if `op` is one whose a is not
+/// transposed and meets the same b in all rows; `b` is the shape of b.
+pub fn with_bias(op: &dyn Op, b: &[usize]) -> Option<OpRef> {
+    let product = *(op as &dyn Any).downcast_ref::<MatMul>()?;
+    let accepts = !product.has_bias && !product.transpose_a && meets_all_rows(b);
+    accepts.then(|| Arc::new(MatMul { has_bias: true, ..product }) as OpRef)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct MatMul {
     transpose_a: bool,
     transpose_b: bool,
+    /// A third operand, see [`with_bias`].
+    has_bias: bool,
 }
 
 impl Op for MatMul {
@@ -52,7 +65,11 @@ impl Op for MatMul {
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
-        let [a, b] = inputs else {
+        let (operands, bias) = match inputs {
+            [operands @ .., bias] if self.has_bias => (operands, Some(bias)),
+            _ => (inputs, None),
+        };
+        let [a, b] = operands else {
             return Err(Error::Configuration(format!("expected two operands. Received: {}", inputs.len())));
         };
         let expected = |what: String| Error::Shape(format!("expected {what}. Received: a={a}, b={b}"));
@@ -67,6 +84,9 @@ impl Op for MatMul {
             let a_axis = if self.transpose_a { "second last" } else { "last" };
             let b_axis = if self.transpose_b { "last" } else { "second last" };
             return Err(expected(format!("the {a_axis} axis of a to equal the {b_axis} axis of b")));
+        }
+        if let Some(bias) = bias.filter(|bias| bias.dtype != a.dtype || bias.shape != [sizes.n]) {
+            return Err(Error::Internal(format!("{bias} is no bias of the product of a={a} and b={b}")));
         }
         let (a_batch, b_batch) = (leading(&a.shape), leading(&b.shape));
         let rank = a_batch.len().max(b_batch.len());
@@ -87,6 +107,9 @@ impl Op for MatMul {
     }
 
     fn gradient(&self, node: &Differentiated<'_>, graph: &mut Graph) -> Result<Vec<Option<Value>>> {
+        if self.has_bias {
+            return Err(Error::Internal("a product gets its bias after differentiation".into()));
+        }
         let (a, b, dy) = (node.inputs[0], node.inputs[1], node.doutput());
         let (ta, tb) = (self.transpose_a, self.transpose_b);
         // da = dy·bᵀ, or its transpose b·dyᵀ
@@ -210,8 +233,11 @@ impl MatMul {
         let (b, n) = (call.input::<f32>(1), call.outputs[0].shape()[1]);
         let exact = !self.transpose_b && sparse::all_finite(b);
         if exact {
-            let product = if self.transpose_a { sparse::transposed_product } else { sparse::product };
-            product(a, b, call.outputs[0].slice(), n, call.epilogue);
+            let (bias, y) = (self.has_bias.then(|| call.input(2)), call.outputs[0].slice());
+            match self.transpose_a {
+                true => sparse::transposed_product(a, b, y, n, call.epilogue),
+                false => sparse::product(a, b, bias, y, n, call.epilogue),
+            }
         }
         exact
     }
@@ -238,6 +264,7 @@ impl MatMul {
         let y_shape = call.outputs[0].shape();
         let (count, Sizes { m, k, n, .. }) = self.stack(a_shape, b_shape, y_shape);
         let b = call.input::<T>(1);
+        let addend = if self.has_bias { Addend::Row(call.input(2)) } else { Addend::Nothing };
         let right = |b| match self.transpose_b {
             true => Matrix::row_major(b, n, k).transposed(),
             false => Matrix::row_major(b, k, n),
@@ -246,7 +273,7 @@ impl MatMul {
             let a = ListedRows::new(array, rows.row_stride, rows.order, a_shape[1]);
             let a = if self.transpose_a { Left::ListedTransposed(a) } else { Left::Listed(a) };
             let y = MatrixMut::row_major(call.outputs[0].slice::<T>(), m, n);
-            return gemm_before(a, right(b), y, false, call.epilogue, call.ahead, call.workspace);
+            return gemm_before(a, right(b), y, addend, call.epilogue, call.ahead, call.workspace);
         }
         let a = call.input::<T>(0);
         let left = |a| match self.transpose_a {
@@ -255,7 +282,7 @@ impl MatMul {
         };
         let y = MatrixMut::row_major(call.outputs[0].slice::<T>(), count * m, n);
         if count == 1 {
-            return gemm_before(left(a), right(b), y, false, call.epilogue, call.ahead, call.workspace);
+            return gemm_before(left(a), right(b), y, addend, call.epilogue, call.ahead, call.workspace);
         }
         let operands = |index: usize| {
             let a_index = operand_index(index, leading(y_shape), leading(a_shape));

@@ -1,4 +1,4 @@
-//! Matrix products: C = A·B or C += A·B, for matrices of any layout.
+//! Matrix products: C = A·B, C += A·B or C = A·B + a row, for matrices of any layout.
 //!
 //! C is cut into tiles that stay in registers while k runs ([`tile`]); tiles are taken in an order that keeps what they
 //! read in the caches, and divided between threads ([`plan`]). A is read where it lies; B is read where it lies or
@@ -56,13 +56,23 @@ impl<T> Right<'_, T> {
     }
 }
 
+/// What is added to a product.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Addend<'a, T> {
+    Nothing,
+    /// What C holds: C += A·B
+    Result,
+    /// (N): the same to each row, as a bias is
+    Row(&'a [T]),
+}
+
 /// Bytes of workspace that a product of (m, k) and (k, n) needs. A product with a packed B needs none.
 pub fn gemm_workspace<T: Real>(m: usize, k: usize, n: usize) -> usize {
     let _ = m;
     packed_len::<T>(k, n) * size_of::<T>()
 }
 
-/// c (M, N) = a (M, K) · b (K, N), or c += a · b where `accumulate` holds, on all threads.
+/// c (M, N) = a (M, K) · b (K, N) + addend, on all threads.
 ///
 /// `epilogue` is called once for each finished block of c. `workspace` has at least [`gemm_workspace`] bytes, aligned
 /// for `T`.
@@ -70,11 +80,11 @@ pub fn gemm<'a, 'b, T: Real>(
     a: impl Into<Left<'b, T>>,
     b: impl Into<Right<'a, T>>,
     c: MatrixMut<'_, T>,
-    accumulate: bool,
+    addend: Addend<'_, T>,
     epilogue: Option<&dyn Epilogue>,
     workspace: &mut [u8],
 ) {
-    gemm_before(a, b, c, accumulate, epilogue, None, workspace);
+    gemm_before(a, b, c, addend, epilogue, None, workspace);
 }
 
 /// [`gemm`], which meanwhile asks for as much of the memory `ahead` as there is time for.
@@ -82,13 +92,13 @@ pub fn gemm_before<'a, 'b, T: Real>(
     a: impl Into<Left<'b, T>>,
     b: impl Into<Right<'a, T>>,
     c: MatrixMut<'_, T>,
-    accumulate: bool,
+    addend: Addend<'_, T>,
     epilogue: Option<&dyn Epilogue>,
     ahead: Option<&Ahead<'_>>,
     workspace: &mut [u8],
 ) {
     let kernels = T::kernels(simd::isa());
-    product::run(kernels, true, a.into(), b.into(), c, accumulate, epilogue, ahead, workspace);
+    product::run(kernels, true, a.into(), b.into(), c, addend, epilogue, ahead, workspace);
 }
 
 /// [`gemm`] on the calling thread alone, for use inside a part of a parallel loop.
@@ -96,10 +106,10 @@ pub fn gemm_serial<'a, T: Real>(
     a: Matrix<'_, T>,
     b: impl Into<Right<'a, T>>,
     c: MatrixMut<'_, T>,
-    accumulate: bool,
+    addend: Addend<'_, T>,
     workspace: &mut [u8],
 ) {
-    gemm_serial_before(a, b, c, accumulate, None, workspace);
+    gemm_serial_before(a, b, c, addend, None, workspace);
 }
 
 /// [`gemm_serial`], which meanwhile asks for as much of the memory `ahead` as there is time for.
@@ -107,10 +117,10 @@ pub fn gemm_serial_before<'a, T: Real>(
     a: Matrix<'_, T>,
     b: impl Into<Right<'a, T>>,
     c: MatrixMut<'_, T>,
-    accumulate: bool,
+    addend: Addend<'_, T>,
     ahead: Option<&Ahead<'_>>,
     workspace: &mut [u8],
 ) {
     let kernels = T::kernels(simd::isa());
-    product::run(kernels, false, a.into(), b.into(), c, accumulate, None, ahead, workspace);
+    product::run(kernels, false, a.into(), b.into(), c, addend, None, ahead, workspace);
 }

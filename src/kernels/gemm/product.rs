@@ -7,7 +7,7 @@ use std::ptr::{copy_nonoverlapping, null};
 use super::pack::pack_panel;
 use super::plan::{Grid, K_BLOCK, ROW_BLOCK, k_blocks, pieces, share};
 use super::tile::{Dot, Kernels, Operands};
-use super::{Left, Matrix, MatrixMut, Right};
+use super::{Addend, Left, Matrix, MatrixMut, Right};
 use crate::graph::Epilogue;
 use crate::kernels::Real;
 use crate::kernels::ahead::{Ahead, LINE, Piece};
@@ -56,7 +56,7 @@ struct Product<'a, T: 'static> {
     a: Left<'a, T>,
     b: Panels<T>,
     c: &'a MatrixMut<'a, T>,
-    accumulate: bool,
+    addend: Addend<'a, T>,
     epilogue: Option<&'a dyn Epilogue>,
     ahead: Option<&'a Ahead<'a>>,
 }
@@ -72,7 +72,7 @@ pub fn run<T: Real>(
     a: Left<'_, T>,
     b: Right<'_, T>,
     c: MatrixMut<'_, T>,
-    accumulate: bool,
+    addend: Addend<'_, T>,
     epilogue: Option<&dyn Epilogue>,
     ahead: Option<&Ahead<'_>>,
     workspace: &mut [u8],
@@ -82,12 +82,15 @@ pub fn run<T: Real>(
     if let Left::Plain(a) = a {
         a.check();
     }
+    if let Addend::Row(row) = addend {
+        assert_eq!(row.len(), n, "the row does not fit the product that it is added to");
+    }
     if m == 0 || n == 0 {
         return;
     }
     if k == 0 {
         // SAFETY: `c` is exclusive, and its rows are in bounds.
-        unsafe { clear(&c, accumulate) };
+        unsafe { write_addend(&c, addend) };
         if let Some(epilogue) = epilogue {
             epilogue.finish(0..m, 0..n);
         }
@@ -98,6 +101,7 @@ pub fn run<T: Real>(
         && c.row_stride == 1
         && a.row_stride == 1
         && a.column_stride != 1
+        && !matches!(addend, Addend::Row(_))
     {
         // One column of results is the one row of the transposed product, whose B has contiguous rows.
         // SAFETY: the same results, one after the other.
@@ -106,7 +110,7 @@ pub fn run<T: Real>(
             .map(|epilogue| move |_: Range<usize>, columns: Range<usize>| epilogue.finish(columns, 0..1));
         let turned = turned.as_ref().map(|turned| turned as &dyn Epilogue);
         let (a, b) = (Left::Plain(b.transposed()), Right::Plain(a.transposed()));
-        return run(kernels, parallel, a, b, c, accumulate, turned, ahead, workspace);
+        return run(kernels, parallel, a, b, c, addend, turned, ahead, workspace);
     }
     let for_each_part = |parts: usize, work: usize, body: &(dyn Fn(usize) + Sync)| match parallel {
         true => threads::for_each_part(parts, (work / PRODUCTS_A_NANOSECOND) as u64, body),
@@ -122,7 +126,7 @@ pub fn run<T: Real>(
         Right::Packed(packed) => {
             assert_eq!(packed.panel, panel, "B was packed for another instruction set");
             let b = Panels { data: packed.data.as_ptr(), k_stride: panel, panel_stride: k * panel };
-            let product = Product { kernels, a, b, c: &c, accumulate, epilogue, ahead };
+            let product = Product { kernels, a, b, c: &c, addend, epilogue, ahead };
             return for_each_part(grid.parts(), m * k * n, &|part| {
                 let (rows, columns) = grid.part(part, m, n, panel);
                 // SAFETY: the shapes were checked, and parts do not overlap.
@@ -140,7 +144,7 @@ pub fn run<T: Real>(
         return for_each_part(parts, 4 * rows * k, &|part| {
             let rows = share(rows, parts, part);
             // SAFETY: the shapes were checked, and parts do not overlap.
-            unsafe { dots(kernels, matrix, vector, c, stride, accumulate, rows.clone()) };
+            unsafe { dots(kernels, matrix, vector, c, stride, addend, rows.clone()) };
             match epilogue {
                 Some(epilogue) if transposed => epilogue.finish(0..1, rows),
                 Some(epilogue) => epilogue.finish(rows, 0..1),
@@ -151,7 +155,7 @@ pub fn run<T: Real>(
 
     if plain.column_stride == 1 && m < pack_rows(panel * size_of::<T>()) {
         let b = Panels { data: plain.data.as_ptr(), k_stride: plain.row_stride, panel_stride: panel };
-        let product = Product { kernels, a, b, c: &c, accumulate, epilogue, ahead };
+        let product = Product { kernels, a, b, c: &c, addend, epilogue, ahead };
         return for_each_part(grid.parts(), m * k * n, &|part| {
             let (rows, columns) = grid.part(part, m, n, panel);
             // SAFETY: the shapes were checked, and parts do not overlap.
@@ -175,7 +179,7 @@ pub fn run<T: Real>(
             pack_panel(plain, first..n.min(first + panel), panel, out);
         }
     };
-    let product = Product { kernels, a, b, c: &c, accumulate, epilogue, ahead };
+    let product = Product { kernels, a, b, c: &c, addend, epilogue, ahead };
     if grid.rows > 1 {
         let panels = n.div_ceil(panel);
         let parts = panels.min(32);
@@ -191,17 +195,19 @@ pub fn run<T: Real>(
     });
 }
 
-/// The empty sum.
+/// c = addend: the product is the empty sum.
 ///
 /// # Safety
 /// Nothing else uses `c`.
-unsafe fn clear<T: Real>(c: &MatrixMut<'_, T>, accumulate: bool) {
-    if accumulate {
-        return;
-    }
+unsafe fn write_addend<T: Real>(c: &MatrixMut<'_, T>, addend: Addend<'_, T>) {
     for row in 0..c.rows {
         // SAFETY: the rows of a result are in bounds.
-        unsafe { std::slice::from_raw_parts_mut(c.data.add(row * c.row_stride), c.columns) }.fill(T::ZERO);
+        let c = unsafe { std::slice::from_raw_parts_mut(c.data.add(row * c.row_stride), c.columns) };
+        match addend {
+            Addend::Nothing => c.fill(T::ZERO),
+            Addend::Result => {}
+            Addend::Row(row) => c.copy_from_slice(row),
+        }
     }
 }
 
@@ -304,6 +310,7 @@ impl<T: Real> Product<'_, T> {
         for tile in pieces(0..rows.len(), table.len()) {
             // SAFETY: the offsets are those of elements of a, b and c.
             unsafe {
+                let (addend, addend_row_stride) = self.addend(rows.start + tile.start, columns.start, &ks);
                 table[tile.len() - 1](&Operands {
                     k: ks.len(),
                     a: data.as_ptr(),
@@ -321,9 +328,25 @@ impl<T: Real> Product<'_, T> {
                     c: self.c.data.add((rows.start + tile.start) * self.c.row_stride + columns.start),
                     c_row_stride: self.c.row_stride,
                     last,
-                    accumulate: self.accumulate || ks.start > 0,
+                    addend,
+                    addend_row_stride,
                 });
             }
+        }
+    }
+
+    /// Where what is added to c[row.., column..] by the products of `ks` lies, null for nothing, and its row stride: what
+    /// c holds, after the first products.
+    ///
+    /// # Safety
+    /// c has this element.
+    unsafe fn addend(&self, row: usize, column: usize, ks: &Range<usize>) -> (*const T, usize) {
+        match self.addend {
+            // SAFETY: the caller's promise; a row has c's columns.
+            Addend::Row(row) if ks.start == 0 => (unsafe { row.as_ptr().add(column) }, 0),
+            Addend::Nothing if ks.start == 0 => (null(), 0),
+            // SAFETY: the caller's promise.
+            _ => (unsafe { self.c.data.add(row * self.c.row_stride + column) }, self.c.row_stride),
         }
     }
 
@@ -386,6 +409,7 @@ impl<T: Real> Product<'_, T> {
                 } else {
                     (a_tile, 0)
                 };
+                let (addend, addend_row_stride) = self.addend(tile.start, columns.start, &ks);
                 table[tile.len() - 1](&Operands {
                     k: ks.len(),
                     a: a_tile,
@@ -403,7 +427,8 @@ impl<T: Real> Product<'_, T> {
                     c: self.c.data.add(tile.start * self.c.row_stride + columns.start),
                     c_row_stride: self.c.row_stride,
                     last,
-                    accumulate: self.accumulate || ks.start > 0,
+                    addend,
+                    addend_row_stride,
                 });
             }
         }
@@ -440,20 +465,29 @@ unsafe fn dots<T: Real>(
     vector: &[T],
     c: &MatrixMut<'_, T>,
     c_stride: usize,
-    accumulate: bool,
+    addend: Addend<'_, T>,
     rows: Range<usize>,
 ) {
     for rows in pieces(rows, kernels.dot.len()) {
-        // SAFETY: the offsets are those of elements of the operands.
+        // SAFETY: the offsets are those of elements of the operands; a row has one element for all rows of the matrix, or
+        // one for each.
         unsafe {
+            let result = c.data.add(rows.start * c_stride);
+            let (addend, addend_stride) = match addend {
+                Addend::Nothing => (null(), 0),
+                Addend::Result => (result.cast_const(), c_stride),
+                Addend::Row([single]) => (&raw const *single, 0),
+                Addend::Row(row) => (row.as_ptr().add(rows.start), 1),
+            };
             kernels.dot[rows.len() - 1](&Dot {
                 k: matrix.columns,
                 a: matrix.data.as_ptr().add(rows.start * matrix.row_stride),
                 a_row_stride: matrix.row_stride,
                 b: vector.as_ptr(),
-                c: c.data.add(rows.start * c_stride),
+                c: result,
                 c_stride,
-                accumulate,
+                addend,
+                addend_stride,
             });
         }
     }

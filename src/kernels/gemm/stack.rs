@@ -1,6 +1,6 @@
 //! Many products of the same sizes.
 
-use super::{Matrix, MatrixMut, gemm, gemm_serial, gemm_workspace};
+use super::{Addend, Matrix, MatrixMut, gemm, gemm_serial, gemm_workspace};
 use crate::graph::Epilogue;
 use crate::kernels::Real;
 use crate::threads::{self, DisjointMut};
@@ -45,7 +45,7 @@ pub fn gemm_stack<'a, T: Real>(
             let shifted = shifted.as_ref().map(|shifted| shifted as &dyn Epilogue);
             // SAFETY: one block at a time.
             let block = unsafe { c.block(index * m, m) };
-            gemm(a, b, block, false, shifted, workspace);
+            gemm(a, b, block, Addend::Nothing, shifted, workspace);
         }
         return;
     }
@@ -59,7 +59,7 @@ pub fn gemm_stack<'a, T: Real>(
             let (a, b) = operands(index);
             // SAFETY: each product has a block of its own.
             let block = unsafe { c.block(index * m, m) };
-            gemm_serial(a, b, block, false, workspace);
+            gemm_serial(a, b, block, Addend::Nothing, workspace);
             if let Some(epilogue) = epilogue {
                 epilogue.finish(index * m..(index + 1) * m, 0..n);
             }

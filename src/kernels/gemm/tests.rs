@@ -41,6 +41,14 @@ fn matrix<T: Real>(data: &[T], rows: usize, columns: usize, layout: Layout) -> M
     }
 }
 
+/// Which [`Addend`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Added {
+    Nothing,
+    Result,
+    Row,
+}
+
 #[derive(Debug, Clone)]
 struct Case {
     m: usize,
@@ -49,22 +57,23 @@ struct Case {
     a: Layout,
     b: Layout,
     c_gap: usize,
-    accumulate: bool,
+    addend: Added,
     packed: bool,
     parallel: bool,
 }
 
 fn cases(most: usize) -> impl Strategy<Value = Case> {
     let sizes = (0..=most, 0..=most, 0..=most);
-    (sizes, layouts(), layouts(), 0usize..3, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |((m, k, n), a, b, c_gap, accumulate, packed, parallel)| Case {
+    let added = prop_oneof![Just(Added::Nothing), Just(Added::Result), Just(Added::Row)];
+    (sizes, layouts(), layouts(), 0usize..3, added, any::<bool>(), any::<bool>()).prop_map(
+        |((m, k, n), a, b, c_gap, addend, packed, parallel)| Case {
             m,
             k,
             n,
             a,
             b,
             c_gap,
-            accumulate,
+            addend,
             packed,
             parallel,
         },
@@ -78,7 +87,7 @@ fn check<T: Real>(case: &Case, isa: Isa, epsilon: f64) -> Vec<T> {
     let (a_data, b_data) = (numbers::<T>(size(m, k), 1), numbers::<T>(size(k, n), 2));
     let (a, b) = (matrix(&a_data, m, k, case.a), matrix(&b_data, k, n, case.b));
     let stride = n + c_gap;
-    let before = numbers::<T>(m * stride, 3);
+    let (before, row) = (numbers::<T>(m * stride, 3), numbers::<T>(n, 4));
     let mut c = before.clone();
     let counts: Vec<AtomicU32> = (0..m * n).map(|_| AtomicU32::new(0)).collect();
     let epilogue = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| {
@@ -107,7 +116,11 @@ fn check<T: Real>(case: &Case, isa: Isa, epsilon: f64) -> Vec<T> {
         a.into(),
         right,
         result,
-        case.accumulate,
+        match case.addend {
+            Added::Nothing => Addend::Nothing,
+            Added::Result => Addend::Result,
+            Added::Row => Addend::Row(&row),
+        },
         Some(&epilogue),
         // What is asked for meanwhile changes nothing.
         Some(&Ahead::whole(&a_data, 640)),
@@ -125,7 +138,12 @@ fn check<T: Real>(case: &Case, isa: Isa, epsilon: f64) -> Vec<T> {
             assert_eq!(value, before, "{case:?} {isa:?}: element ({i}, {j}) lies between the rows");
             continue;
         }
-        let expected = expected[i * n + j] + if case.accumulate { before.to_f64() } else { 0.0 };
+        let added = match case.addend {
+            Added::Nothing => 0.0,
+            Added::Result => before.to_f64(),
+            Added::Row => row[j].to_f64(),
+        };
+        let expected = expected[i * n + j] + added;
         let bound = epsilon * (k + 1) as f64 * (magnitude[i * n + j] + 1.0);
         let error = (value.to_f64() - expected).abs();
         assert!(error <= bound, "{case:?} {isa:?}: element ({i}, {j}) is {value:?}, not {expected}");
@@ -168,8 +186,8 @@ fn products_of_several_blocks() {
             (Layout::Rows(0), Layout::Columns(0)),
             (Layout::Columns(0), Layout::Rows(0)),
         ] {
-            for isa in Isa::available() {
-                let case = Case { m, k, n, a, b, c_gap: 1, accumulate: true, packed: false, parallel: true };
+            for (isa, addend) in Isa::available().flat_map(|isa| [(isa, Added::Result), (isa, Added::Row)]) {
+                let case = Case { m, k, n, a, b, c_gap: 1, addend, packed: false, parallel: true };
                 let parallel = check::<f32>(&case, isa, f64::from(f32::EPSILON));
                 let serial =
                     check::<f32>(&Case { parallel: false, ..case.clone() }, isa, f64::from(f32::EPSILON));
@@ -196,7 +214,7 @@ fn listed_rows() {
             [(Left::Listed(listed), plain), (Left::ListedTransposed(listed), plain.transposed())]
         {
             let (m, k) = listed.shape();
-            let b = numbers::<f32>(k * n, 2);
+            let (b, row) = (numbers::<f32>(k * n, 2), numbers::<f32>(n, 3));
             for isa in Isa::available() {
                 let kernels = f32::kernels(isa);
                 let product = |a: Left<'_, f32>, parallel: bool| {
@@ -211,7 +229,7 @@ fn listed_rows() {
                         a,
                         right,
                         MatrixMut::row_major(&mut c, m, n),
-                        false,
+                        Addend::Row(&row),
                         None,
                         None,
                         workspace,
@@ -242,11 +260,11 @@ fn the_public_form() {
     // SAFETY: the same memory as bytes.
     let workspace = unsafe { workspace.align_to_mut::<u8>().1 };
     let workspace = &mut workspace[..gemm_workspace::<f32>(2, 3, 2)];
-    gemm(a, b, MatrixMut::row_major(&mut c, 2, 2), true, None, workspace);
+    gemm(a, b, MatrixMut::row_major(&mut c, 2, 2), Addend::Result, None, workspace);
     assert_eq!(c, [15.0, 21.0, 24.0, 33.0]);
     let mut memory = vec![0.0; packed_len::<f32>(3, 2)];
     let packed = pack_b(b, &mut memory);
-    gemm_serial(a, packed, MatrixMut::row_major(&mut c, 2, 2), false, workspace);
+    gemm_serial(a, packed, MatrixMut::row_major(&mut c, 2, 2), Addend::Nothing, workspace);
     assert_eq!(c, [5.0, 11.0, 14.0, 23.0]);
 }
 
@@ -255,5 +273,5 @@ fn the_public_form() {
 fn sizes_that_do_not_fit() {
     let (a, b, mut c) = ([0.0f32; 6], [0.0f32; 8], [0.0f32; 4]);
     let (a, b) = (Matrix::row_major(&a, 2, 3), Matrix::row_major(&b, 4, 2));
-    gemm_serial(a, b, MatrixMut::row_major(&mut c, 2, 2), false, &mut []);
+    gemm_serial(a, b, MatrixMut::row_major(&mut c, 2, 2), Addend::Nothing, &mut []);
 }

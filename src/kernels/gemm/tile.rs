@@ -35,8 +35,9 @@ pub struct Operands<T> {
     pub c_row_stride: usize,
     /// Elements of the last vector that exist; read by masked tiles alone.
     pub last: usize,
-    /// c += a · b instead of c = a · b.
-    pub accumulate: bool,
+    /// (rows, columns): c = a · b + addend; null for none. Rows may be one and the same.
+    pub addend: *const T,
+    pub addend_row_stride: usize,
 }
 
 pub type TileKernel<T> = unsafe fn(&Operands<T>);
@@ -71,7 +72,7 @@ impl<T> Kernels<T> {
     }
 }
 
-/// c (ROWS, VECTORS · lanes) = a · b or c += a · b.
+/// c (ROWS, VECTORS · lanes) = a · b + addend.
 ///
 /// # Safety
 /// The operands' elements are readable and writable; the machine has V's instruction set.
@@ -128,12 +129,14 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
         for (row, sums) in sums.iter().enumerate() {
             for (vector, &sum) in sums.iter().enumerate() {
                 let c = operands.c.add(row * operands.c_row_stride + vector * V::LANES);
+                let addend =
+                    operands.addend.wrapping_add(row * operands.addend_row_stride + vector * V::LANES);
+                let adds = !operands.addend.is_null();
                 if is_masked(vector) {
-                    let sum =
-                        if operands.accumulate { V::load_first(c, operands.last).add(sum) } else { sum };
+                    let sum = if adds { V::load_first(addend, operands.last).add(sum) } else { sum };
                     sum.store_first(c, operands.last);
                 } else {
-                    let sum = if operands.accumulate { V::load(c).add(sum) } else { sum };
+                    let sum = if adds { V::load(addend).add(sum) } else { sum };
                     sum.store(c);
                 }
             }
@@ -141,7 +144,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
     }
 }
 
-/// c (rows) = a (rows, k) · b (k), where the rows of a and b are contiguous.
+/// c (rows) = a (rows, k) · b (k) + addend (rows), where the rows of a and b are contiguous.
 pub struct Dot<T> {
     pub k: usize,
     pub a: *const T,
@@ -149,7 +152,9 @@ pub struct Dot<T> {
     pub b: *const T,
     pub c: *mut T,
     pub c_stride: usize,
-    pub accumulate: bool,
+    /// Null for none.
+    pub addend: *const T,
+    pub addend_stride: usize,
 }
 
 /// # Safety
@@ -196,7 +201,10 @@ unsafe fn dot<V: Vector, const ROWS: usize>(operands: &Dot<V::Element>) {
                 }
             }
             let c = operands.c.add(row * operands.c_stride);
-            *c = if operands.accumulate { *c + lanes[0] } else { lanes[0] };
+            *c = match operands.addend.is_null() {
+                true => lanes[0],
+                false => *operands.addend.add(row * operands.addend_stride) + lanes[0],
+            };
         }
     }
 }

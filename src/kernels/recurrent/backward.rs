@@ -12,7 +12,7 @@ use super::{
 use crate::kernels::Real;
 use crate::kernels::ahead::{Ahead, LINE};
 use crate::kernels::gemm::{
-    Matrix, MatrixMut, PackedMatrix, gemm_serial, gemm_workspace, pack_b, packed_len,
+    Addend, Matrix, MatrixMut, PackedMatrix, gemm_serial, gemm_workspace, pack_b, packed_len,
 };
 use crate::kernels::parallel::elements_of;
 use crate::kernels::simd::per_isa;
@@ -385,7 +385,7 @@ impl<T: Real> Shard<'_, T> {
                     Matrix::row_major(operand, block_rows, units).transposed(),
                     Matrix::strided(&dinner[gate * width..], block_rows, width, columns),
                     MatrixMut::strided(&mut drecurrent_kernel[gate * width..], units, width, columns),
-                    true,
+                    Addend::Result,
                     scratch::bytes(products),
                 );
             }
@@ -403,14 +403,14 @@ impl<T: Real> Shard<'_, T> {
                 Matrix::row_major(x, block_rows, inputs).transposed(),
                 dgates,
                 MatrixMut::row_major(dkernel, inputs, columns),
-                true,
+                Addend::Result,
                 scratch::bytes(products),
             );
 
             if let (Some(dx), Some(kernel)) = (dx.as_deref_mut(), self.kernel) {
                 // dx of the block (steps, rows, I) = dgates·kernelᵀ, in the memory of x
                 let block_dx = MatrixMut::row_major(x, block_rows, inputs);
-                gemm_serial(dgates, kernel, block_dx, false, scratch::bytes(products));
+                gemm_serial(dgates, kernel, block_dx, Addend::Nothing, scratch::bytes(products));
                 scatter_timesteps(x, steps, timesteps, inputs, go_backwards, dx);
             }
         }

@@ -9,7 +9,7 @@ use super::{
     Cell, Division, Dropout, ForwardStep, Options, Sizes, gather_timesteps, scatter_timesteps, units,
 };
 use crate::kernels::Real;
-use crate::kernels::gemm::{Matrix, MatrixMut, gemm_serial, gemm_workspace, pack_b, packed_len};
+use crate::kernels::gemm::{Addend, Matrix, MatrixMut, gemm_serial, gemm_workspace, pack_b, packed_len};
 use crate::kernels::parallel::elements_of;
 use crate::threads::{DisjointMut, for_each_part};
 
@@ -168,7 +168,7 @@ pub fn forward<T: Real>(
                     Matrix::row_major(x, block_rows, inputs),
                     kernel,
                     MatrixMut::row_major(z, block_rows, columns),
-                    false,
+                    Addend::Nothing,
                     scratch::bytes(products),
                 );
             }

@@ -4,7 +4,7 @@ use super::Dropout;
 use crate::kernels::Real;
 use crate::kernels::ahead::Ahead;
 use crate::kernels::gemm::{
-    Matrix, MatrixMut, PackedMatrix, Right, gemm_serial, gemm_serial_before, gemm_workspace, pack_b,
+    Addend, Matrix, MatrixMut, PackedMatrix, Right, gemm_serial, gemm_serial_before, gemm_workspace, pack_b,
     packed_len,
 };
 
@@ -83,26 +83,26 @@ impl<'a, T: Real> RecurrentProduct<'a, T> {
 
     /// out (rows, gates·H) = h (rows, H) · kernel, h as each gate sees it under dropout.
     pub fn product(&mut self, h: &[T], out: &mut [T]) {
-        self.multiply(h, out, false);
+        self.multiply(h, out, Addend::Nothing);
     }
 
     /// out (rows, gates·H) += h (rows, H) · kernel, h as each gate sees it under dropout.
     pub fn add_product(&mut self, h: &[T], out: &mut [T]) {
-        self.multiply(h, out, true);
+        self.multiply(h, out, Addend::Result);
     }
 
-    fn multiply(&mut self, h: &[T], out: &mut [T], accumulate: bool) {
+    fn multiply(&mut self, h: &[T], out: &mut [T], addend: Addend<'_, T>) {
         match self.kernel {
             PackedKernel::Joined(kernel) => {
                 let columns = self.gates * self.units;
                 let h = Matrix::row_major(h, self.rows, h.len() / self.rows);
                 let out = MatrixMut::row_major(out, self.rows, columns);
-                gemm_serial(h, kernel, out, accumulate, scratch::bytes(self.workspace));
+                gemm_serial(h, kernel, out, addend, scratch::bytes(self.workspace));
             }
             PackedKernel::Separate(_) => {
                 for gate in 0..self.gates {
                     self.load_operand(gate, h);
-                    self.multiply_operand(gate, out, accumulate);
+                    self.multiply_operand(gate, out, addend);
                 }
             }
         }
@@ -122,15 +122,15 @@ impl<'a, T: Real> RecurrentProduct<'a, T> {
 
     /// out[:, gate] (rows, H) += operand (rows, H) · kernel[:, gate]
     pub fn add_operand(&mut self, gate: usize, out: &mut [T]) {
-        self.multiply_operand(gate, out, true);
+        self.multiply_operand(gate, out, Addend::Result);
     }
 
-    fn multiply_operand(&mut self, gate: usize, out: &mut [T], accumulate: bool) {
+    fn multiply_operand(&mut self, gate: usize, out: &mut [T], addend: Addend<'_, T>) {
         let kernel = self.gate_kernel(gate);
         let operand = Matrix::row_major(self.operand, self.rows, self.units);
         let columns = self.gates * self.units;
         let out = MatrixMut::strided(&mut out[gate * self.units..], self.rows, self.units, columns);
-        gemm_serial(operand, kernel, out, accumulate, scratch::bytes(self.workspace));
+        gemm_serial(operand, kernel, out, addend, scratch::bytes(self.workspace));
     }
 
     /// dh (rows, H) += dout (rows, gates·H) · kernelᵀ, through the dropout of each gate; the kernel is packed transposed.
@@ -139,7 +139,14 @@ impl<'a, T: Real> RecurrentProduct<'a, T> {
             PackedKernel::Joined(kernel) => {
                 let dout = Matrix::row_major(dout, self.rows, self.gates * self.units);
                 let dh = MatrixMut::row_major(dh, self.rows, self.units);
-                gemm_serial_before(dout, kernel, dh, true, self.ahead, scratch::bytes(self.workspace));
+                gemm_serial_before(
+                    dout,
+                    kernel,
+                    dh,
+                    Addend::Result,
+                    self.ahead,
+                    scratch::bytes(self.workspace),
+                );
             }
             PackedKernel::Separate(_) => {
                 for gate in 0..self.gates {
@@ -155,7 +162,7 @@ impl<'a, T: Real> RecurrentProduct<'a, T> {
         let dout = Matrix::strided(&dout[gate * self.units..], self.rows, self.units, columns);
         let kernel = self.gate_kernel(gate);
         let product = MatrixMut::row_major(self.operand, self.rows, self.units);
-        gemm_serial(dout, kernel, product, false, scratch::bytes(self.workspace));
+        gemm_serial(dout, kernel, product, Addend::Nothing, scratch::bytes(self.workspace));
         drop_units(self.operand, self.dropout, gate, self.gates, self.units);
         self.operand
     }

@@ -12,7 +12,7 @@ use super::product::{PackedKernel, RecurrentProduct};
 use super::scratch::{self, carve};
 use super::{Cell, Division, Forward, ForwardStep, Outputs, Projection, Sizes, gather_timesteps};
 use crate::kernels::Real;
-use crate::kernels::gemm::{Matrix, MatrixMut, gemm_serial, gemm_workspace};
+use crate::kernels::gemm::{Addend, Matrix, MatrixMut, gemm_serial, gemm_workspace};
 use crate::kernels::parallel::elements_of;
 use crate::threads::{DisjointMut, for_each_round};
 
@@ -117,7 +117,7 @@ pub fn forward<T: Real>(
                 Matrix::row_major(x, block_rows, inputs),
                 Matrix::row_major(kernel, inputs, columns),
                 MatrixMut::row_major(z, block_rows, columns),
-                false,
+                Addend::Nothing,
                 scratch::bytes(products),
             );
         }

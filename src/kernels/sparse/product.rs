@@ -19,10 +19,18 @@ pub fn all_finite(elements: &[f32]) -> bool {
     })
 }
 
-/// c (M, N) = a (M, K) · b (K, N), where b is finite.
-pub fn product(a: SparseRows<'_>, b: &[f32], c: &mut [f32], n: usize, epilogue: Option<&dyn Epilogue>) {
+/// c (M, N) = a (M, K) · b (K, N) + addend (N), where b is finite.
+pub fn product(
+    a: SparseRows<'_>,
+    b: &[f32],
+    addend: Option<&[f32]>,
+    c: &mut [f32],
+    n: usize,
+    epilogue: Option<&dyn Epilogue>,
+) {
     const ROWS_A_PART: usize = 16;
     assert_eq!((b.len(), c.len()), (a.columns * n, a.rows * n), "the shapes of a product do not fit");
+    assert!(addend.is_none_or(|addend| addend.len() == n), "the row does not fit the product");
     let c = DisjointMut::new(c);
     let work = a.rows * a.columns * n / 32 / PRODUCTS_A_NANOSECOND;
     for_each_part(a.rows.div_ceil(ROWS_A_PART), work as u64, &|part| {
@@ -30,7 +38,7 @@ pub fn product(a: SparseRows<'_>, b: &[f32], c: &mut [f32], n: usize, epilogue: 
         for row in rows.clone() {
             // SAFETY: each row of c belongs to one part.
             let c = unsafe { c.slice(row * n..(row + 1) * n) };
-            simd::run(isa(), RowProduct { a, row, b, c });
+            simd::run(isa(), RowProduct { a, row, b, addend, c });
         }
         if let Some(epilogue) = epilogue {
             epilogue.finish(rows, 0..n);
@@ -65,6 +73,8 @@ struct RowProduct<'a> {
     a: SparseRows<'a>,
     row: usize,
     b: &'a [f32],
+    /// As long as the row of c.
+    addend: Option<&'a [f32]>,
     c: &'a mut [f32],
 }
 
@@ -89,7 +99,11 @@ impl Kernel for RowProduct<'_> {
                         sum = sum.multiply_add(V::splat(values[entry]), load(b, count));
                         entry += 1;
                     }
-                    total = if ks.start == 0 { sum } else { total.add(sum) };
+                    total = match self.addend {
+                        _ if ks.start > 0 => total.add(sum),
+                        Some(addend) => load::<V>(addend.as_ptr().add(first), count).add(sum),
+                        None => sum,
+                    };
                 }
                 store(total, &mut self.c[first..first + count]);
             }

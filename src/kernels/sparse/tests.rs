@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::graph::Epilogue;
-use crate::kernels::gemm::{Matrix, MatrixMut, gemm_serial, gemm_workspace};
+use crate::kernels::gemm::{Addend, Matrix, MatrixMut, gemm_serial, gemm_workspace};
 use crate::kernels::simd::{Isa, isa};
 
 /// Rows of which about one element in `sparsity` is not zero; zeros of both signs.
@@ -19,13 +19,13 @@ fn sparse(rows: usize, columns: usize, sparsity: usize) -> Vec<f32> {
         .collect()
 }
 
-fn dense(a: Matrix<'_, f32>, b: &[f32], n: usize) -> Vec<f32> {
+fn dense(a: Matrix<'_, f32>, b: &[f32], n: usize, addend: Addend<'_, f32>) -> Vec<f32> {
     let (m, k) = (a.rows, a.columns);
     let mut c = vec![0.0; m * n];
     let mut workspace = vec![0.0f32; gemm_workspace::<f32>(m, k, n) / 4];
     // SAFETY: the same memory as bytes.
     let workspace = unsafe { workspace.align_to_mut::<u8>().1 };
-    gemm_serial(a, Matrix::row_major(b, k, n), MatrixMut::row_major(&mut c, m, n), false, workspace);
+    gemm_serial(a, Matrix::row_major(b, k, n), MatrixMut::row_major(&mut c, m, n), addend, workspace);
     c
 }
 
@@ -57,14 +57,16 @@ proptest! {
         };
         let numbers = |count: usize| (0..count).map(|i| (i * 31 % 97) as f32 / 48.0 - 1.0).collect::<Vec<f32>>();
         let a = Matrix::row_major(&data, rows, columns);
-        let b = numbers(columns * n);
+        let (b, row) = (numbers(columns * n), numbers(n));
         let mut c = vec![f32::NAN; rows * n];
-        product(found, &b, &mut c, n, None);
-        prop_assert_eq!(c, dense(a, &b, n));
+        product(found, &b, None, &mut c, n, None);
+        prop_assert_eq!(&c, &dense(a, &b, n, Addend::Nothing));
+        product(found, &b, Some(&row), &mut c, n, None);
+        prop_assert_eq!(c, dense(a, &b, n, Addend::Row(&row)));
         let b = numbers(rows * n);
         let mut c = vec![f32::NAN; columns * n];
         transposed_product(found, &b, &mut c, n, None);
-        prop_assert_eq!(c, dense(a.transposed(), &b, n));
+        prop_assert_eq!(c, dense(a.transposed(), &b, n, Addend::Nothing));
     }
 }
 
@@ -107,7 +109,8 @@ fn by_columns(a: &[f32], b: &[f32], (k, m, n): (usize, usize, usize)) -> Option<
 /// Whether c is aᵀ · b: the dense product, or one whose sums run in another order. With u = ε/2, a sum of k products is
 /// within k·u·Σ|aᵢbᵢ| of the exact one.
 fn is_product(c: Option<Vec<f32>>, a: &[f32], b: &[f32], (k, m, n): (usize, usize, usize)) -> bool {
-    let product = |a: &[f32], b: &[f32]| dense(Matrix::row_major(a, k, m).transposed(), b, n);
+    let product =
+        |a: &[f32], b: &[f32]| dense(Matrix::row_major(a, k, m).transposed(), b, n, Addend::Nothing);
     let sizes = |elements: &[f32]| elements.iter().map(|element| element.abs()).collect::<Vec<f32>>();
     let (expected, size) = (product(a, b), product(&sizes(a), &sizes(b)));
     let is_close =
