@@ -2,13 +2,15 @@
 //! gradient of its output went through a ReLU.
 //!
 //! For each column of b, the rows of a that meet its nonzero elements are added up. Rows of a are read over and over, so a
-//! part copies as many of them as the L1 cache holds, a *stretch*, a few vectors wide, and goes through the lists of all
-//! its columns before it takes the next stretch. Columns of b go in pairs: a row that both need is loaded once, without
-//! which there would be more loads than multiply-adds. So a sum runs over the rows of both first, then over its own.
+//! part copies as many of them as the L1 cache holds, a *stretch*, a few vectors wide, and goes through all its columns of
+//! b before it takes the next stretch. Columns of b go in pairs: a row that both need is loaded once, without which there
+//! would be more loads than multiply-adds. So of every [`WORD`] rows, a sum runs over the rows of both first, then over its
+//! own.
 
 use std::ops::Range;
 
-use super::columns::{MOST_COLUMNS, MOST_ROWS, PairEntries, SparseColumns};
+use super::columns::{MOST_ROWS, SparseColumns};
+use super::nonzero::WORD;
 use crate::graph::Epilogue;
 use crate::kernels::Transpose;
 use crate::kernels::gemm::share;
@@ -20,8 +22,8 @@ use crate::threads::{DisjointMut, Slots, for_each_part};
 const UNIT: usize = 16;
 /// Units of a block: their sums for two columns of b stay in registers.
 const MOST_UNITS: usize = 7;
-/// Elements of a stretch: most of an L1 cache of 32 KiB.
-const STRETCH_ELEMENTS: usize = 7 << 10;
+/// Elements of a stretch: most of an L1 cache of 32 KiB. A block has room for [`WORD`] rows.
+const STRETCH_ELEMENTS: usize = MOST_UNITS * UNIT * WORD;
 /// Columns of b of a part, at most: an epilogue is quickest on whole rows.
 const GROUP: usize = 512;
 /// No more parts than this need memory at the same time.
@@ -50,6 +52,7 @@ pub struct ColumnProduct {
     /// Column ranges of a, and of b.
     blocks: usize,
     groups: usize,
+    /// Rows of a stretch, but for the last: a multiple of [`WORD`].
     stretch_rows: usize,
 }
 
@@ -58,7 +61,7 @@ impl ColumnProduct {
     pub fn new(k: usize, m: usize, n: usize) -> Option<Self> {
         let is_worth_it = (UNIT..=MOST_ROWS).contains(&k)
             && m >= 4 * UNIT
-            && (2 * UNIT..=MOST_COLUMNS).contains(&n)
+            && n >= 2 * UNIT
             && k * m * n >= FEW_PRODUCTS
             && isa() != Isa::Portable;
         // Most products are small, and ask in every step: nothing is divided for them.
@@ -68,14 +71,14 @@ impl ColumnProduct {
         let units = m.div_ceil(UNIT);
         // An even number, for two threads.
         let blocks = units.div_ceil(most_units()).next_multiple_of(2);
-        let most_rows = STRETCH_ELEMENTS / (units.div_ceil(blocks) * UNIT);
-        let (groups, stretch_rows) = (n.div_ceil(GROUP), k.div_ceil(k.div_ceil(most_rows)));
+        let stretch_rows = STRETCH_ELEMENTS / (units.div_ceil(blocks) * UNIT) / WORD * WORD;
+        let groups = n.div_ceil(GROUP);
         Some(Self { k, m, n, units, blocks, groups, stretch_rows })
     }
 
     /// Bytes of workspace that [`ColumnProduct::run`] needs.
     pub fn workspace_bytes(&self) -> usize {
-        self.sums_bytes() + SparseColumns::bytes(self.k, self.n, self.stretch_rows)
+        self.sums_bytes() + SparseColumns::bytes(self.k, self.n)
     }
 
     /// Bytes of the sums and strips of all parts that are at work.
@@ -111,13 +114,13 @@ impl ColumnProduct {
     ) -> bool {
         let Self { k, m, n, .. } = *self;
         assert_eq!((a.len(), b.len(), c.len()), (k * m, k * n, m * n), "the shapes of a product do not fit");
-        let (sums, lists) = workspace.split_at_mut(self.sums_bytes());
-        let Some(b) = SparseColumns::collect(b, n, self.stretch_rows, a, lists) else { return false };
+        let (sums, memory) = workspace.split_at_mut(self.sums_bytes());
+        let Some(b) = SparseColumns::collect(b, n, a, memory) else { return false };
         let slots = Slots::new(elements_of::<f32>(sums), self.slot());
         let c = DisjointMut::new(c);
         let work = k * m * n / 2 / PRODUCTS_A_NANOSECOND;
         for_each_part(self.parts(), work as u64, &|part| {
-            // Parts that follow each other share their columns: a thread reads lists that are in its cache.
+            // Parts that follow each other share their columns: a thread reads what is in its cache.
             let units = share(self.units, self.blocks, part % self.blocks);
             let columns = share(n.div_ceil(UNIT), self.groups, part / self.blocks);
             let columns = columns.start * UNIT..(columns.end * UNIT).min(n);
@@ -170,33 +173,31 @@ impl ColumnProduct {
         assert!(self.stretch_rows * width <= STRETCH_ELEMENTS);
         for index in 0..self.k.div_ceil(self.stretch_rows) {
             let ks = index * self.stretch_rows..self.k.min((index + 1) * self.stretch_rows);
-            for (k, copy) in ks.zip(stretch.chunks_exact_mut(width)) {
+            for (k, copy) in ks.clone().zip(stretch.chunks_exact_mut(width)) {
                 let row = &a[k * self.m..][rows.clone()];
                 copy[..row.len()].copy_from_slice(row);
                 copy[row.len()..].fill(0.0);
             }
-            let (columns, is_first) = (columns.clone(), index == 0);
-            let lists = Lists { b, columns, index, is_first, units, stretch, sums };
-            simd::run(isa(), lists);
+            let (columns, words) = (columns.clone(), ks.start / WORD..ks.end.div_ceil(WORD));
+            simd::run(isa(), Stretch { b, columns, words, units, rows: stretch, sums });
         }
     }
 }
 
-/// The lists of some columns of b in one stretch, times the rows of the stretch.
-struct Lists<'a> {
+/// Some columns of b in one stretch, times the rows of the stretch.
+struct Stretch<'a> {
     b: SparseColumns<'a>,
     columns: Range<usize>,
-    index: usize,
-    /// Sums begin at zero.
-    is_first: bool,
+    /// The words of the stretch; sums begin at zero with the first.
+    words: Range<usize>,
     units: usize,
     /// (rows of the stretch, units · UNIT)
-    stretch: &'a [f32; STRETCH_ELEMENTS],
+    rows: &'a [f32; STRETCH_ELEMENTS],
     /// (columns, units · UNIT)
     sums: &'a mut [f32],
 }
 
-impl Kernel for Lists<'_> {
+impl Kernel for Stretch<'_> {
     type Element = f32;
 
     #[inline(always)]
@@ -216,7 +217,7 @@ impl Kernel for Lists<'_> {
     }
 }
 
-impl Lists<'_> {
+impl Stretch<'_> {
     /// # Safety
     /// As for [`Kernel::run`]; there are `N` units.
     #[inline(always)]
@@ -229,18 +230,17 @@ impl Lists<'_> {
             self.columns.start.is_multiple_of(2)
                 && self.columns.len().next_multiple_of(2) * N * UNIT <= self.sums.len()
         );
-        let stretch = self.stretch.as_ptr();
+        assert!(self.words.len() * WORD * N * UNIT <= STRETCH_ELEMENTS);
         for (place, pair) in (self.columns.start / 2..self.columns.end.div_ceil(2)).enumerate() {
-            let PairEntries { both, one } = self.b.pair(pair, self.index);
-            // SAFETY: indices are rows of the stretch, of N units each; `sums` has as many for each column.
+            // SAFETY: bits are those of elements of b, and stand for rows of the stretch, of N units each; `sums` has as many
+            // for each column.
             unsafe {
                 let sums = self.sums.as_mut_ptr().add(2 * place * N * UNIT);
                 let at = |column: usize, unit: usize, vector: usize| {
                     (column * N + unit) * UNIT + vector * V::LANES
                 };
-                let row = |index: u32| stretch.add(index as usize * (N * UNIT));
                 let mut held = [[[V::splat(0.0); MOST_VECTORS]; N]; 2];
-                if !self.is_first {
+                if self.words.start > 0 {
                     for column in 0..2 {
                         for unit in 0..N {
                             for vector in 0..vectors {
@@ -249,28 +249,34 @@ impl Lists<'_> {
                         }
                     }
                 }
-                // A row that both columns need is loaded once for the two of them.
-                for (entry, &index) in both[0].iter().enumerate() {
-                    let row = row(index);
-                    let first = V::splat(f32::from_bits(*both[1].get_unchecked(entry)));
-                    let second = V::splat(f32::from_bits(*both[2].get_unchecked(entry)));
-                    for unit in 0..N {
-                        for vector in 0..vectors {
-                            let a = V::load(row.add(unit * UNIT + vector * V::LANES));
-                            held[0][unit][vector] = held[0][unit][vector].multiply_add(first, a);
-                            held[1][unit][vector] = held[1][unit][vector].multiply_add(second, a);
-                        }
-                    }
-                }
-                for column in 0..2 {
-                    for (entry, &index) in one[column][0].iter().enumerate() {
-                        let row = row(index);
-                        let value = V::splat(f32::from_bits(*one[column][1].get_unchecked(entry)));
+                for (index, word) in self.words.clone().enumerate() {
+                    let rows = self.rows.as_ptr().add(index * WORD * N * UNIT);
+                    let of_row = |row: usize, unit: usize, vector: usize| {
+                        V::load(rows.add((row * N + unit) * UNIT + vector * V::LANES))
+                    };
+                    let columns = [0, 1].map(|column| self.b.part(2 * pair + column, word));
+                    let [(first, of_first), (second, of_second)] = columns;
+                    // A row that both columns need is loaded once for the two of them.
+                    for row in ones(of_first & of_second) {
+                        let (first, second) = (V::splat(*first.add(row)), V::splat(*second.add(row)));
                         for unit in 0..N {
                             for vector in 0..vectors {
-                                let a = V::load(row.add(unit * UNIT + vector * V::LANES));
-                                held[column][unit][vector] =
-                                    held[column][unit][vector].multiply_add(value, a);
+                                let a = of_row(row, unit, vector);
+                                held[0][unit][vector] = held[0][unit][vector].multiply_add(first, a);
+                                held[1][unit][vector] = held[1][unit][vector].multiply_add(second, a);
+                            }
+                        }
+                    }
+                    for column in 0..2 {
+                        let ((elements, own), (_, others)) = (columns[column], columns[1 - column]);
+                        for row in ones(own & !others) {
+                            let element = V::splat(*elements.add(row));
+                            for unit in 0..N {
+                                for vector in 0..vectors {
+                                    let a = of_row(row, unit, vector);
+                                    held[column][unit][vector] =
+                                        held[column][unit][vector].multiply_add(element, a);
+                                }
                             }
                         }
                     }
@@ -285,4 +291,16 @@ impl Lists<'_> {
             }
         }
     }
+}
+
+/// The places of the ones in a word.
+#[inline(always)]
+fn ones(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = word.trailing_zeros() as usize;
+        (word != 0).then(|| {
+            word &= word - 1;
+            place
+        })
+    })
 }

@@ -9,7 +9,7 @@
 mod column_product;
 mod columns;
 mod find;
-mod find_pair;
+mod nonzero;
 mod product;
 mod rows;
 #[cfg(test)]
