@@ -7,7 +7,7 @@ use crate::ops::matmul;
 
 impl Rewriter<'_> {
     /// matmul(a, b) + bias (N) → matmul(a, b, bias), where nothing else reads the product.
-    pub fn into_product(&mut self, node: &Node, inputs: &[Value]) -> Result<Option<Vec<Value>>> {
+    pub fn with_own_bias(&mut self, node: &Node, inputs: &[Value]) -> Result<Option<Vec<Value>>> {
         if node.op.name() != "add" {
             return Ok(None);
         }

@@ -150,7 +150,7 @@ impl Rewriter<'_> {
 
     /// What the first rule that applies makes of the node, else the node itself.
     fn by_rules(&mut self, node: &Node, inputs: Vec<Value>) -> Result<Vec<Value>> {
-        for rule in [Self::around_pooling, Self::over_embedding, Self::into_product, Self::by_root] {
+        for rule in [Self::around_pooling, Self::over_embedding, Self::with_own_bias, Self::by_root] {
             if let Some(outputs) = rule(self, node, &inputs)? {
                 return Ok(outputs);
             }

@@ -388,8 +388,8 @@ impl SingleStep {
     unsafe fn run(&self, lanes: *const Lane, chunks: usize) {
         // SAFETY: the caller's promise.
         unsafe {
-            let inputs = self.inputs.map(|input| *lanes.add(usize::from(input)));
-            (self.kernel)(&inputs, (*lanes.add(usize::from(self.output))).data.cast_mut(), chunks);
+            let inputs = self.inputs.map(|input| &*lanes.add(usize::from(input)));
+            (self.kernel)(inputs, (*lanes.add(usize::from(self.output))).data.cast_mut(), chunks);
         }
     }
 }

@@ -23,7 +23,8 @@ pub struct Lane {
 /// # Safety
 /// The instruction set that the kernel was chosen for is available. Every input in use is readable, and the output
 /// writable, for all chunks; the output may be the same memory as an input that has elements of no smaller size.
-pub type Kernel = unsafe fn(inputs: &[Lane; 3], output: *mut u8, chunks: usize);
+/// (Lanes are named, not copied: a copy would wait for the stores that made it.)
+pub type Kernel = unsafe fn(inputs: [&Lane; 3], output: *mut u8, chunks: usize);
 
 /// The kernel of `instruction` on inputs of these dtypes, and the dtype of its output; `None` where there is none.
 pub fn kernel(isa: Isa, instruction: Instruction, inputs: &[DType]) -> Option<(Kernel, DType)> {
@@ -61,7 +62,7 @@ pub fn copy(isa: Isa, dtype: DType) -> Kernel {
 trait Body {
     /// # Safety
     /// As for a [`Kernel`].
-    unsafe fn run<const FMA: bool>(inputs: &[Lane; 3], output: *mut u8, chunks: usize);
+    unsafe fn run<const FMA: bool>(inputs: [&Lane; 3], output: *mut u8, chunks: usize);
 }
 
 fn choose<B: Body>(isa: Isa) -> Kernel {
@@ -78,7 +79,7 @@ fn choose<B: Body>(isa: Isa) -> Kernel {
 /// As for a [`Kernel`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-unsafe fn avx512<B: Body>(inputs: &[Lane; 3], output: *mut u8, chunks: usize) {
+unsafe fn avx512<B: Body>(inputs: [&Lane; 3], output: *mut u8, chunks: usize) {
     // SAFETY: passed on.
     unsafe { B::run::<true>(inputs, output, chunks) }
 }
@@ -87,14 +88,14 @@ unsafe fn avx512<B: Body>(inputs: &[Lane; 3], output: *mut u8, chunks: usize) {
 /// As for a [`Kernel`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn avx2<B: Body>(inputs: &[Lane; 3], output: *mut u8, chunks: usize) {
+unsafe fn avx2<B: Body>(inputs: [&Lane; 3], output: *mut u8, chunks: usize) {
     // SAFETY: passed on.
     unsafe { B::run::<true>(inputs, output, chunks) }
 }
 
 /// # Safety
 /// As for a [`Kernel`].
-unsafe fn baseline<B: Body>(inputs: &[Lane; 3], output: *mut u8, chunks: usize) {
+unsafe fn baseline<B: Body>(inputs: [&Lane; 3], output: *mut u8, chunks: usize) {
     // SAFETY: passed on. Every AArch64 has fused multiply-add.
     unsafe { B::run::<{ cfg!(target_arch = "aarch64") }>(inputs, output, chunks) }
 }
@@ -152,8 +153,8 @@ struct Map1<O, T, U>(PhantomData<(O, T, U)>);
 
 impl<O: Unary<T, U>, T: Scalar, U: Scalar> Body for Map1<O, T, U> {
     #[inline(always)]
-    unsafe fn run<const FMA: bool>(inputs: &[Lane; 3], output: *mut u8, chunks: usize) {
-        let x = inputs[0];
+    unsafe fn run<const FMA: bool>(inputs: [&Lane; 3], output: *mut u8, chunks: usize) {
+        let x = *inputs[0];
         for chunk in 0..chunks {
             // SAFETY: the caller's promise; a chunk is read before it is written.
             unsafe { store(output, chunk, O::chunk::<FMA>(load(x, chunk))) }
@@ -165,8 +166,8 @@ struct Map2<O, T, U>(PhantomData<(O, T, U)>);
 
 impl<O: Binary<T, U>, T: Scalar, U: Scalar> Body for Map2<O, T, U> {
     #[inline(always)]
-    unsafe fn run<const FMA: bool>(inputs: &[Lane; 3], output: *mut u8, chunks: usize) {
-        let [a, b, _] = *inputs;
+    unsafe fn run<const FMA: bool>(inputs: [&Lane; 3], output: *mut u8, chunks: usize) {
+        let [a, b, _] = inputs.map(|&lane| lane);
         for chunk in 0..chunks {
             // SAFETY: the caller's promise; a chunk is read before it is written.
             unsafe { store(output, chunk, O::chunk::<FMA>(load(a, chunk), load(b, chunk))) }
@@ -312,11 +313,11 @@ macro_rules! float_power {
 
         impl Body for Power<$t> {
             #[inline(always)]
-            unsafe fn run<const FMA: bool>(inputs: &[Lane; 3], output: *mut u8, chunks: usize) {
+            unsafe fn run<const FMA: bool>(inputs: [&Lane; 3], output: *mut u8, chunks: usize) {
                 // SAFETY: the caller's promise, for the exponent and for all.
                 unsafe {
                     // The usual exponents are exact, and quick.
-                    let exponent = load::<$t>(inputs[1], 0)[0];
+                    let exponent = load::<$t>(*inputs[1], 0)[0];
                     if inputs[1].advance == 0 && exponent == 2.0 {
                         Map1::<Square, $t, $t>::run::<FMA>(inputs, output, chunks)
                     } else if inputs[1].advance == 0 && exponent == 3.0 {
@@ -341,8 +342,8 @@ struct Select<T>(PhantomData<T>);
 
 impl<T: Scalar> Body for Select<T> {
     #[inline(always)]
-    unsafe fn run<const FMA: bool>(inputs: &[Lane; 3], output: *mut u8, chunks: usize) {
-        let [condition, a, b] = *inputs;
+    unsafe fn run<const FMA: bool>(inputs: [&Lane; 3], output: *mut u8, chunks: usize) {
+        let [condition, a, b] = inputs.map(|&lane| lane);
         for chunk in 0..chunks {
             // SAFETY: the caller's promise; a chunk is read before it is written.
             unsafe {
