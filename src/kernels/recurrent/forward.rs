@@ -9,9 +9,11 @@ use super::{
     Cell, Division, Dropout, ForwardStep, Options, Sizes, gather_timesteps, scatter_timesteps, units,
 };
 use crate::kernels::Real;
-use crate::kernels::gemm::{Addend, Matrix, MatrixMut, gemm_serial, gemm_workspace, pack_b, packed_len};
+use crate::kernels::gemm::{
+    Addend, Matrix, MatrixMut, Right, gemm_serial, gemm_workspace, pack_b, packed_len,
+};
 use crate::kernels::parallel::elements_of;
-use crate::threads::{DisjointMut, for_each_part};
+use crate::threads::{DisjointMut, for_each_part, num_threads};
 
 /// What the layer reads.
 #[derive(Clone, Copy)]
@@ -84,13 +86,15 @@ fn packed_lens<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, separate: bool) -> [us
 
 /// Bytes of workspace that [`forward`] needs.
 pub fn forward_workspace<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, dropout: bool, training: bool) -> usize {
-    if let Some(parts) = units::parts(cell, sizes, dropout, training) {
-        return units::workspace(cell, sizes, parts);
-    }
+    let parts = units::parts(cell, sizes, dropout, training);
+    let by_units = parts.map_or(0, |parts| units::workspace(cell, sizes, parts));
     let division = Division::new(sizes, cell.gates(), false);
-    let packed = packed_lens(cell, sizes, dropout || cell.has_separate_operands());
+    let packed = match parts {
+        Some(_) => 0,
+        None => scratch::total::<T>(&packed_lens(cell, sizes, dropout || cell.has_separate_operands())),
+    };
     let shard = scratch::total::<T>(&shard_lens(cell, &division, training));
-    (scratch::total::<T>(&packed) + division.shards * shard) * size_of::<T>()
+    by_units.max((packed + division.shards * shard) * size_of::<T>())
 }
 
 /// Runs `cell` over all timesteps. `workspace` has at least [`forward_workspace`] bytes.
@@ -105,22 +109,29 @@ pub fn forward<T: Real>(
     let (gates, saved) = (cell.gates(), cell.saved());
     let columns = gates * units;
     let dropout = options.recurrent_dropout.is_some();
-    if let Some(parts) = units::parts(cell, sizes, dropout, outputs.training.is_some()) {
+    let parts = units::parts(cell, sizes, dropout, outputs.training.is_some());
+    if let Some(parts) = parts.filter(|_| num_threads() > 1) {
         return units::forward(cell, parts, layer, outputs, workspace);
     }
+    // Kernels that a few rows meet are read where they lie: copies of them would crowd each other out of the cache.
+    let in_place = parts.is_some();
     let separate = dropout || cell.has_separate_operands();
     let division = Division::new(sizes, gates, options.go_backwards);
 
     let memory = elements_of::<T>(workspace);
-    let ([packed_kernel, packed_recurrent], memory) = carve(memory, packed_lens(cell, sizes, separate));
+    let packed_lens = if in_place { [0; 2] } else { packed_lens(cell, sizes, separate) };
+    let ([packed_kernel, packed_recurrent], memory) = carve(memory, packed_lens);
     let kernel = match layer.projection {
         Projection::Product { kernel, .. } => {
-            Some(pack_b(Matrix::row_major(kernel, inputs, columns), packed_kernel))
+            let kernel = Matrix::row_major(kernel, inputs, columns);
+            Some(if in_place { Right::Plain(kernel) } else { pack_b(kernel, packed_kernel).into() })
         }
         Projection::Rows { .. } => None,
     };
-    let recurrent_kernel =
-        PackedKernel::pack(layer.recurrent_kernel, units, gates, separate, false, packed_recurrent);
+    let recurrent_kernel = match in_place {
+        true => PackedKernel::Joined(Matrix::row_major(layer.recurrent_kernel, units, columns).into()),
+        false => PackedKernel::pack(layer.recurrent_kernel, units, gates, separate, false, packed_recurrent),
+    };
 
     let training = outputs.training.is_some();
     let lens = shard_lens(cell, &division, training);

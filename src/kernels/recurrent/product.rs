@@ -13,7 +13,8 @@ use super::scratch;
 /// The most gates that a cell has.
 const MAX_GATES: usize = 4;
 
-/// The recurrent kernel or its transpose, packed: as one matrix where all gates see the same operand, else one a gate.
+/// The recurrent kernel or its transpose, packed but for a few rows: as one matrix where all gates see the same operand, else
+/// one a gate.
 #[derive(Clone, Copy)]
 pub enum PackedKernel<'a, T> {
     /// (H, gates·H), or transposed (gates·H, H); of a part of the units, its columns

@@ -2,7 +2,7 @@
 //! kernels, and all parts meet after every timestep to exchange their states.
 //!
 //! A timestep of one row reads the whole recurrent kernel, and takes as long as that: parts on several threads read it at
-//! the same time, each from the caches of its own core.
+//! the same time, each from the caches of its own core. On one thread there is nothing to divide: see [`super::forward`].
 
 use std::ops::Range;
 
