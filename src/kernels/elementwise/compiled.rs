@@ -6,7 +6,7 @@
 //! few elements of a range make a tile of their own, for which operands and outputs are copied to and from scratch
 //! memory. What follows from scalars alone is computed once a run.
 
-use std::mem::MaybeUninit;
+use std::cell::UnsafeCell;
 use std::ops::Range;
 
 use super::chain::{self, ChainKernel, Link};
@@ -28,6 +28,11 @@ const CHUNK_BYTES: usize = LANES * 8;
 #[repr(align(64))]
 struct Scratch {
     _bytes: [u8; SCRATCH_BYTES],
+}
+
+thread_local! {
+    /// Not on the stack, whose pages a function of so many bytes touches one by one before it begins. A tape runs no other.
+    static SCRATCH: UnsafeCell<Scratch> = const { UnsafeCell::new(Scratch { _bytes: [0; SCRATCH_BYTES] }) };
 }
 
 /// Where the operands of a run lie.
@@ -225,8 +230,7 @@ impl CompiledTape {
         mut ranges: impl Iterator<Item = Range<usize>>,
     ) {
         assert!(inputs.of_all.len() == self.operands.len() && outputs.len() == self.outputs.len());
-        let mut scratch = MaybeUninit::<Scratch>::uninit();
-        let scratch = scratch.as_mut_ptr().cast::<u8>();
+        let scratch = SCRATCH.with(UnsafeCell::get).cast::<u8>();
         let lanes = scratch.cast::<Lane>();
         // SAFETY: `new` laid the table of lanes and the homes of all values out within the scratch memory: a chunk for
         // each value that is uniform or read where it lies, a tile and a chunk for every other one. Values are numbered
