@@ -57,7 +57,7 @@ impl<T> Right<'_, T> {
 }
 
 /// What is added to a product.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Addend<'a, T> {
     Nothing,
     /// What C holds: C += A·B

@@ -42,7 +42,7 @@ fn matrix<T: Real>(data: &[T], rows: usize, columns: usize, layout: Layout) -> M
 }
 
 /// Which [`Addend`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 enum Added {
     Nothing,
     Result,

@@ -78,8 +78,11 @@ fn shard_lens<T: Real>(cell: &dyn Cell<T>, division: &Division, training: bool) 
     ]
 }
 
-/// Lengths of the packed kernel and the packed recurrent kernel.
-fn packed_lens<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, separate: bool) -> [usize; 2] {
+/// Lengths of the packed kernel and the packed recurrent kernel, which are none where both are read in place.
+fn packed_lens<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, separate: bool, in_place: bool) -> [usize; 2] {
+    if in_place {
+        return [0; 2];
+    }
     let (units, gates) = (sizes.units, cell.gates());
     [packed_len::<T>(sizes.inputs, gates * units), PackedKernel::<T>::len(units, gates, separate, false)]
 }
@@ -89,12 +92,9 @@ pub fn forward_workspace<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, dropout: boo
     let parts = units::parts(cell, sizes, dropout, training);
     let by_units = parts.map_or(0, |parts| units::workspace(cell, sizes, parts));
     let division = Division::new(sizes, cell.gates(), false);
-    let packed = match parts {
-        Some(_) => 0,
-        None => scratch::total::<T>(&packed_lens(cell, sizes, dropout || cell.has_separate_operands())),
-    };
+    let packed = packed_lens(cell, sizes, dropout || cell.has_separate_operands(), parts.is_some());
     let shard = scratch::total::<T>(&shard_lens(cell, &division, training));
-    by_units.max((packed + division.shards * shard) * size_of::<T>())
+    by_units.max((scratch::total::<T>(&packed) + division.shards * shard) * size_of::<T>())
 }
 
 /// Runs `cell` over all timesteps. `workspace` has at least [`forward_workspace`] bytes.
@@ -119,8 +119,8 @@ pub fn forward<T: Real>(
     let division = Division::new(sizes, gates, options.go_backwards);
 
     let memory = elements_of::<T>(workspace);
-    let packed_lens = if in_place { [0; 2] } else { packed_lens(cell, sizes, separate) };
-    let ([packed_kernel, packed_recurrent], memory) = carve(memory, packed_lens);
+    let ([packed_kernel, packed_recurrent], memory) =
+        carve(memory, packed_lens(cell, sizes, separate, in_place));
     let kernel = match layer.projection {
         Projection::Product { kernel, .. } => {
             let kernel = Matrix::row_major(kernel, inputs, columns);

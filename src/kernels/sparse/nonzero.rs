@@ -24,22 +24,27 @@ fn nonzero_one_by_one(elements: &[f32]) -> u64 {
     elements.iter().rev().fold(0, |word, &element| word << 1 | u64::from(element != 0.0))
 }
 
+/// [`nonzero`] where `bits` tells it of `N` elements.
+#[inline(always)]
+fn nonzero_by_chunks<const N: usize>(elements: &[f32], bits: impl Fn(&[f32; N]) -> u64) -> u64 {
+    let (chunks, rest) = elements.as_chunks::<N>();
+    chunks.iter().rev().fold(nonzero_one_by_one(rest), |word, chunk| word << N | bits(chunk))
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::nonzero_one_by_one;
+    use super::nonzero_by_chunks;
 
     /// # Safety
     /// The machine has AVX-512 F.
     #[target_feature(enable = "avx512f")]
     pub unsafe fn nonzero_avx512(elements: &[f32]) -> u64 {
-        let (chunks, rest) = elements.as_chunks::<16>();
-        let word = nonzero_one_by_one(rest);
-        chunks.iter().rev().fold(word, |word, chunk| {
+        nonzero_by_chunks::<16>(elements, |chunk| {
             // SAFETY: a chunk is a vector long.
             let chunk = unsafe { _mm512_loadu_ps(chunk.as_ptr()) };
-            word << 16 | u64::from(_mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(chunk, _mm512_setzero_ps()))
+            u64::from(_mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(chunk, _mm512_setzero_ps()))
         })
     }
 
@@ -47,13 +52,11 @@ mod x86 {
     /// The machine has AVX.
     #[target_feature(enable = "avx")]
     pub unsafe fn nonzero_avx2(elements: &[f32]) -> u64 {
-        let (chunks, rest) = elements.as_chunks::<8>();
-        let word = nonzero_one_by_one(rest);
-        chunks.iter().rev().fold(word, |word, chunk| {
+        nonzero_by_chunks::<8>(elements, |chunk| {
             // SAFETY: a chunk is a vector long.
             let chunk = unsafe { _mm256_loadu_ps(chunk.as_ptr()) };
             let is_nonzero = _mm256_cmp_ps::<_CMP_NEQ_UQ>(chunk, _mm256_setzero_ps());
-            word << 8 | u64::from(_mm256_movemask_ps(is_nonzero) as u32)
+            u64::from(_mm256_movemask_ps(is_nonzero) as u32)
         })
     }
 }

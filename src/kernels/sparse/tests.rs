@@ -82,7 +82,7 @@ fn with_zeros(count: usize, eighths: usize) -> Vec<f32> {
         .collect()
 }
 
-/// c = aᵀ · b by the lists of b's columns; `None` where it was refused.
+/// c = aᵀ · b by b's columns; `None` where it was refused.
 fn by_columns(a: &[f32], b: &[f32], (k, m, n): (usize, usize, usize)) -> Option<Vec<f32>> {
     let product = ColumnProduct::new(k, m, n).expect("the product is large");
     let mut workspace = vec![f32::NAN; product.workspace_bytes().div_ceil(4)];
