@@ -4,9 +4,10 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use rustnet::kernels::gemm::{Addend, Matrix, MatrixMut, gemm, gemm_serial, gemm_workspace};
+use rustnet::kernels::gemm::{Addend, Matrix, MatrixMut, gemm, gemm_workspace};
 use rustnet::kernels::sparse::ColumnProduct;
 use rustnet::kernels::{peak, simd};
+use rustnet::runtime::Buffer;
 use rustnet::threads;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -107,6 +108,15 @@ fn peak(parts: usize) -> f64 {
     parts as f64 * peak::multiply_adds(ROUNDS) / time.as_secs_f64() / 1e9
 }
 
+/// Numbers in memory such as a program's.
+fn numbers(count: usize) -> Buffer {
+    let buffer = Buffer::new(4 * count).expect("memory");
+    // SAFETY: the buffer holds so many numbers, and nothing else uses it.
+    let data = unsafe { std::slice::from_raw_parts_mut(buffer.as_ptr().cast::<f32>(), count) };
+    data.iter_mut().enumerate().for_each(|(i, number)| *number = (i % 251) as f32 / 251.0 - 0.5);
+    buffer
+}
+
 /// The plain triple loop, in the order that the compiler vectorises best.
 fn plain(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
     c.fill(0.0);
@@ -176,32 +186,35 @@ fn main() {
         if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter.as_str())) {
             continue;
         }
-        let numbers = |count: usize| (0..count).map(|i| (i % 251) as f32 / 251.0 - 0.5).collect::<Vec<f32>>();
-        let (a, b, mut c) = (numbers(m * k), numbers(k * n), vec![0.0; m * n]);
+        let buffers = [m * k, k * n, m * n].map(numbers);
+        // SAFETY: each buffer holds so many numbers, and nothing else uses it.
+        let [a, b, c] = [0, 1, 2].map(|index| unsafe {
+            let buffer: &Buffer = &buffers[index];
+            std::slice::from_raw_parts_mut(buffer.as_ptr().cast::<f32>(), buffer.bytes() / 4)
+        });
+        let (a, b) = (&*a, &*b);
         let left = match layout {
-            Tn => Matrix::row_major(&a, k, m).transposed(),
-            _ => Matrix::row_major(&a, m, k),
+            Tn => Matrix::row_major(a, k, m).transposed(),
+            _ => Matrix::row_major(a, m, k),
         };
         let right = match layout {
-            Nt => Matrix::row_major(&b, n, k).transposed(),
-            _ => Matrix::row_major(&b, k, n),
+            Nt => Matrix::row_major(b, n, k).transposed(),
+            _ => Matrix::row_major(b, k, n),
         };
-        let mut workspace = vec![0.0f32; gemm_workspace::<f32>(m, k, n) / 4 + 16];
-        // SAFETY: floats seen as bytes, from the first that is 64-byte aligned.
-        let workspace = unsafe {
-            let skip = workspace.as_ptr().align_offset(64);
-            workspace[skip..].align_to_mut::<u8>().1
-        };
+        let workspace = Buffer::new(gemm_workspace::<f32>(m, k, n)).expect("memory");
+        // SAFETY: so many bytes, which nothing else uses.
+        let workspace = unsafe { std::slice::from_raw_parts_mut(workspace.as_ptr(), workspace.bytes()) };
         let flops = 2.0 * (m * k * n) as f64;
         let rate = |time: Duration| flops / time.as_secs_f64() / 1e9;
-        let serial = rate(time(processor, || {
-            gemm_serial(left, right, MatrixMut::row_major(&mut c, m, n), Addend::Nothing, workspace);
-        }));
-        let parallel = rate(time(wall, || {
-            gemm(left, right, MatrixMut::row_major(&mut c, m, n), Addend::Nothing, None, workspace);
-        }));
+        let mut product = |count: usize, clock: fn() -> Duration| {
+            threads::set_num_threads(count);
+            rate(time(clock, || {
+                gemm(left, right, MatrixMut::row_major(c, m, n), Addend::Nothing, None, workspace);
+            }))
+        };
+        let (serial, parallel) = (product(1, processor), product(threads, wall));
         let reference = match layout {
-            Nn if flops < 1e9 => format!("{:.1}", rate(time(processor, || plain(m, k, n, &a, &b, &mut c)))),
+            Nn if flops < 1e9 => format!("{:.1}", rate(time(processor, || plain(m, k, n, a, b, c)))),
             _ => "–".to_owned(),
         };
         let (share, both) = (100.0 * serial / one, 100.0 * parallel / all);

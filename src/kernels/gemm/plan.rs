@@ -1,4 +1,5 @@
-//! How a product is divided: blocks for the caches, parts for the threads. All of it follows from the shapes alone.
+//! How a product is divided: blocks for the caches, parts for the threads. The parts change no result: each of its
+//! elements is summed as the blocks of k say, which follow from the shapes alone.
 
 use std::ops::Range;
 
@@ -15,6 +16,9 @@ const PART_PRODUCTS: usize = 200_000;
 
 const MOST_PARTS: usize = 64;
 
+/// Parts of a thread, at most: as many as even out that threads are held up. Larger parts read less.
+const PARTS_OF_A_THREAD: usize = 8;
+
 /// Counts of parts are multiples of this where they can be: of three parts, one of two threads would wait for the third.
 const EVEN: usize = 4;
 
@@ -29,15 +33,22 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// The grid for c (m, n) = a (m, k) · b (k, n), with panels of `panel` columns and tiles of up to `tile_rows` rows.
+    /// The grid for c (m, n) = a (m, k) · b (k, n), with panels of `panel` columns and tiles of up to `tile_rows` rows,
+    /// on `threads` threads.
     ///
     /// Among the grids of as many parts as are worth it, the one that reads least: each row range reads all of its
     /// columns of B, and each column range all of its rows of A. Where an epilogue follows, the one of widest blocks.
-    pub fn new(m: usize, k: usize, n: usize, panel: usize, tile_rows: usize, epilogue: bool) -> Self {
+    pub fn new(
+        (m, k, n): (usize, usize, usize),
+        (panel, tile_rows): (usize, usize),
+        epilogue: bool,
+        threads: usize,
+    ) -> Self {
         if m * k * n < 2 * PART_PRODUCTS {
             return Self { rows: 1, columns: 1 };
         }
-        let mut wanted = (m * k * n / PART_PRODUCTS).next_multiple_of(EVEN).min(MOST_PARTS);
+        let most = MOST_PARTS.min(threads * PARTS_OF_A_THREAD);
+        let mut wanted = (m * k * n / PART_PRODUCTS).next_multiple_of(EVEN).min(most);
         let most_rows = match m / (2 * tile_rows) {
             rows @ 0..EVEN => rows.max(1),
             rows => rows - rows % EVEN,
@@ -124,8 +135,8 @@ mod tests {
     fn the_parts_cover_everything_once() {
         for (m, k, n) in [(1, 1, 1), (128, 784, 512), (512, 10000, 16), (33, 40000, 47), (2048, 2048, 2048)] {
             for (panel, tile_rows) in [(32, 14), (16, 6), (8, 4)] {
-                for epilogue in [false, true] {
-                    let grid = Grid::new(m, k, n, panel, tile_rows, epilogue);
+                for (epilogue, threads) in [(false, 1), (false, 2), (true, 2), (false, 256), (true, 256)] {
+                    let grid = Grid::new((m, k, n), (panel, tile_rows), epilogue, threads);
                     assert!(grid.parts() <= 2 * MOST_PARTS);
                     let mut covered = vec![0; m * n];
                     for part in 0..grid.parts() {

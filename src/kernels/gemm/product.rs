@@ -118,7 +118,10 @@ pub fn run<T: Real>(
     };
     let panel = kernels.panel();
     let grid = match parallel {
-        true => Grid::new(m, k, n, panel, kernels.families[2].full.len(), epilogue.is_some()),
+        true => {
+            let tile = (panel, kernels.families[2].full.len());
+            Grid::new((m, k, n), tile, epilogue.is_some(), threads::num_threads())
+        }
         false => Grid { rows: 1, columns: 1 },
     };
 
@@ -395,8 +398,6 @@ impl<T: Real> Product<'_, T> {
         let last = width - (family.vectors - 1) * lanes;
         let table = if last == lanes { family.full } else { family.masked };
         let panel = columns.start / self.kernels.panel();
-        // Rows of a plain B are far from each other, which no hardware foresees.
-        let b_ahead = if self.b.k_stride > self.kernels.panel() { B_AHEAD * self.b.k_stride } else { 0 };
         for tile in pieces(rows.clone(), table.len()) {
             // SAFETY: the offsets are those of elements of a, b and c.
             unsafe {
@@ -408,6 +409,15 @@ impl<T: Real> Product<'_, T> {
                     (data.cast(), (bytes / size_of::<T>()).div_ceil(ks.len()).min(LINE / size_of::<T>()))
                 } else {
                     (a_tile, 0)
+                };
+                // Rows of a plain B are far from each other, which no hardware foresees. Panels stay in cache for the tiles
+                // below, which leaves the first one time to ask for the next panel.
+                let b_ahead = if self.b.k_stride > self.kernels.panel() {
+                    B_AHEAD * self.b.k_stride
+                } else if tile.start == rows.start {
+                    self.b.panel_stride
+                } else {
+                    0
                 };
                 let (addend, addend_row_stride) = self.addend(tile.start, columns.start, &ks);
                 table[tile.len() - 1](&Operands {

@@ -1,5 +1,6 @@
 //! The fast product against the plain one, on every instruction set that the machine has.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
@@ -8,6 +9,7 @@ use super::pack::pack_with;
 use super::reference::reference;
 use super::*;
 use crate::kernels::simd::Isa;
+use crate::threads::{num_threads, set_num_threads};
 
 /// How a matrix lies in memory.
 #[derive(Debug, Clone, Copy)]
@@ -266,6 +268,30 @@ fn the_public_form() {
     let packed = pack_b(b, &mut memory);
     gemm_serial(a, packed, MatrixMut::row_major(&mut c, 2, 2), Addend::Nothing, workspace);
     assert_eq!(c, [5.0, 11.0, 14.0, 23.0]);
+}
+
+#[test]
+fn the_same_bits_for_any_number_of_threads() {
+    let before = num_threads();
+    let (m, k, n) = (150, 700, 330);
+    let (a, b, row) = (numbers::<f32>(m * k, 1), numbers::<f32>(k * n, 2), numbers::<f32>(n, 3));
+    let (a, b) = (Matrix::row_major(&a, m, k), Matrix::row_major(&b, k, n));
+    let mut workspace = vec![0.0f32; packed_len::<f32>(k, n)];
+    let mut product = |threads: usize, epilogue: Option<&dyn Epilogue>| {
+        set_num_threads(threads);
+        let mut c = vec![0.0f32; m * n];
+        // SAFETY: the same memory as bytes.
+        let workspace = unsafe { workspace.align_to_mut::<u8>().1 };
+        gemm(a, b, MatrixMut::row_major(&mut c, m, n), Addend::Row(&row), epilogue, workspace);
+        c.into_iter().map(f32::to_bits).collect::<Vec<u32>>()
+    };
+    let nothing = |_: Range<usize>, _: Range<usize>| ();
+    let expected = product(1, None);
+    for threads in [1, 2, 3, 16] {
+        assert_eq!(product(threads, None), expected, "{threads} threads");
+        assert_eq!(product(threads, Some(&nothing)), expected, "{threads} threads and an epilogue");
+    }
+    set_num_threads(before);
 }
 
 #[test]
