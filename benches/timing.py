@@ -12,6 +12,8 @@ from typing import Any
 from peers import Measurement
 
 SECONDS_OF_CALLS = 0.3
+# A processor that has rested needs a tenth of a second until it works as it does in a long training.
+SECONDS_OF_TRAINING = 0.5
 
 
 def page_faults() -> int:
@@ -37,6 +39,19 @@ class Stopwatch:
         milliseconds = 1000 * (time.perf_counter() - self.start) / steps
         faults = (page_faults() - self.faults) / steps
         return {"milliseconds": milliseconds, "faults": faults, "megabytes": peak_megabytes()}
+
+
+def for_a_while(measure: Measurement) -> Measurement:
+    """Measures again and again until a training's seconds are over: the mean of each number."""
+
+    def mean() -> dict[str, float]:
+        end = time.perf_counter() + SECONDS_OF_TRAINING
+        samples = [measure()]
+        while time.perf_counter() < end:
+            samples.append(measure())
+        return {name: statistics.fmean(sample[name] for sample in samples) for name in samples[0]}
+
+    return mean
 
 
 def calls(ways: dict[str, Callable[[Any], Any]], inputs: dict[int, Any]) -> Measurement:

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 
 from peers import PEERS, Measurement
+from timing import for_a_while
 from workloads import WORKLOADS
 
 BATCH_SIZES = (1, 256)
@@ -20,7 +21,7 @@ def prepare(kind: str, peer: str, name: str) -> Measurement:
     script = importlib.import_module(f"peers.{PEERS[peer].script}")
     workload = WORKLOADS[name]
     if kind == "training":
-        return script.trainer(peer, workload)
+        return for_a_while(script.trainer(peer, workload))
     x, _ = workload.make_data(np.random.default_rng(0), max(BATCH_SIZES))
     return script.predictor(peer, workload, {batch: x[:batch] for batch in BATCH_SIZES})
 
