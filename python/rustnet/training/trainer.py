@@ -98,7 +98,10 @@ class Trainer(Layer):
         if not self.compiled:
             return self._layer_metrics()
         own = [self._loss_tracker, *self._output_losses.metrics, *self._output_metrics.metrics]
-        return own + [metric for metric in self._layer_metrics() if all(metric is not known for known in own)]
+        layers = self._layer_metrics()
+        if not layers:
+            return own
+        return own + [metric for metric in layers if all(metric is not known for known in own)]
 
     @property
     def metrics_names(self) -> list[str]:
@@ -493,11 +496,11 @@ class Trainer(Layer):
     def _found(self, what: str, find: Callable[[], list[Any]]) -> list[Any]:
         """What `find` finds among the layers; looked for again only where a layer was changed since."""
         kept = self.__dict__.setdefault("_found_in_layers", {})
-        version, found = kept.get(what, (None, []))
-        if version != structure_version():
+        entry = kept.get(what)
+        if entry is None or entry[0] != structure_version():
             found = find()
-            kept[what] = (structure_version(), found)
-        return found
+            entry = kept[what] = (structure_version(), found)
+        return entry[1]
 
     def _output_names(self, outputs: Any) -> list[str]:
         """A name for each leaf of the outputs."""

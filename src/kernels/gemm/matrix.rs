@@ -189,6 +189,15 @@ impl<'a, T: Real> MatrixMut<'a, T> {
         Self { data, rows, columns, row_stride, exclusive: PhantomData }
     }
 
+    /// Where element (`row`, `column`) lies, and the stride of the rows.
+    ///
+    /// # Safety
+    /// There is such an element.
+    pub(super) unsafe fn element(&self, row: usize, column: usize) -> (*mut T, usize) {
+        // SAFETY: the caller's promise.
+        (unsafe { self.data.add(row * self.row_stride + column) }, self.row_stride)
+    }
+
     /// The rows `first..first + rows`.
     ///
     /// # Safety

@@ -16,6 +16,7 @@ mod stack;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod transposed;
 
 pub use matrix::{Left, ListedRows, Matrix, MatrixMut};
 pub use pack::{PackedMatrix, pack_b, packed_len};

@@ -7,7 +7,7 @@ use std::ptr::{copy_nonoverlapping, null};
 use super::pack::pack_panel;
 use super::plan::{Grid, K_BLOCK, ROW_BLOCK, k_blocks, pieces, share};
 use super::tile::{Dot, Kernels, Operands};
-use super::{Addend, Left, Matrix, MatrixMut, Right};
+use super::{Addend, Left, Matrix, MatrixMut, Right, transposed};
 use crate::graph::Epilogue;
 use crate::kernels::Real;
 use crate::kernels::ahead::{Ahead, LINE, Piece};
@@ -172,6 +172,11 @@ pub fn run<T: Real>(
         unaligned.is_empty() && memory.len() >= k * n.next_multiple_of(panel),
         "the workspace is too small"
     );
+    if let (Left::Plain(a), Addend::Nothing) = (a, addend)
+        && transposed::pays(kernels, &a, &plain)
+    {
+        return transposed::run(kernels, parallel, a, plain, &c, epilogue, memory);
+    }
     let memory = DisjointMut::new(memory);
     let b = Panels { data: memory.as_ptr(), k_stride: panel, panel_stride: k * panel };
     let pack = |panels: Range<usize>| {

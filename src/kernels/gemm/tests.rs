@@ -271,6 +271,31 @@ fn the_public_form() {
 }
 
 #[test]
+fn few_rows_by_a_transposed_matrix() {
+    let packed_too = |case: &Case, isa: Isa| {
+        let fast = check::<f32>(case, isa, f64::from(f32::EPSILON));
+        let packed = check::<f32>(&Case { packed: true, ..case.clone() }, isa, f64::from(f32::EPSILON));
+        assert_eq!(fast, packed, "{case:?} {isa:?}: every product sums in the same order");
+        check::<f64>(case, isa, f64::EPSILON);
+    };
+    for (m, k, n) in [(16, 64, 64), (16, 80, 130), (32, 300, 170), (48, 700, 520)] {
+        for (a, parallel) in [(Layout::Rows(2), true), (Layout::Columns(0), true), (Layout::Scattered, false)]
+        {
+            for isa in Isa::available() {
+                let (data, b) = (numbers::<f32>(4 * (m + k) * (k + n), 1), Layout::Columns(3));
+                let pays =
+                    transposed::pays(f32::kernels(isa), &matrix(&data, m, k, a), &matrix(&data, k, n, b));
+                assert!(pays, "{m} {k} {n} {isa:?}");
+                for c_gap in [0, 3] {
+                    let case = Case { m, k, n, a, b, c_gap, addend: Added::Nothing, packed: false, parallel };
+                    packed_too(&case, isa);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn the_same_bits_for_any_number_of_threads() {
     let before = num_threads();
     let (m, k, n) = (150, 700, 330);
