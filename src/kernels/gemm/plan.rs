@@ -33,8 +33,10 @@ pub struct Grid {
 }
 
 impl Grid {
+    pub const WHOLE: Self = Self { rows: 1, columns: 1 };
+
     /// The grid for c (m, n) = a (m, k) · b (k, n), with panels of `panel` columns and tiles of up to `tile_rows` rows,
-    /// on `threads` threads.
+    /// on `threads()` threads, which is not asked for a product that is too small to be divided.
     ///
     /// Among the grids of as many parts as are worth it, the one that reads least: each row range reads all of its
     /// columns of B, and each column range all of its rows of A. Where an epilogue follows, the one of widest blocks.
@@ -42,12 +44,12 @@ impl Grid {
         (m, k, n): (usize, usize, usize),
         (panel, tile_rows): (usize, usize),
         epilogue: bool,
-        threads: usize,
+        threads: impl FnOnce() -> usize,
     ) -> Self {
         if m * k * n < 2 * PART_PRODUCTS {
-            return Self { rows: 1, columns: 1 };
+            return Self::WHOLE;
         }
-        let most = MOST_PARTS.min(threads * PARTS_OF_A_THREAD);
+        let most = MOST_PARTS.min(threads() * PARTS_OF_A_THREAD);
         let mut wanted = (m * k * n / PART_PRODUCTS).next_multiple_of(EVEN).min(most);
         let most_rows = match m / (2 * tile_rows) {
             rows @ 0..EVEN => rows.max(1),
@@ -69,7 +71,7 @@ impl Grid {
                 let reads = if epilogue { grid.columns } else { grid.columns * m + grid.rows * n };
                 (missing * 4 / wanted, reads)
             })
-            .unwrap_or(Self { rows: 1, columns: 1 })
+            .unwrap_or(Self::WHOLE)
     }
 
     pub fn parts(&self) -> usize {
@@ -136,7 +138,7 @@ mod tests {
         for (m, k, n) in [(1, 1, 1), (128, 784, 512), (512, 10000, 16), (33, 40000, 47), (2048, 2048, 2048)] {
             for (panel, tile_rows) in [(32, 14), (16, 6), (8, 4)] {
                 for (epilogue, threads) in [(false, 1), (false, 2), (true, 2), (false, 256), (true, 256)] {
-                    let grid = Grid::new((m, k, n), (panel, tile_rows), epilogue, threads);
+                    let grid = Grid::new((m, k, n), (panel, tile_rows), epilogue, || threads);
                     assert!(grid.parts() <= 2 * MOST_PARTS);
                     let mut covered = vec![0; m * n];
                     for part in 0..grid.parts() {

@@ -112,7 +112,8 @@ pub fn run<T: Real>(
         let (a, b) = (Left::Plain(b.transposed()), Right::Plain(a.transposed()));
         return run(kernels, parallel, a, b, c, addend, turned, ahead, workspace);
     }
-    let for_each_part = |parts: usize, work: usize, body: &(dyn Fn(usize) + Sync)| match parallel {
+    let for_each_part = |parts: usize, work: usize, body: &(dyn Fn(usize) + Sync)| match parallel && parts > 1
+    {
         true => threads::for_each_part(parts, (work / PRODUCTS_A_NANOSECOND) as u64, body),
         false => (0..parts).for_each(body),
     };
@@ -120,9 +121,9 @@ pub fn run<T: Real>(
     let grid = match parallel {
         true => {
             let tile = (panel, kernels.families[2].full.len());
-            Grid::new((m, k, n), tile, epilogue.is_some(), threads::num_threads())
+            Grid::new((m, k, n), tile, epilogue.is_some(), threads::num_threads)
         }
-        false => Grid { rows: 1, columns: 1 },
+        false => Grid::WHOLE,
     };
 
     let plain = match b {
