@@ -416,8 +416,8 @@ impl<T: Real> Product<'_, T> {
                 } else {
                     (a_tile, 0)
                 };
-                // Rows of a plain B are far from each other, which no hardware foresees. Panels stay in cache for the tiles
-                // below, which leaves the first one time to ask for the next panel.
+                // Rows of a plain B are far from each other, which no hardware foresees. A panel stays in cache for the
+                // tiles below the first one, which can so ask for the next panel.
                 let b_ahead = if self.b.k_stride > self.kernels.panel() {
                     B_AHEAD * self.b.k_stride
                 } else if tile.start == rows.start {

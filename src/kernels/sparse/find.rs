@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::kernels::simd::{Isa, isa};
+use crate::kernels::simd;
 
 /// Elements that are looked at together.
 pub const CHUNK: usize = 16;
@@ -15,10 +15,10 @@ pub fn find(
     values: &mut [f32],
     count: usize,
 ) -> Option<usize> {
-    match isa() {
+    match simd::isa() {
         // SAFETY: `isa` says what the machine has.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { find_avx512(row, columns, indices, values, count) },
+        simd::Isa::Avx512 => unsafe { find_avx512(row, columns, indices, values, count) },
         _ => find_one_by_one(row, columns, indices, values, count),
     }
 }

@@ -1,6 +1,6 @@
 //! Which of some numbers are not zero, as bits of a word.
 
-use crate::kernels::simd::{Isa, isa};
+use crate::kernels::simd;
 
 /// Numbers that a word has bits for.
 pub const WORD: usize = u64::BITS as usize;
@@ -8,13 +8,13 @@ pub const WORD: usize = u64::BITS as usize;
 /// Bit i is set where element i, of [`WORD`] at most, is not zero.
 pub fn nonzero(elements: &[f32]) -> u64 {
     assert!(elements.len() <= WORD);
-    match isa() {
+    match simd::isa() {
         // SAFETY: `isa` says what the machine has.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { x86::nonzero_avx512(elements) },
+        simd::Isa::Avx512 => unsafe { x86::nonzero_avx512(elements) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { x86::nonzero_avx2(elements) },
+        simd::Isa::Avx2 => unsafe { x86::nonzero_avx2(elements) },
         _ => nonzero_one_by_one(elements),
     }
 }
@@ -24,18 +24,18 @@ fn nonzero_one_by_one(elements: &[f32]) -> u64 {
     elements.iter().rev().fold(0, |word, &element| word << 1 | u64::from(element != 0.0))
 }
 
-/// [`nonzero`] where `bits` tells it of `N` elements.
-#[inline(always)]
-fn nonzero_by_chunks<const N: usize>(elements: &[f32], bits: impl Fn(&[f32; N]) -> u64) -> u64 {
-    let (chunks, rest) = elements.as_chunks::<N>();
-    chunks.iter().rev().fold(nonzero_one_by_one(rest), |word, chunk| word << N | bits(chunk))
-}
-
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::nonzero_by_chunks;
+    use super::nonzero_one_by_one;
+
+    /// [`nonzero`](super::nonzero) where `bits` tells it of `N` elements.
+    #[inline(always)]
+    fn nonzero_by_chunks<const N: usize>(elements: &[f32], bits: impl Fn(&[f32; N]) -> u64) -> u64 {
+        let (chunks, rest) = elements.as_chunks::<N>();
+        chunks.iter().rev().fold(nonzero_one_by_one(rest), |word, chunk| word << N | bits(chunk))
+    }
 
     /// # Safety
     /// The machine has AVX-512 F.
