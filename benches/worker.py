@@ -21,9 +21,17 @@ def prepare(kind: str, peer: str, name: str) -> Measurement:
     script = importlib.import_module(f"peers.{PEERS[peer].script}")
     workload = WORKLOADS[name]
     if kind == "training":
-        return for_a_while(script.trainer(peer, workload))
+        measure = for_a_while(script.trainer(peer, workload))
+        return with_peak(measure) if peer == "rustnet" else measure
     x, _ = workload.make_data(np.random.default_rng(0), max(BATCH_SIZES))
     return script.predictor(peer, workload, {batch: x[:batch] for batch in BATCH_SIZES})
+
+
+def with_peak(measure: Measurement) -> Measurement:
+    """Adds what multiply-adds of registers alone reach, once and after the training."""
+    from rustnet import _core
+
+    return lambda: measure() | {"peak": _core.peak_flops_per_second()}
 
 
 def main() -> None:
