@@ -112,12 +112,19 @@ fn peak(parts: usize) -> f64 {
     parts as f64 * peak::multiply_adds(ROUNDS) / time.as_secs_f64() / 1e9
 }
 
+/// All that a buffer holds, as numbers or bytes.
+fn elements<T>(buffer: &mut Buffer) -> &mut [T] {
+    // SAFETY: the buffer is borrowed; it is aligned for numbers, and any bytes are numbers.
+    unsafe { std::slice::from_raw_parts_mut(buffer.as_ptr().cast(), buffer.bytes() / size_of::<T>()) }
+}
+
 /// Numbers in memory such as a program's.
 fn numbers(count: usize) -> Buffer {
-    let buffer = Buffer::new(4 * count).expect("memory");
-    // SAFETY: the buffer holds so many numbers, and nothing else uses it.
-    let data = unsafe { std::slice::from_raw_parts_mut(buffer.as_ptr().cast::<f32>(), count) };
-    data.iter_mut().enumerate().for_each(|(i, number)| *number = (i % 251) as f32 / 251.0 - 0.5);
+    let mut buffer = Buffer::new(4 * count).expect("memory");
+    elements::<f32>(&mut buffer)
+        .iter_mut()
+        .enumerate()
+        .for_each(|(i, number)| *number = (i % 251) as f32 / 251.0 - 0.5);
     buffer
 }
 
@@ -190,12 +197,8 @@ fn main() {
         if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter.as_str())) {
             continue;
         }
-        let buffers = [m * k, k * n, m * n].map(numbers);
-        // SAFETY: each buffer holds so many numbers, and nothing else uses it.
-        let [a, b, c] = [0, 1, 2].map(|index| unsafe {
-            let buffer: &Buffer = &buffers[index];
-            std::slice::from_raw_parts_mut(buffer.as_ptr().cast::<f32>(), buffer.bytes() / 4)
-        });
+        let mut buffers = [m * k, k * n, m * n].map(numbers);
+        let [a, b, c] = buffers.each_mut().map(elements::<f32>);
         let (a, b) = (&*a, &*b);
         let left = match layout {
             Tn => Matrix::row_major(a, k, m).transposed(),
@@ -205,9 +208,8 @@ fn main() {
             Nt => Matrix::row_major(b, n, k).transposed(),
             _ => Matrix::row_major(b, k, n),
         };
-        let workspace = Buffer::new(gemm_workspace::<f32>(m, k, n)).expect("memory");
-        // SAFETY: so many bytes, which nothing else uses.
-        let workspace = unsafe { std::slice::from_raw_parts_mut(workspace.as_ptr(), workspace.bytes()) };
+        let mut workspace = Buffer::new(gemm_workspace::<f32>(m, k, n)).expect("memory");
+        let workspace = elements::<u8>(&mut workspace);
         let flops = 2.0 * (m * k * n) as f64;
         let rate = |time: Duration| flops / time.as_secs_f64() / 1e9;
         let mut product = |count: usize, clock: fn() -> Duration| {

@@ -212,16 +212,6 @@ impl Column {
         threads::for_each_part(parts, (row_size * rows.count()) as u64 * COST, &|part| {
             let target = &target;
             let own = share(rows.count(), parts, part);
-            if as_it_is && row_bytes <= SHORT_ROW {
-                for index in own {
-                    // SAFETY: as for the other rows, below.
-                    unsafe {
-                        let source = self.data.offset(rows.row(index) as isize * self.strides[0]);
-                        copy_short(source, target.0.add(index * row_bytes), row_bytes);
-                    }
-                }
-                return;
-            }
             for index in own.clone() {
                 if contiguous && index + 1 < own.end {
                     // The memory of a row anywhere answers late: ask for it while this row is copied.
@@ -235,7 +225,7 @@ impl Column {
                     let source = self.data.offset(rows.row(index) as isize * self.strides[0]);
                     let row = target.0.add(index * row_bytes);
                     if as_it_is {
-                        row.copy_from_nonoverlapping(source, row_bytes);
+                        copy(source, row, row_bytes);
                         true
                     } else if contiguous {
                         cast_run(source, self.kind, self.kind.size() as isize, ty.dtype, row, row_size)
@@ -368,26 +358,26 @@ unsafe fn fits_i32<S: Copy>(
     })
 }
 
-/// Bytes of a row that is copied without a call to `memcpy`, which would take longer than the copy.
-const SHORT_ROW: usize = 64;
-
-/// Copies bytes in words, of which the last two may overlap.
+/// Copies bytes; a few of them in words, of which the last two may overlap, without a call to `memcpy`, which would take
+/// longer than the copy.
 ///
 /// # Safety
 /// `source` is readable and `target` writable for so many bytes; they do not overlap.
 #[inline(always)]
-unsafe fn copy_short(source: *const u8, target: *mut u8, bytes: usize) {
+unsafe fn copy(source: *const u8, target: *mut u8, bytes: usize) {
+    const FEW: usize = 64;
     type Word = [u8; 16];
     // SAFETY: every access lies within the bytes that the caller promises.
     unsafe {
         if bytes == size_of::<f32>() {
             target.cast::<f32>().write_unaligned(source.cast::<f32>().read_unaligned());
-        } else if let Some(last) = bytes.checked_sub(size_of::<Word>()) {
-            let copy = |offset: usize| {
+        } else if (size_of::<Word>()..=FEW).contains(&bytes) {
+            let copy_word = |offset: usize| {
                 target.add(offset).cast::<Word>().write(source.add(offset).cast::<Word>().read());
             };
-            (0..last).step_by(size_of::<Word>()).for_each(copy);
-            copy(last);
+            let last = bytes - size_of::<Word>();
+            (0..last).step_by(size_of::<Word>()).for_each(copy_word);
+            copy_word(last);
         } else {
             target.copy_from_nonoverlapping(source, bytes);
         }
@@ -419,6 +409,19 @@ mod tests {
         let column = column(&data, &[4, 3], &[24, 8]);
         assert_eq!(gather_f32(&column, Rows::Listed(&[2, 0])), [6., 7., 8., 0., 1., 2.]);
         assert_eq!(gather_f32(&column, Rows::Range { first: 1, count: 2 }), [3., 4., 5., 6., 7., 8.]);
+    }
+
+    #[test]
+    fn rows_of_every_length_are_copied_whole() {
+        for columns in 1..=40 {
+            let data: Vec<f32> = (0..3 * columns).map(|i| i as f32).collect();
+            let (shape, row_bytes) = (vec![3, columns], 4 * columns as isize);
+            // SAFETY: contiguous rows of `data`, which outlives the column.
+            let column =
+                unsafe { Column::new(data.as_ptr().cast(), ElementKind::F32, shape, vec![row_bytes, 4]) };
+            let rows = gather_f32(&column, Rows::Listed(&[2, 0]));
+            assert_eq!(rows, [&data[2 * columns..], &data[..columns]].concat(), "{columns} columns");
+        }
     }
 
     #[test]

@@ -21,11 +21,11 @@ use worth::is_worth_sharing;
 /// Calls `body(part)` for every `part` in `0..parts`, on one or several threads, and returns when all are done.
 ///
 /// Each part must write memory of its own, and where results depend on the number of parts, that must depend on shapes
-/// only: then they are the same bits for any number of threads. `work` is the estimated cost of all parts in nanoseconds on one thread; where
-/// sharing would cost more than it saves the caller does everything itself, and so it does inside a part and where
-/// another thread is using the pool. A panic in a part is passed on to the caller.
+/// only: then they are the same bits for any number of threads. `work` is the estimated cost of all parts in nanoseconds
+/// on one thread; where sharing would cost more than it saves the caller does everything itself, and so it does inside a
+/// part and where another thread is using the pool. A panic in a part is passed on to the caller.
 pub fn for_each_part(parts: usize, work: u64, body: &(dyn Fn(usize) + Sync)) {
-    let threads = num_threads().min(parts);
+    let threads = if parts > 1 { num_threads().min(parts) } else { 1 };
     if threads <= 1 || !is_worth_sharing(work) || !pool::run(threads, parts, threads, body) {
         (0..parts).for_each(body);
     }

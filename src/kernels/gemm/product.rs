@@ -112,8 +112,7 @@ pub fn run<T: Real>(
         let (a, b) = (Left::Plain(b.transposed()), Right::Plain(a.transposed()));
         return run(kernels, parallel, a, b, c, addend, turned, ahead, workspace);
     }
-    let for_each_part = |parts: usize, work: usize, body: &(dyn Fn(usize) + Sync)| match parallel && parts > 1
-    {
+    let for_each_part = |parts: usize, work: usize, body: &(dyn Fn(usize) + Sync)| match parallel {
         true => threads::for_each_part(parts, (work / PRODUCTS_A_NANOSECOND) as u64, body),
         false => (0..parts).for_each(body),
     };
@@ -319,6 +318,7 @@ impl<T: Real> Product<'_, T> {
         for tile in pieces(0..rows.len(), table.len()) {
             // SAFETY: the offsets are those of elements of a, b and c.
             unsafe {
+                let (c, c_row_stride) = self.c.element(rows.start + tile.start, columns.start);
                 let (addend, addend_row_stride) = self.addend(rows.start + tile.start, columns.start, &ks);
                 table[tile.len() - 1](&Operands {
                     k: ks.len(),
@@ -334,8 +334,8 @@ impl<T: Real> Product<'_, T> {
                     b_k_stride: self.b.k_stride,
                     b_panel_stride: 0,
                     b_ahead: 0,
-                    c: self.c.data.add((rows.start + tile.start) * self.c.row_stride + columns.start),
-                    c_row_stride: self.c.row_stride,
+                    c,
+                    c_row_stride,
                     last,
                     addend,
                     addend_row_stride,
@@ -354,8 +354,11 @@ impl<T: Real> Product<'_, T> {
             // SAFETY: the caller's promise; a row has c's columns.
             Addend::Row(row) if ks.start == 0 => (unsafe { row.as_ptr().add(column) }, 0),
             Addend::Nothing if ks.start == 0 => (null(), 0),
-            // SAFETY: the caller's promise.
-            _ => (unsafe { self.c.data.add(row * self.c.row_stride + column) }, self.c.row_stride),
+            _ => {
+                // SAFETY: the caller's promise.
+                let (c, row_stride) = unsafe { self.c.element(row, column) };
+                (c.cast_const(), row_stride)
+            }
         }
     }
 
@@ -425,6 +428,7 @@ impl<T: Real> Product<'_, T> {
                 } else {
                     0
                 };
+                let (c, c_row_stride) = self.c.element(tile.start, columns.start);
                 let (addend, addend_row_stride) = self.addend(tile.start, columns.start, &ks);
                 table[tile.len() - 1](&Operands {
                     k: ks.len(),
@@ -440,8 +444,8 @@ impl<T: Real> Product<'_, T> {
                     b_k_stride: self.b.k_stride,
                     b_panel_stride: self.b.panel_stride,
                     b_ahead,
-                    c: self.c.data.add(tile.start * self.c.row_stride + columns.start),
-                    c_row_stride: self.c.row_stride,
+                    c,
+                    c_row_stride,
                     last,
                     addend,
                     addend_row_stride,
