@@ -41,6 +41,7 @@ const SHAPES: &[(&str, usize, usize, usize, Layout)] = &[
     ("mnist dense1 of 256", 256, 784, 512, Nn),
     ("mnist dense1 dW", 784, 128, 512, Tn),
     ("mnist dense2", 128, 512, 10, Nn),
+    ("mnist dense2 of 256", 256, 512, 10, Nn),
     ("mnist dense2 dX", 128, 10, 512, Nt),
     ("mnist dense2 dW", 512, 128, 10, Tn),
     ("imdb dense1", 512, 10000, 16, Nn),

@@ -11,6 +11,7 @@ use super::fuse::{Fused, Unit, behind_views};
 use crate::error::Result;
 use crate::graph::{Graph, OpRef, Source, Value};
 use crate::kernels::elementwise::{Access, CompiledTape};
+use crate::kernels::gemm::LISTED_ROW_BYTES;
 use crate::tensor::{Tensor, TensorType};
 
 /// Where a value lies while the program runs.
@@ -143,9 +144,6 @@ fn reads(graph: &Graph, unit: &Unit) -> Vec<Value> {
         }
     }
 }
-
-/// Rows of fewer bytes are gathered: that costs less than it costs to read them where they lie more than once.
-const LISTED_ROW_BYTES: usize = 16 << 10;
 
 /// The inputs that are read by ops alone that accept a list of rows.
 fn listed_inputs(

@@ -48,6 +48,9 @@ impl<'a, T: Real> Matrix<'a, T> {
     }
 }
 
+/// Rows of fewer bytes are gathered, not listed: that costs less than it costs to read them where they lie more than once.
+pub const LISTED_ROW_BYTES: usize = 16 << 10;
+
 /// Some rows of a matrix with contiguous rows, in any order: element (i, j) is `data[order[i] * row_stride + j]`.
 #[derive(Debug, Clone, Copy)]
 pub struct ListedRows<'a, T> {

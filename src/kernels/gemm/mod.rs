@@ -2,11 +2,13 @@
 //!
 //! C is cut into tiles that stay in registers while k runs ([`tile`]); tiles are taken in an order that keeps what they
 //! read in the caches, and divided between threads ([`plan`]). A is read where it lies; B is read where it lies or
-//! packed into panels first ([`pack`]).
+//! packed into panels first ([`pack`]). Where tiles would leave much of their vectors empty, the product is transposed
+//! ([`transposed`]) or taken as dot products ([`dots`]), which the shapes and layouts decide.
 //!
 //! Element (i, j) of the result is summed over k in one fixed order, whatever the number of threads and wherever the
 //! element lies in a tile, so results are the same bits however a product is divided by rows and columns.
 
+mod dots;
 mod matrix;
 mod pack;
 mod plan;
@@ -18,7 +20,7 @@ mod tests;
 mod tile;
 mod transposed;
 
-pub use matrix::{Left, ListedRows, Matrix, MatrixMut};
+pub use matrix::{LISTED_ROW_BYTES, Left, ListedRows, Matrix, MatrixMut};
 pub use pack::{PackedMatrix, pack_b, packed_len};
 pub use plan::{k_blocks, share};
 pub use stack::{gemm_stack, gemm_stack_workspace};

@@ -6,8 +6,8 @@ use std::ptr::{copy_nonoverlapping, null};
 
 use super::pack::pack_panel;
 use super::plan::{Grid, K_BLOCK, ROW_BLOCK, k_blocks, pieces, share};
-use super::tile::{Dot, Kernels, Operands};
-use super::{Addend, Left, Matrix, MatrixMut, Right, transposed};
+use super::tile::{Kernels, Operands};
+use super::{Addend, Left, MatrixMut, Right, dots, transposed};
 use crate::graph::Epilogue;
 use crate::kernels::Real;
 use crate::kernels::ahead::{Ahead, LINE, Piece};
@@ -96,25 +96,40 @@ pub fn run<T: Real>(
         }
         return;
     }
-    if let (Left::Plain(a), Right::Plain(b)) = (a, b)
-        && n == 1
-        && c.row_stride == 1
-        && a.row_stride == 1
-        && a.column_stride != 1
-        && !matches!(addend, Addend::Row(_))
-    {
-        // One column of results is the one row of the transposed product, whose B has contiguous rows.
-        // SAFETY: the same results, one after the other.
-        let c = unsafe { MatrixMut::from_raw(c.data, 1, m, m) };
-        let turned = epilogue
-            .map(|epilogue| move |_: Range<usize>, columns: Range<usize>| epilogue.finish(columns, 0..1));
-        let turned = turned.as_ref().map(|turned| turned as &dyn Epilogue);
-        let (a, b) = (Left::Plain(b.transposed()), Right::Plain(a.transposed()));
-        return run(kernels, parallel, a, b, c, addend, turned, ahead, workspace);
+    if let Right::Plain(b) = b {
+        b.check();
+        if let Left::Plain(a) = a {
+            if let Some(form) = dots::Form::of(kernels, &a, &b) {
+                return dots::run(kernels, parallel, form, a, b, &c, addend, epilogue, workspace);
+            }
+            if let Some(form) = transposed::Form::of(kernels, &a, &b, &c, addend) {
+                return transposed::run(kernels, parallel, form, a, b, &c, addend, epilogue, workspace);
+            }
+        }
     }
-    let for_each_part = |parts: usize, work: usize, body: &(dyn Fn(usize) + Sync)| match parallel {
-        true => threads::for_each_part(parts, (work / PRODUCTS_A_NANOSECOND) as u64, body),
-        false => (0..parts).for_each(body),
+    // SAFETY: the operands have been checked.
+    unsafe { tiles(kernels, parallel, a, b, c, addend, epilogue, ahead, workspace) };
+}
+
+/// The product tile by tile, whatever its form.
+///
+/// # Safety
+/// The shapes fit, nothing is empty, and the operands hold the elements that their shapes say.
+#[allow(clippy::too_many_arguments)]
+pub unsafe fn tiles<T: Real>(
+    kernels: &'static Kernels<T>,
+    parallel: bool,
+    a: Left<'_, T>,
+    b: Right<'_, T>,
+    c: MatrixMut<'_, T>,
+    addend: Addend<'_, T>,
+    epilogue: Option<&dyn Epilogue>,
+    ahead: Option<&Ahead<'_>>,
+    workspace: &mut [u8],
+) {
+    let ((m, k), n) = (a.shape(), c.columns);
+    let for_each_part = |parts, products, body: &(dyn Fn(usize) + Sync)| {
+        for_each_part(parallel, parts, products, body);
     };
     let panel = kernels.panel();
     let grid = match parallel {
@@ -132,51 +147,25 @@ pub fn run<T: Real>(
             let product = Product { kernels, a, b, c: &c, addend, epilogue, ahead };
             return for_each_part(grid.parts(), m * k * n, &|part| {
                 let (rows, columns) = grid.part(part, m, n, panel);
-                // SAFETY: the shapes were checked, and parts do not overlap.
+                // SAFETY: the caller's promise, and parts do not overlap.
                 unsafe { product.part(rows, columns) };
             });
         }
         Right::Plain(plain) => plain,
     };
-    plain.check();
 
-    if let Some((matrix, vector, stride)) = as_dots(a, plain, &c) {
-        let rows = matrix.rows;
-        let parts = if parallel { (rows * k / 50_000).clamp(1, rows.div_ceil(4).min(16)) } else { 1 };
-        let (c, transposed) = (&c, m == 1);
-        return for_each_part(parts, 4 * rows * k, &|part| {
-            let rows = share(rows, parts, part);
-            // SAFETY: the shapes were checked, and parts do not overlap.
-            unsafe { dots(kernels, matrix, vector, c, stride, addend, rows.clone()) };
-            match epilogue {
-                Some(epilogue) if transposed => epilogue.finish(0..1, rows),
-                Some(epilogue) => epilogue.finish(rows, 0..1),
-                None => (),
-            }
-        });
-    }
-
-    if plain.column_stride == 1 && m < pack_rows(panel * size_of::<T>()) {
+    if plain.column_stride == 1 && (plain.row_stride <= panel || m < pack_rows(panel * size_of::<T>())) {
         let b = Panels { data: plain.data.as_ptr(), k_stride: plain.row_stride, panel_stride: panel };
         let product = Product { kernels, a, b, c: &c, addend, epilogue, ahead };
         return for_each_part(grid.parts(), m * k * n, &|part| {
             let (rows, columns) = grid.part(part, m, n, panel);
-            // SAFETY: the shapes were checked, and parts do not overlap.
+            // SAFETY: the caller's promise, and parts do not overlap.
             unsafe { product.part(rows, columns) };
         });
     }
 
-    // SAFETY: any bytes are numbers; `align_to_mut` sees to the alignment.
-    let (unaligned, memory, _) = unsafe { workspace.align_to_mut::<T>() };
-    assert!(
-        unaligned.is_empty() && memory.len() >= k * n.next_multiple_of(panel),
-        "the workspace is too small"
-    );
-    if let (Left::Plain(a), Addend::Nothing) = (a, addend)
-        && transposed::pays(kernels, &a, &plain)
-    {
-        return transposed::run(kernels, parallel, a, plain, &c, epilogue, memory);
-    }
+    let memory = numbers(workspace);
+    assert!(memory.len() >= k * n.next_multiple_of(panel), "the workspace is too small");
     let memory = DisjointMut::new(memory);
     let b = Panels { data: memory.as_ptr(), k_stride: panel, panel_stride: k * panel };
     let pack = |panels: Range<usize>| {
@@ -198,9 +187,25 @@ pub fn run<T: Real>(
         if grid.rows == 1 {
             pack(columns.start / panel..columns.end.div_ceil(panel));
         }
-        // SAFETY: the shapes were checked, parts do not overlap, and the panels have been packed.
+        // SAFETY: the caller's promise, parts do not overlap, and the panels have been packed.
         unsafe { product.part(rows, columns) };
     });
+}
+
+/// Runs the parts of a product of so many multiply-adds, on this thread alone unless `parallel`.
+pub fn for_each_part(parallel: bool, parts: usize, products: usize, body: &(dyn Fn(usize) + Sync)) {
+    match parallel {
+        true => threads::for_each_part(parts, (products / PRODUCTS_A_NANOSECOND) as u64, body),
+        false => (0..parts).for_each(body),
+    }
+}
+
+/// The memory as numbers.
+pub fn numbers<T: Real>(workspace: &mut [u8]) -> &mut [T] {
+    // SAFETY: any bytes are numbers; `align_to_mut` sees to the alignment.
+    let (unaligned, memory, _) = unsafe { workspace.align_to_mut::<T>() };
+    assert!(unaligned.is_empty(), "the workspace is not aligned");
+    memory
 }
 
 /// c = addend: the product is the empty sum.
@@ -453,62 +458,5 @@ impl<T: Real> Product<'_, T> {
             }
         }
         width
-    }
-}
-
-/// The product as dot products of contiguous rows of one matrix with one contiguous vector, where it is that: the matrix,
-/// the vector, and the step from one result to the next.
-fn as_dots<'a, T: Real>(
-    a: Left<'a, T>,
-    b: Matrix<'a, T>,
-    c: &MatrixMut<'_, T>,
-) -> Option<(Matrix<'a, T>, &'a [T], usize)> {
-    let Left::Plain(a) = a else { return None };
-    if a.column_stride != 1 || b.row_stride != 1 {
-        None
-    } else if b.columns == 1 {
-        Some((a, b.data, c.row_stride))
-    } else if a.rows == 1 {
-        Some((b.transposed(), a.data, 1))
-    } else {
-        None
-    }
-}
-
-/// Results `rows` of the dot products of `matrix`'s rows with `vector`.
-///
-/// # Safety
-/// The shapes fit, and nothing else uses these elements of `c`.
-unsafe fn dots<T: Real>(
-    kernels: &Kernels<T>,
-    matrix: Matrix<'_, T>,
-    vector: &[T],
-    c: &MatrixMut<'_, T>,
-    c_stride: usize,
-    addend: Addend<'_, T>,
-    rows: Range<usize>,
-) {
-    for rows in pieces(rows, kernels.dot.len()) {
-        // SAFETY: the offsets are those of elements of the operands; a row has one element for all rows of the matrix, or
-        // one for each.
-        unsafe {
-            let result = c.data.add(rows.start * c_stride);
-            let (addend, addend_stride) = match addend {
-                Addend::Nothing => (null(), 0),
-                Addend::Result => (result.cast_const(), c_stride),
-                Addend::Row([single]) => (&raw const *single, 0),
-                Addend::Row(row) => (row.as_ptr().add(rows.start), 1),
-            };
-            kernels.dot[rows.len() - 1](&Dot {
-                k: matrix.columns,
-                a: matrix.data.as_ptr().add(rows.start * matrix.row_stride),
-                a_row_stride: matrix.row_stride,
-                b: vector.as_ptr(),
-                c: result,
-                c_stride,
-                addend,
-                addend_stride,
-            });
-        }
     }
 }

@@ -219,12 +219,17 @@ fn listed_rows() {
             let (b, row) = (numbers::<f32>(k * n, 2), numbers::<f32>(n, 3));
             for isa in Isa::available() {
                 let kernels = f32::kernels(isa);
-                let product = |a: Left<'_, f32>, parallel: bool| {
+                let product = |a: Left<'_, f32>, packs: bool, parallel: bool| {
                     let mut c = vec![f32::NAN; m * n];
                     let mut workspace = vec![0.0f32; k * n.next_multiple_of(kernels.panel())];
+                    let mut memory = workspace.clone();
                     // SAFETY: the same memory as bytes.
                     let workspace = unsafe { workspace.align_to_mut::<u8>().1 };
-                    let right = Right::Plain(Matrix::row_major(&b, k, n));
+                    let right = Matrix::row_major(&b, k, n);
+                    let right = match packs {
+                        true => Right::Packed(pack_with(kernels.panel(), right, &mut memory)),
+                        false => Right::Plain(right),
+                    };
                     product::run(
                         kernels,
                         parallel,
@@ -238,9 +243,10 @@ fn listed_rows() {
                     );
                     c
                 };
-                let expected = product(plain.into(), false);
-                assert_eq!(product(listed, false), expected, "{m} × {k} × {n} {isa:?}");
-                assert_eq!(product(listed, true), expected, "{m} × {k} × {n} {isa:?}, in parallel");
+                // A packed matrix is multiplied tile by tile, whatever its shape.
+                let expected = product(plain.into(), true, false);
+                assert_eq!(product(listed, false, false), expected, "{m} × {k} × {n} {isa:?}");
+                assert_eq!(product(listed, false, true), expected, "{m} × {k} × {n} {isa:?}, in parallel");
             }
         }
     }
@@ -270,6 +276,47 @@ fn the_public_form() {
     assert_eq!(c, [5.0, 11.0, 14.0, 23.0]);
 }
 
+/// The special forms of a product without an addend.
+fn forms(
+    isa: Isa,
+    (m, k, n): (usize, usize, usize),
+    a: Layout,
+    b: Layout,
+) -> (Option<dots::Form>, Option<transposed::Form>) {
+    let (data, mut c) = (numbers::<f32>(4 * (m + k) * (k + n), 1), vec![0.0; m * n]);
+    let (a, b, c) = (matrix(&data, m, k, a), matrix(&data, k, n, b), MatrixMut::row_major(&mut c, m, n));
+    let kernels = f32::kernels(isa);
+    (dots::Form::of(kernels, &a, &b), transposed::Form::of(kernels, &a, &b, &c, Addend::Nothing))
+}
+
+#[test]
+fn few_columns() {
+    // Too few columns for the vectors of every instruction set, sums of one block or two, rows in whole tiles or not.
+    for (m, k, n) in [(64, 256, 9), (70, 600, 3), (213, 1100, 5), (65, 300, 35)] {
+        let (rows, columns) = (Layout::Rows(1), Layout::Columns(2));
+        for (a, b) in
+            [(rows, rows), (rows, columns), (columns, rows), (columns, columns), (columns, Layout::Scattered)]
+        {
+            for isa in Isa::available() {
+                let expected = match a {
+                    _ if !dots::is_narrow(f32::kernels(isa), n) => (None, None),
+                    Layout::Rows(_) => (Some(dots::Form::Narrow), None),
+                    _ => (None, Some(transposed::Form::Narrow)),
+                };
+                assert_eq!(forms(isa, (m, k, n), a, b), expected, "{m} {k} {n} {isa:?}");
+                for addend in [Added::Nothing, Added::Result, Added::Row] {
+                    let case = Case { m, k, n, a, b, c_gap: 2, addend, packed: false, parallel: true };
+                    let epsilon = f64::from(f32::EPSILON);
+                    let parallel = check::<f32>(&case, isa, epsilon);
+                    let serial = check::<f32>(&Case { parallel: false, ..case.clone() }, isa, epsilon);
+                    assert_eq!(parallel, serial, "{case:?} {isa:?}");
+                    check::<f64>(&case, isa, f64::EPSILON);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn few_rows_by_a_transposed_matrix() {
     let packed_too = |case: &Case, isa: Isa| {
@@ -282,10 +329,9 @@ fn few_rows_by_a_transposed_matrix() {
         for (a, parallel) in [(Layout::Rows(2), true), (Layout::Columns(0), true), (Layout::Scattered, false)]
         {
             for isa in Isa::available() {
-                let (data, b) = (numbers::<f32>(4 * (m + k) * (k + n), 1), Layout::Columns(3));
-                let pays =
-                    transposed::pays(f32::kernels(isa), &matrix(&data, m, k, a), &matrix(&data, k, n, b));
-                assert!(pays, "{m} {k} {n} {isa:?}");
+                let b = Layout::Columns(3);
+                let (_, transposed) = forms(isa, (m, k, n), a, b);
+                assert_eq!(transposed, Some(transposed::Form::Small), "{m} {k} {n} {isa:?}");
                 for c_gap in [0, 3] {
                     let case = Case { m, k, n, a, b, c_gap, addend: Added::Nothing, packed: false, parallel };
                     packed_too(&case, isa);

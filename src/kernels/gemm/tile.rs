@@ -5,6 +5,7 @@
 //! leave 4 of AVX2's 16. Results of few rows take more vectors instead, so that enough sums run side by side to hide
 //! the latency of an addition. Every element is summed alone, in the order of k: tiles of all sizes agree to the bit.
 
+use super::dots::{self, RowKernels};
 use crate::kernels::Real;
 use crate::kernels::simd::{Isa, Lanes, Vector, prefetch};
 
@@ -51,9 +52,6 @@ pub struct Family<T: 'static> {
     pub masked: &'static [TileKernel<T>],
 }
 
-/// The dot products of one vector with some rows; see [`dot`].
-pub type DotKernel<T> = unsafe fn(&Dot<T>);
-
 /// All kernels of one instruction set and element type.
 pub struct Kernels<T: 'static> {
     pub lanes: usize,
@@ -61,8 +59,8 @@ pub struct Kernels<T: 'static> {
     pub families: [Family<T>; 4],
     /// 1 vector wide, for an A whose rows or columns are listed.
     pub listed: Family<T>,
-    /// For 1, 2, 3 and 4 rows.
-    pub dot: [DotKernel<T>; 4],
+    /// The dot products of 1, 2, … columns.
+    pub dots: &'static [RowKernels<T>],
 }
 
 impl<T> Kernels<T> {
@@ -144,75 +142,10 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
     }
 }
 
-/// c (rows) = a (rows, k) · b (k) + addend (rows), where the rows of a and b are contiguous.
-pub struct Dot<T> {
-    pub k: usize,
-    pub a: *const T,
-    pub a_row_stride: usize,
-    pub b: *const T,
-    pub c: *mut T,
-    pub c_stride: usize,
-    /// Null for none.
-    pub addend: *const T,
-    pub addend_stride: usize,
-}
-
-/// # Safety
-/// As [`tile`].
-#[inline(always)]
-#[allow(clippy::needless_range_loop)] // as in `tile`
-unsafe fn dot<V: Vector, const ROWS: usize>(operands: &Dot<V::Element>) {
-    /// Sums of one row that run side by side.
-    const SUMS: usize = 4;
-    // SAFETY: all accesses lie within the operands that the caller promises.
-    unsafe {
-        let zero = V::splat(V::Element::ZERO);
-        let mut sums = [[zero; SUMS]; ROWS];
-        let mut k = 0;
-        while k + SUMS * V::LANES <= operands.k {
-            for sum in 0..SUMS {
-                let b = V::load(operands.b.add(k + sum * V::LANES));
-                for row in 0..ROWS {
-                    let a = V::load(operands.a.add(row * operands.a_row_stride + k + sum * V::LANES));
-                    sums[row][sum] = sums[row][sum].multiply_add(a, b);
-                }
-            }
-            k += SUMS * V::LANES;
-        }
-        while k < operands.k {
-            let count = (operands.k - k).min(V::LANES);
-            let b = V::load_first(operands.b.add(k), count);
-            for row in 0..ROWS {
-                let a = V::load_first(operands.a.add(row * operands.a_row_stride + k), count);
-                sums[row][0] = sums[row][0].multiply_add(a, b);
-            }
-            k += count;
-        }
-        for (row, sums) in sums.iter().enumerate() {
-            let vector = sums[0].add(sums[1]).add(sums[2].add(sums[3]));
-            let mut lanes = [V::Element::ZERO; 16];
-            vector.store(lanes.as_mut_ptr());
-            let mut width = V::LANES;
-            while width > 1 {
-                width /= 2;
-                for lane in 0..width {
-                    let other = lanes[lane + width];
-                    lanes[lane] += other;
-                }
-            }
-            let c = operands.c.add(row * operands.c_stride);
-            *c = match operands.addend.is_null() {
-                true => lanes[0],
-                false => *operands.addend.add(row * operands.addend_stride) + lanes[0],
-            };
-        }
-    }
-}
-
 /// The kernels of one instruction set as a static table, compiled with its instructions enabled.
 macro_rules! kernels {
     ($module:ident: $T:ty as $V:ty $(, $features:literal)?;
-     8: [$($eight:literal)*], 4: [$($four:literal)*], 2: [$($two:literal)*], 1: [$($one:literal)*]) => {
+     8: [$($eight:literal)*], 4: [$($four:literal)*], 2: [$($two:literal)*], 1: [$($one:literal)*], dots: [$($columns:literal of $sums:literal)*]) => {
         pub(super) mod $module {
             use super::*;
 
@@ -225,9 +158,11 @@ macro_rules! kernels {
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn run_dot<const ROWS: usize>(operands: &Dot<$T>) {
+            unsafe fn run_dots<const ROWS: usize, const COLUMNS: usize, const SUMS: usize>(
+                operands: &dots::Operands<$T>,
+            ) {
                 // SAFETY: as above.
-                unsafe { dot::<$V, ROWS>(operands) }
+                unsafe { dots::dots::<$V, ROWS, COLUMNS, SUMS>(operands) }
             }
 
             pub static KERNELS: Kernels<$T> = Kernels {
@@ -251,14 +186,19 @@ macro_rules! kernels {
                     full: &[$(run::<$one, 1, false, true>),*],
                     masked: &[$(run::<$one, 1, true, true>),*],
                 },
-                dot: [run_dot::<1>, run_dot::<2>, run_dot::<3>, run_dot::<4>],
+                dots: &[$([
+                    run_dots::<1, $columns, $sums>,
+                    run_dots::<2, $columns, $sums>,
+                    run_dots::<3, $columns, $sums>,
+                    run_dots::<4, $columns, $sums>,
+                ]),*],
             };
         }
     };
 }
 
-kernels!(portable_f32: f32 as Lanes<f32, 4>; 8: [1], 4: [1 2], 2: [1 2 3 4], 1: [1 2 3 4]);
-kernels!(portable_f64: f64 as Lanes<f64, 2>; 8: [1], 4: [1 2], 2: [1 2 3 4], 1: [1 2 3 4]);
+kernels!(portable_f32: f32 as Lanes<f32, 4>; 8: [1], 4: [1 2], 2: [1 2 3 4], 1: [1 2 3 4], dots: [1 of 4]);
+kernels!(portable_f64: f64 as Lanes<f64, 2>; 8: [1], 4: [1 2], 2: [1 2 3 4], 1: [1 2 3 4], dots: [1 of 4]);
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -267,13 +207,13 @@ mod x86 {
     use super::*;
 
     kernels!(avx2_f32: f32 as __m256, "avx2,fma";
-        8: [1], 4: [1 2 3], 2: [1 2 3 4 5 6], 1: [1 2 3 4 5 6 7 8 9 10 11 12]);
+        8: [1], 4: [1 2 3], 2: [1 2 3 4 5 6], 1: [1 2 3 4 5 6 7 8 9 10 11 12], dots: [1 of 4 2 of 2 3 of 1]);
     kernels!(avx2_f64: f64 as __m256d, "avx2,fma";
-        8: [1], 4: [1 2 3], 2: [1 2 3 4 5 6], 1: [1 2 3 4 5 6 7 8 9 10 11 12]);
+        8: [1], 4: [1 2 3], 2: [1 2 3 4 5 6], 1: [1 2 3 4 5 6 7 8 9 10 11 12], dots: [1 of 4 2 of 2 3 of 1]);
     kernels!(avx512_f32: f32 as __m512, "avx512f,avx512vl,avx512dq,avx512bw";
-        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14]);
+        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], dots: [1 of 4 2 of 2 3 of 1 4 of 1 5 of 1]);
     kernels!(avx512_f64: f64 as __m512d, "avx512f,avx512vl,avx512dq,avx512bw";
-        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14]);
+        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], dots: [1 of 4 2 of 2 3 of 1 4 of 1 5 of 1]);
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -283,9 +223,9 @@ mod arm {
     use super::*;
 
     kernels!(neon_f32: f32 as float32x4_t;
-        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12], 1: [1 2 3 4 5 6 7 8 9 10 11 12]);
+        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12], 1: [1 2 3 4 5 6 7 8 9 10 11 12], dots: [1 of 4 2 of 2 3 of 1 4 of 1 5 of 1]);
     kernels!(neon_f64: f64 as float64x2_t;
-        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12], 1: [1 2 3 4 5 6 7 8 9 10 11 12]);
+        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12], 1: [1 2 3 4 5 6 7 8 9 10 11 12], dots: [1 of 4 2 of 2 3 of 1 4 of 1 5 of 1]);
 }
 
 /// The element types that there are kernels for.

@@ -1,32 +1,147 @@
-//! C = A·B as the transpose of Bᵀ·Aᵀ: where B would be transposed to be packed, and A and C are smaller than B, as they are
-//! for the gradient of a small batch, these are transposed instead, and B is read where it lies.
+//! C = A·B as the transpose of Bᵀ·Aᵀ, where that takes fewer or fuller vectors.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
+use super::dots::is_narrow;
 use super::pack::pack_with;
+use super::plan::share;
+use super::product::{for_each_part, numbers};
 use super::tile::Kernels;
 use super::{Addend, Left, Matrix, MatrixMut, Right, product};
 use crate::graph::Epilogue;
 use crate::kernels::Real;
 use crate::threads::DisjointMut;
 
-/// Elements that Aᵀ in panels and Cᵀ take.
-fn memory(m: usize, k: usize, n: usize, panel: usize) -> usize {
+/// Which products are sooner transposed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One contiguous column of results, of an A with contiguous columns: the transposed B has contiguous rows.
+    Column,
+    /// Of few columns, as the gradient of a kernel with few units, and an A with contiguous columns: rows of B would leave
+    /// much of a vector empty.
+    Narrow,
+    /// B would be transposed to be packed, and A and C are smaller than B, as for the gradient of a small batch: these are
+    /// transposed instead, and B is read where it lies.
+    Small,
+}
+
+impl Form {
+    /// The form of c = a · b + addend, if it is sooner transposed.
+    pub fn of<T: Real>(
+        kernels: &Kernels<T>,
+        a: &Matrix<'_, T>,
+        b: &Matrix<'_, T>,
+        c: &MatrixMut<'_, T>,
+        addend: Addend<'_, T>,
+    ) -> Option<Self> {
+        let ((m, k), n) = ((a.rows, a.columns), b.columns);
+        let (panel, adds) = (kernels.panel(), !matches!(addend, Addend::Nothing));
+        if a.row_stride == 1 && a.column_stride != 1 {
+            if n == 1 {
+                let is_column = c.row_stride == 1 && !matches!(addend, Addend::Row(_));
+                return is_column.then_some(Self::Column);
+            }
+            if m >= 2 * panel && is_narrow(kernels, n) && !adds {
+                return Some(Self::Narrow);
+            }
+        }
+        // The rows of A become columns, which should fill vectors; and what is needed has to fit where B would be packed.
+        let is_small = b.row_stride == 1
+            && !adds
+            && m.is_multiple_of(kernels.lanes)
+            && 2 * m * (k + n) <= k * n
+            && small_memory(m, k, n, panel) <= k * n;
+        is_small.then_some(Self::Small)
+    }
+}
+
+/// c = a · b + addend, in a form that suits it.
+#[allow(clippy::too_many_arguments)]
+pub fn run<T: Real>(
+    kernels: &'static Kernels<T>,
+    parallel: bool,
+    form: Form,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    c: &MatrixMut<'_, T>,
+    addend: Addend<'_, T>,
+    epilogue: Option<&dyn Epilogue>,
+    workspace: &mut [u8],
+) {
+    match form {
+        Form::Column => run_column(kernels, parallel, a, b, c, addend, epilogue, workspace),
+        Form::Narrow => run_narrow(kernels, parallel, a, b, c, epilogue),
+        Form::Small => run_small(kernels, parallel, a, b, c, epilogue, numbers(workspace)),
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn run_column<T: Real>(
+    kernels: &'static Kernels<T>,
+    parallel: bool,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    c: &MatrixMut<'_, T>,
+    addend: Addend<'_, T>,
+    epilogue: Option<&dyn Epilogue>,
+    workspace: &mut [u8],
+) {
+    // SAFETY: the same results, one after the other.
+    let row = unsafe { MatrixMut::from_raw(c.data, 1, a.rows, a.rows) };
+    let turned =
+        epilogue.map(|epilogue| move |_: Range<usize>, columns: Range<usize>| epilogue.finish(columns, 0..1));
+    let turned = turned.as_ref().map(|turned| turned as &dyn Epilogue);
+    let (left, right) = (Left::Plain(b.transposed()), Right::Plain(a.transposed()));
+    product::run(kernels, parallel, left, right, row, addend, turned, None, workspace);
+}
+
+/// Elements of a block of Cᵀ.
+const NARROW_BLOCK: usize = 4096;
+
+/// Multiply-adds of a part, at least.
+const PART_PRODUCTS: usize = 100_000;
+
+fn run_narrow<T: Real>(
+    kernels: &'static Kernels<T>,
+    parallel: bool,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    c: &MatrixMut<'_, T>,
+    epilogue: Option<&dyn Epilogue>,
+) {
+    let ((m, k), n, panel) = ((a.rows, a.columns), b.columns, kernels.panel());
+    let panels = m.div_ceil(panel);
+    let most_panels = (NARROW_BLOCK / n / panel).max(1);
+    let wanted = if parallel { (m * k * n / PART_PRODUCTS).clamp(1, 16) } else { 1 };
+    let parts = panels.div_ceil(most_panels).max(wanted.min(panels));
+    for_each_part(parallel, parts, m * k * n, &|part| {
+        let panels = share(panels, parts, part);
+        let rows = panels.start * panel..m.min(panels.end * panel);
+        let mut memory = [const { MaybeUninit::<T>::uninit() }; NARROW_BLOCK];
+        let block: *mut T = memory.as_mut_ptr().cast();
+        let right = Matrix { data: &a.data[rows.start..], rows: rows.len(), ..a }.transposed();
+        let (left, right) = (Left::Plain(b.transposed()), Right::Plain(right));
+        // SAFETY: the operands are those of a product; the memory holds the block, and nothing else uses it or that of c.
+        unsafe {
+            let result = MatrixMut::from_raw(block, n, rows.len(), rows.len());
+            product::tiles(kernels, false, left, right, result, Addend::Nothing, None, None, &mut []);
+            let (to, stride) = c.element(rows.start, 0);
+            T::transpose_at(block, rows.len(), to, stride, (rows.len(), n));
+        }
+        if let Some(epilogue) = epilogue {
+            epilogue.finish(rows, 0..n);
+        }
+    });
+}
+
+/// Elements that Aᵀ in panels and Cᵀ take in [`Form::Small`].
+fn small_memory(m: usize, k: usize, n: usize, panel: usize) -> usize {
     k * m.next_multiple_of(panel) + n * m
 }
 
-/// Whether a (M, K) · b (K, N) is sooner transposed. The rows of A become columns, which should fill vectors; and what is
-/// needed has to fit where B would have been packed.
-pub fn pays<T>(kernels: &Kernels<T>, a: &Matrix<'_, T>, b: &Matrix<'_, T>) -> bool {
-    let ((m, k), n) = ((a.rows, a.columns), b.columns);
-    b.row_stride == 1
-        && m.is_multiple_of(kernels.lanes)
-        && 2 * m * (k + n) <= k * n
-        && memory(m, k, n, kernels.panel()) <= k * n
-}
-
-/// c = a · b, with room for K · N elements.
-pub fn run<T: Real>(
+/// With room for K · N elements.
+fn run_small<T: Real>(
     kernels: &'static Kernels<T>,
     parallel: bool,
     a: Matrix<'_, T>,
@@ -36,7 +151,7 @@ pub fn run<T: Real>(
     room: &mut [T],
 ) {
     let ((m, k), n, panel) = ((a.rows, a.columns), b.columns, kernels.panel());
-    let (result, packed) = room[..memory(m, k, n, panel)].split_at_mut(n * m);
+    let (result, packed) = room[..small_memory(m, k, n, panel)].split_at_mut(n * m);
     let right = Right::Packed(pack_with(panel, a.transposed(), packed));
     let result = DisjointMut::new(result);
     let back = |columns: Range<usize>, rows: Range<usize>| {
@@ -51,7 +166,10 @@ pub fn run<T: Real>(
         }
     };
     let left = Left::Plain(b.transposed());
-    // SAFETY: so many rows; the epilogue alone reads them, once they are finished.
-    let result = unsafe { MatrixMut::from_raw(result.as_mut_ptr(), n, m, m) };
-    product::run(kernels, parallel, left, right, result, Addend::Nothing, Some(&back), None, &mut []);
+    // SAFETY: the operands are those of a product. There are so many rows, which the epilogue alone reads, once they are
+    // finished.
+    unsafe {
+        let result = MatrixMut::from_raw(result.as_mut_ptr(), n, m, m);
+        product::tiles(kernels, parallel, left, right, result, Addend::Nothing, Some(&back), None, &mut []);
+    }
 }

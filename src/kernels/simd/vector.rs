@@ -40,6 +40,25 @@ pub trait Vector: Copy {
     unsafe fn where_positive(self, other: Self) -> Self;
     /// self + a·b, rounded once where the instruction set can.
     unsafe fn multiply_add(self, a: Self, b: Self) -> Self;
+    /// The sum of the lanes of each vector.
+    unsafe fn totals(vectors: [Self; 4]) -> [Self::Element; 4] {
+        let mut totals = [Self::Element::ZERO; 4];
+        for (total, vector) in totals.iter_mut().zip(vectors) {
+            let mut lanes = [Self::Element::ZERO; 16];
+            // SAFETY: the trait's contract; no vector has more lanes.
+            unsafe { vector.store(lanes.as_mut_ptr()) };
+            let mut width = Self::LANES;
+            while width > 1 {
+                width /= 2;
+                for lane in 0..width {
+                    let other = lanes[lane + width];
+                    lanes[lane] += other;
+                }
+            }
+            *total = lanes[0];
+        }
+        totals
+    }
 }
 
 /// A float with a vector of each instruction set.

@@ -7,7 +7,7 @@ use super::Vector;
 macro_rules! vector {
     ($V:ty: $lanes:literal of $T:ty, $rows:literal rows; $set1:ident, $loadu:ident, $load_masked:ident,
      $storeu:ident, $store_masked:ident, $mask:ident, $add:ident, $sub:ident, $mul:ident,
-     $div:ident, $sqrt:ident, $max:ident, $fmadd:ident, $where_positive:ident $(, $rsqrt:ident)?) => {
+     $div:ident, $sqrt:ident, $max:ident, $fmadd:ident, $where_positive:ident $(, $rsqrt:ident, $totals:ident)?) => {
         impl Vector for $V {
             type Element = $T;
             const LANES: usize = $lanes;
@@ -69,6 +69,11 @@ macro_rules! vector {
                     // SAFETY: as above.
                     unsafe { $rsqrt(self) }
                 }
+                #[inline(always)]
+                unsafe fn totals(vectors: [Self; 4]) -> [$T; 4] {
+                    // SAFETY: as above.
+                    unsafe { $totals(vectors) }
+                }
             )?
             #[inline(always)]
             unsafe fn relu(self) -> Self {
@@ -93,7 +98,7 @@ macro_rules! vector {
 #[rustfmt::skip]
 vector!(__m512: 16 of f32, 14 rows; _mm512_set1_ps, _mm512_loadu_ps, load_masked_16, _mm512_storeu_ps,
     _mm512_mask_storeu_ps, mask_16, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps,
-    _mm512_sqrt_ps, _mm512_max_ps, _mm512_fmadd_ps, where_positive_16, reciprocal_square_root_16);
+    _mm512_sqrt_ps, _mm512_max_ps, _mm512_fmadd_ps, where_positive_16, reciprocal_square_root_16, totals_16);
 #[rustfmt::skip]
 vector!(__m512d: 8 of f64, 14 rows; _mm512_set1_pd, _mm512_loadu_pd, load_masked_8, _mm512_storeu_pd,
     _mm512_mask_storeu_pd, mask_8, _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd,
@@ -101,7 +106,7 @@ vector!(__m512d: 8 of f64, 14 rows; _mm512_set1_pd, _mm512_loadu_pd, load_masked
 #[rustfmt::skip]
 vector!(__m256: 8 of f32, 6 rows; _mm256_set1_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_storeu_ps,
     _mm256_maskstore_ps, mask_of_8, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps,
-    _mm256_sqrt_ps, _mm256_max_ps, _mm256_fmadd_ps, where_positive_8, reciprocal_square_root_8);
+    _mm256_sqrt_ps, _mm256_max_ps, _mm256_fmadd_ps, where_positive_8, reciprocal_square_root_8, totals_8);
 #[rustfmt::skip]
 vector!(__m256d: 4 of f64, 6 rows; _mm256_set1_pd, _mm256_loadu_pd, _mm256_maskload_pd, _mm256_storeu_pd,
     _mm256_maskstore_pd, mask_of_4, _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd,
@@ -157,6 +162,35 @@ unsafe fn reciprocal_square_root_8(x: __m256) -> __m256 {
         let e = _mm256_min_ps(e, _mm256_set1_ps(0.5));
         let series = _mm256_fmadd_ps(e, _mm256_set1_ps(0.375), _mm256_set1_ps(0.5));
         _mm256_fmadd_ps(_mm256_mul_ps(y, e), series, y)
+    }
+}
+
+/// Sums of neighbours until each four lanes hold a sum of each vector; these fours are then added up.
+#[inline(always)]
+unsafe fn totals_16([a, b, c, d]: [__m512; 4]) -> [f32; 4] {
+    // SAFETY: the trait's contract.
+    unsafe { totals_8([sum_of_halves(a), sum_of_halves(b), sum_of_halves(c), sum_of_halves(d)]) }
+}
+
+#[inline(always)]
+unsafe fn sum_of_halves(vector: __m512) -> __m256 {
+    // SAFETY: the trait's contract.
+    unsafe {
+        let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(vector)));
+        _mm256_add_ps(_mm512_castps512_ps256(vector), upper)
+    }
+}
+
+/// [`totals_16`]
+#[inline(always)]
+unsafe fn totals_8([a, b, c, d]: [__m256; 4]) -> [f32; 4] {
+    // SAFETY: the trait's contract.
+    unsafe {
+        let fours = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+        let totals = _mm_add_ps(_mm256_castps256_ps128(fours), _mm256_extractf128_ps::<1>(fours));
+        let mut lanes = [0.0; 4];
+        _mm_storeu_ps(lanes.as_mut_ptr(), totals);
+        lanes
     }
 }
 

@@ -4,8 +4,8 @@
 //! For each column of b, the rows of a that meet its nonzero elements are added up. Rows of a are read over and over, so a
 //! part copies as many of them as the L1 cache holds, a *stretch*, a few vectors wide, and goes through all its columns of
 //! b before it takes the next stretch. Columns of b go in pairs: a row that both need is loaded once, without which there
-//! would be more loads than multiply-adds. So of every [`WORD`] rows, a sum runs over the rows of both first, then over its
-//! own.
+//! would be more loads than multiply-adds. So of every [`WORD`] rows, a sum runs over the rows of both and its own in turn, as
+//! long as there are some of each kind.
 
 use std::ops::Range;
 
@@ -223,8 +223,6 @@ impl Stretch<'_> {
     #[inline(always)]
     #[allow(clippy::needless_range_loop)] // loops over constants, which become straight code over registers
     unsafe fn run_units<V: Vector<Element = f32>, const N: usize>(self) {
-        /// Vectors of a unit where they are shortest.
-        const MOST_VECTORS: usize = UNIT / 4;
         let vectors = UNIT / V::LANES;
         assert!(
             self.columns.start.is_multiple_of(2)
@@ -251,33 +249,33 @@ impl Stretch<'_> {
                 }
                 for (index, word) in self.words.clone().enumerate() {
                     let rows = self.rows.as_ptr().add(index * WORD * N * UNIT);
-                    let of_row = |row: usize, unit: usize, vector: usize| {
-                        V::load(rows.add((row * N + unit) * UNIT + vector * V::LANES))
-                    };
-                    let columns = [0, 1].map(|column| self.b.part(2 * pair + column, word));
-                    let [(first, of_first), (second, of_second)] = columns;
-                    // A row that both columns need is loaded once for the two of them.
-                    for row in ones(of_first & of_second) {
-                        let (first, second) = (V::splat(*first.add(row)), V::splat(*second.add(row)));
-                        for unit in 0..N {
-                            for vector in 0..vectors {
-                                let a = of_row(row, unit, vector);
-                                held[0][unit][vector] = held[0][unit][vector].multiply_add(first, a);
-                                held[1][unit][vector] = held[1][unit][vector].multiply_add(second, a);
-                            }
+                    let [(first, of_first), (second, of_second)] =
+                        [0, 1].map(|column| self.b.part(2 * pair + column, word));
+                    let elements = [first, second];
+                    let mut both = of_first & of_second;
+                    let mut own = [of_first & !both, of_second & !both];
+                    // A row that both columns need is loaded once for the two of them: that leaves time for the loads of
+                    // a row for each.
+                    while both != 0 && own[0] != 0 && own[1] != 0 {
+                        let row = take_first(&mut both);
+                        for column in 0..2 {
+                            add_row(&mut held[column], *elements[column].add(row), rows, row);
+                        }
+                        for column in 0..2 {
+                            let row = take_first(&mut own[column]);
+                            add_row(&mut held[column], *elements[column].add(row), rows, row);
+                        }
+                    }
+                    while both != 0 {
+                        let row = take_first(&mut both);
+                        for column in 0..2 {
+                            add_row(&mut held[column], *elements[column].add(row), rows, row);
                         }
                     }
                     for column in 0..2 {
-                        let ((elements, own), (_, others)) = (columns[column], columns[1 - column]);
-                        for row in ones(own & !others) {
-                            let element = V::splat(*elements.add(row));
-                            for unit in 0..N {
-                                for vector in 0..vectors {
-                                    let a = of_row(row, unit, vector);
-                                    held[column][unit][vector] =
-                                        held[column][unit][vector].multiply_add(element, a);
-                                }
-                            }
+                        while own[column] != 0 {
+                            let row = take_first(&mut own[column]);
+                            add_row(&mut held[column], *elements[column].add(row), rows, row);
                         }
                     }
                 }
@@ -293,14 +291,37 @@ impl Stretch<'_> {
     }
 }
 
-/// The places of the ones in a word.
+/// Vectors of a unit where they are shortest.
+const MOST_VECTORS: usize = UNIT / 4;
+
+/// sums += element · row `row` of `rows`
+///
+/// # Safety
+/// As for [`Kernel::run`]; `rows` has this row, of `N` units.
 #[inline(always)]
-fn ones(mut word: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let place = word.trailing_zeros() as usize;
-        (word != 0).then(|| {
-            word &= word - 1;
-            place
-        })
-    })
+#[allow(clippy::needless_range_loop)] // as in `run_units`
+unsafe fn add_row<V: Vector<Element = f32>, const N: usize>(
+    sums: &mut [[V; MOST_VECTORS]; N],
+    element: f32,
+    rows: *const f32,
+    row: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let element = V::splat(element);
+        for unit in 0..N {
+            for vector in 0..UNIT / V::LANES {
+                let a = V::load(rows.add((row * N + unit) * UNIT + vector * V::LANES));
+                sums[unit][vector] = sums[unit][vector].multiply_add(element, a);
+            }
+        }
+    }
+}
+
+/// The place of the first one of a word, which becomes a zero.
+#[inline(always)]
+fn take_first(word: &mut u64) -> usize {
+    let place = word.trailing_zeros() as usize;
+    *word &= *word - 1;
+    place
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::graph::Epilogue;
-use crate::kernels::gemm::{Addend, Matrix, MatrixMut, gemm_serial, gemm_workspace};
+use crate::kernels::gemm::{Addend, Matrix, MatrixMut, gemm_serial, pack_b, packed_len};
 use crate::kernels::simd::{Isa, isa};
 
 /// Rows of which about one element in `sparsity` is not zero; zeros of both signs.
@@ -22,10 +22,10 @@ fn sparse(rows: usize, columns: usize, sparsity: usize) -> Vec<f32> {
 fn dense(a: Matrix<'_, f32>, b: &[f32], n: usize, addend: Addend<'_, f32>) -> Vec<f32> {
     let (m, k) = (a.rows, a.columns);
     let mut c = vec![0.0; m * n];
-    let mut workspace = vec![0.0f32; gemm_workspace::<f32>(m, k, n) / 4];
-    // SAFETY: the same memory as bytes.
-    let workspace = unsafe { workspace.align_to_mut::<u8>().1 };
-    gemm_serial(a, Matrix::row_major(b, k, n), MatrixMut::row_major(&mut c, m, n), addend, workspace);
+    let mut memory = vec![0.0f32; packed_len::<f32>(k, n)];
+    // A packed matrix is multiplied tile by tile, whatever its shape.
+    let b = pack_b(Matrix::row_major(b, k, n), &mut memory);
+    gemm_serial(a, b, MatrixMut::row_major(&mut c, m, n), addend, &mut []);
     c
 }
 
@@ -45,7 +45,7 @@ fn collected<'a>(
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
 
-    /// Both products have the bits of the dense ones.
+    /// Both products have the bits of the dense ones, tile by tile.
     #[test]
     fn products(rows in 2usize..70, columns in 2usize..1300, n in 2usize..40, sparsity in 12usize..90) {
         let data = sparse(rows, columns, sparsity);
