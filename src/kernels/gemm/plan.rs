@@ -49,7 +49,12 @@ impl Grid {
         if m * k * n < 2 * PART_PRODUCTS {
             return Self::WHOLE;
         }
-        let most = MOST_PARTS.min(threads() * PARTS_OF_A_THREAD);
+        let threads = threads();
+        if epilogue && threads == 1 {
+            // An epilogue runs block by block, and ranges of rows would read B more often.
+            return Self::WHOLE;
+        }
+        let most = MOST_PARTS.min(threads * PARTS_OF_A_THREAD);
         let mut wanted = (m * k * n / PART_PRODUCTS).next_multiple_of(EVEN).min(most);
         let most_rows = match m / (2 * tile_rows) {
             rows @ 0..EVEN => rows.max(1),
