@@ -5,10 +5,9 @@ use std::ops::Range;
 use std::ptr::null;
 
 use super::plan::{K_BLOCK, pieces, share};
-use super::product::{for_each_part, numbers};
+use super::product::{Options, numbers};
 use super::tile::Kernels;
 use super::{Addend, LISTED_ROW_BYTES, Matrix, MatrixMut};
-use crate::graph::Epilogue;
 use crate::kernels::Real;
 use crate::kernels::simd::{Vector, prefetch};
 
@@ -36,10 +35,10 @@ pub struct Operands<T> {
 pub type DotKernel<T> = unsafe fn(&Operands<T>);
 
 /// Rows of a kernel, at most.
-pub const ROWS: usize = 4;
+const MOST_ROWS: usize = 4;
 
 /// The kernels of some columns: that of `rows` rows is at `rows - 1`.
-pub type RowKernels<T> = [DotKernel<T>; ROWS];
+pub type RowKernels<T> = [DotKernel<T>; MOST_ROWS];
 
 /// `SUMS` sums of each dot product run side by side, so that enough do in all to hide the latency of an addition.
 ///
@@ -85,7 +84,7 @@ pub unsafe fn dots<V: Vector, const ROWS: usize, const COLUMNS: usize, const SUM
             k += count;
         }
         for column in 0..COLUMNS {
-            let mut vectors = [zero; 4];
+            let mut vectors = [zero; MOST_ROWS];
             for row in 0..ROWS {
                 let mut width = SUMS;
                 while width > 1 {
@@ -125,8 +124,8 @@ impl Form {
     /// The form of a · b, if it is sooner as dot products.
     ///
     /// For a narrow B the sums have to be so long that it does not count to add up their lanes, and the rows so many that it
-    /// does not to copy B. Rows that may be listed are left to tiles, which sum them to the same bits whether
-    /// they are, or their nonzero elements, or not.
+    /// does not to copy B. Rows that may be listed are left to tiles, which sum them to the same bits whether they are, or
+    /// their nonzero elements, or not.
     pub fn of<T: Real>(kernels: &Kernels<T>, a: &Matrix<'_, T>, b: &Matrix<'_, T>) -> Option<Self> {
         if a.column_stride != 1 {
             return None;
@@ -150,18 +149,18 @@ pub fn is_narrow<T>(kernels: &Kernels<T>, n: usize) -> bool {
 }
 
 /// c = a · b + addend, in a form that suits it. A narrow B needs a workspace for K · N elements.
-#[allow(clippy::too_many_arguments)]
-pub fn run<T: Real>(
-    kernels: &'static Kernels<T>,
-    parallel: bool,
+///
+/// # Safety
+/// The shapes fit, nothing is empty, and the operands hold the elements that their shapes say.
+pub unsafe fn run<T: Real>(
+    options: &Options<'_, T>,
     form: Form,
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
     c: &MatrixMut<'_, T>,
-    addend: Addend<'_, T>,
-    epilogue: Option<&dyn Epilogue>,
     workspace: &mut [u8],
 ) {
+    let Options { kernels, parallel, addend, epilogue, .. } = *options;
     let (k, n) = (b.rows, b.columns);
     let c_strides = [c.row_stride, 1];
     let (addend, addend_strides) = match addend {
@@ -182,14 +181,14 @@ pub fn run<T: Real>(
         }
     };
     let (rows, products) = (product.a.rows, a.rows * k * n);
-    let tiles = rows.div_ceil(ROWS);
+    let tiles = rows.div_ceil(MOST_ROWS);
     let parts = if parallel { (products / PART_PRODUCTS).clamp(1, tiles.min(MOST_PARTS)) } else { 1 };
     // A vector is multiplied at the rate at which the matrix is read.
     let work = if form == Form::Narrow { products } else { 4 * products };
-    for_each_part(parallel, parts, work, &|part| {
+    options.for_each_part(parts, work, &|part| {
         let tiles = share(tiles, parts, part);
-        let rows = tiles.start * ROWS..rows.min(tiles.end * ROWS);
-        // SAFETY: the shapes fit, and parts do not overlap.
+        let rows = tiles.start * MOST_ROWS..rows.min(tiles.end * MOST_ROWS);
+        // SAFETY: the caller's promise, and parts do not overlap.
         unsafe { product.rows(rows.clone()) };
         match epilogue {
             Some(epilogue) if form == Form::Row => epilogue.finish(0..1, rows),
@@ -240,7 +239,7 @@ impl<T: Real> DotProducts<'_, T> {
                 0 => (self.addend, self.addend_strides),
                 _ => (self.c.cast_const(), self.c_strides),
             };
-            for rows in pieces(rows.clone(), ROWS) {
+            for rows in pieces(rows.clone(), MOST_ROWS) {
                 for columns in pieces(0..self.b.columns, self.table.len()) {
                     let at = |strides: [usize; 2]| rows.start * strides[0] + columns.start * strides[1];
                     // SAFETY: the offsets are those of elements of the operands.

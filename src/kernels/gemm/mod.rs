@@ -26,6 +26,8 @@ pub use plan::{k_blocks, share};
 pub use stack::{gemm_stack, gemm_stack_workspace};
 pub use tile::HasKernels;
 
+use product::Options;
+
 use crate::graph::Epilogue;
 use crate::kernels::ahead::Ahead;
 use crate::kernels::{Real, simd};
@@ -101,7 +103,8 @@ pub fn gemm_before<'a, 'b, T: Real>(
     workspace: &mut [u8],
 ) {
     let kernels = T::kernels(simd::isa());
-    product::run(kernels, true, a.into(), b.into(), c, addend, epilogue, ahead, workspace);
+    let options = Options { kernels, parallel: true, addend, epilogue, ahead };
+    product::run(&options, a.into(), b.into(), &c, workspace);
 }
 
 /// [`gemm`] on the calling thread alone, for use inside a part of a parallel loop.
@@ -125,5 +128,6 @@ pub fn gemm_serial_before<'a, T: Real>(
     workspace: &mut [u8],
 ) {
     let kernels = T::kernels(simd::isa());
-    product::run(kernels, false, a.into(), b.into(), c, addend, None, ahead, workspace);
+    let options = Options { kernels, parallel: false, addend, epilogue: None, ahead };
+    product::run(&options, a.into(), b.into(), &c, workspace);
 }

@@ -16,9 +16,9 @@ use crate::threads::{self, DisjointMut};
 /// Multiply-adds of one thread in a nanosecond, roughly: for the threads' estimate of the work.
 const PRODUCTS_A_NANOSECOND: usize = 40;
 
-/// A plain B is packed where it has contiguous columns, or meets at least this many rows of A: then what strided reads
-/// cost exceeds one more pass over it. A tile that reads no more than one cache line of each row of B is sooner through
-/// the pages that it needs, so packing pays earlier.
+/// A plain B is packed where it has contiguous columns, or where it is wider than a panel and meets at least this many rows
+/// of A: then what strided reads cost exceeds one more pass over it. A tile that reads no more than one cache line of each
+/// row of B is sooner through the pages that it needs, so packing pays earlier.
 const fn pack_rows(panel_bytes: usize) -> usize {
     if panel_bytes > 64 { 768 } else { 96 }
 }
@@ -64,19 +64,36 @@ struct Product<'a, T: 'static> {
 // SAFETY: the pointer of `b` is only read, and parts write disjoint blocks of `c`.
 unsafe impl<T: Real> Sync for Product<'_, T> {}
 
+/// All of a product but its matrices.
+#[derive(Clone, Copy)]
+pub struct Options<'a, T: 'static> {
+    pub kernels: &'static Kernels<T>,
+    /// On all threads, not on the calling one alone.
+    pub parallel: bool,
+    pub addend: Addend<'a, T>,
+    pub epilogue: Option<&'a dyn Epilogue>,
+    pub ahead: Option<&'a Ahead<'a>>,
+}
+
+impl<T> Options<'_, T> {
+    /// Runs the parts of a product of so many multiply-adds.
+    pub fn for_each_part(&self, parts: usize, products: usize, body: &(dyn Fn(usize) + Sync)) {
+        match self.parallel {
+            true => threads::for_each_part(parts, (products / PRODUCTS_A_NANOSECOND) as u64, body),
+            false => (0..parts).for_each(body),
+        }
+    }
+}
+
 /// See [`super::gemm`].
-#[allow(clippy::too_many_arguments)]
 pub fn run<T: Real>(
-    kernels: &'static Kernels<T>,
-    parallel: bool,
+    options: &Options<'_, T>,
     a: Left<'_, T>,
     b: Right<'_, T>,
-    c: MatrixMut<'_, T>,
-    addend: Addend<'_, T>,
-    epilogue: Option<&dyn Epilogue>,
-    ahead: Option<&Ahead<'_>>,
+    c: &MatrixMut<'_, T>,
     workspace: &mut [u8],
 ) {
+    let Options { kernels, addend, epilogue, .. } = *options;
     let ((m, k), n) = (a.shape(), c.columns);
     assert_eq!((m, b.shape()), (c.rows, (k, n)), "the shapes of a product do not fit");
     if let Left::Plain(a) = a {
@@ -90,7 +107,7 @@ pub fn run<T: Real>(
     }
     if k == 0 {
         // SAFETY: `c` is exclusive, and its rows are in bounds.
-        unsafe { write_addend(&c, addend) };
+        unsafe { write_addend(c, addend) };
         if let Some(epilogue) = epilogue {
             epilogue.finish(0..m, 0..n);
         }
@@ -100,37 +117,32 @@ pub fn run<T: Real>(
         b.check();
         if let Left::Plain(a) = a {
             if let Some(form) = dots::Form::of(kernels, &a, &b) {
-                return dots::run(kernels, parallel, form, a, b, &c, addend, epilogue, workspace);
+                // SAFETY: the operands have been checked.
+                return unsafe { dots::run(options, form, a, b, c, workspace) };
             }
-            if let Some(form) = transposed::Form::of(kernels, &a, &b, &c, addend) {
-                return transposed::run(kernels, parallel, form, a, b, &c, addend, epilogue, workspace);
+            if let Some(form) = transposed::Form::of(kernels, &a, &b, c, addend) {
+                // SAFETY: the operands have been checked.
+                return unsafe { transposed::run(options, form, a, b, c, workspace) };
             }
         }
     }
     // SAFETY: the operands have been checked.
-    unsafe { tiles(kernels, parallel, a, b, c, addend, epilogue, ahead, workspace) };
+    unsafe { tiles(options, a, b, c, workspace) };
 }
 
 /// The product tile by tile, whatever its form.
 ///
 /// # Safety
 /// The shapes fit, nothing is empty, and the operands hold the elements that their shapes say.
-#[allow(clippy::too_many_arguments)]
 pub unsafe fn tiles<T: Real>(
-    kernels: &'static Kernels<T>,
-    parallel: bool,
+    options: &Options<'_, T>,
     a: Left<'_, T>,
     b: Right<'_, T>,
-    c: MatrixMut<'_, T>,
-    addend: Addend<'_, T>,
-    epilogue: Option<&dyn Epilogue>,
-    ahead: Option<&Ahead<'_>>,
+    c: &MatrixMut<'_, T>,
     workspace: &mut [u8],
 ) {
+    let Options { kernels, parallel, addend, epilogue, ahead } = *options;
     let ((m, k), n) = (a.shape(), c.columns);
-    let for_each_part = |parts, products, body: &(dyn Fn(usize) + Sync)| {
-        for_each_part(parallel, parts, products, body);
-    };
     let panel = kernels.panel();
     let grid = match parallel {
         true => {
@@ -140,28 +152,27 @@ pub unsafe fn tiles<T: Real>(
         false => Grid::WHOLE,
     };
 
+    let run_parts = |b: Panels<T>, prepare: &(dyn Fn(&Range<usize>) + Sync)| {
+        let product = Product { kernels, a, b, c, addend, epilogue, ahead };
+        options.for_each_part(grid.parts(), m * k * n, &|part| {
+            let (rows, columns) = grid.part(part, m, n, panel);
+            prepare(&columns);
+            // SAFETY: the caller's promise, and parts do not overlap.
+            unsafe { product.part(rows, columns) };
+        });
+    };
+
     let plain = match b {
         Right::Packed(packed) => {
             assert_eq!(packed.panel, panel, "B was packed for another instruction set");
             let b = Panels { data: packed.data.as_ptr(), k_stride: panel, panel_stride: k * panel };
-            let product = Product { kernels, a, b, c: &c, addend, epilogue, ahead };
-            return for_each_part(grid.parts(), m * k * n, &|part| {
-                let (rows, columns) = grid.part(part, m, n, panel);
-                // SAFETY: the caller's promise, and parts do not overlap.
-                unsafe { product.part(rows, columns) };
-            });
+            return run_parts(b, &|_| ());
         }
         Right::Plain(plain) => plain,
     };
-
     if plain.column_stride == 1 && (plain.row_stride <= panel || m < pack_rows(panel * size_of::<T>())) {
         let b = Panels { data: plain.data.as_ptr(), k_stride: plain.row_stride, panel_stride: panel };
-        let product = Product { kernels, a, b, c: &c, addend, epilogue, ahead };
-        return for_each_part(grid.parts(), m * k * n, &|part| {
-            let (rows, columns) = grid.part(part, m, n, panel);
-            // SAFETY: the caller's promise, and parts do not overlap.
-            unsafe { product.part(rows, columns) };
-        });
+        return run_parts(b, &|_| ());
     }
 
     let memory = numbers(workspace);
@@ -176,28 +187,13 @@ pub unsafe fn tiles<T: Real>(
             pack_panel(plain, first..n.min(first + panel), panel, out);
         }
     };
-    let product = Product { kernels, a, b, c: &c, addend, epilogue, ahead };
     if grid.rows > 1 {
         let panels = n.div_ceil(panel);
         let parts = panels.min(32);
-        for_each_part(parts, 20 * k * n, &|part| pack(share(panels, parts, part)));
+        options.for_each_part(parts, 20 * k * n, &|part| pack(share(panels, parts, part)));
+        return run_parts(b, &|_| ());
     }
-    for_each_part(grid.parts(), m * k * n, &|part| {
-        let (rows, columns) = grid.part(part, m, n, panel);
-        if grid.rows == 1 {
-            pack(columns.start / panel..columns.end.div_ceil(panel));
-        }
-        // SAFETY: the caller's promise, parts do not overlap, and the panels have been packed.
-        unsafe { product.part(rows, columns) };
-    });
-}
-
-/// Runs the parts of a product of so many multiply-adds, on this thread alone unless `parallel`.
-pub fn for_each_part(parallel: bool, parts: usize, products: usize, body: &(dyn Fn(usize) + Sync)) {
-    match parallel {
-        true => threads::for_each_part(parts, (products / PRODUCTS_A_NANOSECOND) as u64, body),
-        false => (0..parts).for_each(body),
-    }
+    run_parts(b, &|columns| pack(columns.start / panel..columns.end.div_ceil(panel)));
 }
 
 /// The memory as numbers.

@@ -112,22 +112,16 @@ fn check<T: Real>(case: &Case, isa: Isa, epsilon: f64) -> Vec<T> {
         false => Right::Plain(b),
     };
     let result = MatrixMut::strided(&mut c, m, n, stride);
-    product::run(
-        kernels,
-        case.parallel,
-        a.into(),
-        right,
-        result,
-        match case.addend {
-            Added::Nothing => Addend::Nothing,
-            Added::Result => Addend::Result,
-            Added::Row => Addend::Row(&row),
-        },
-        Some(&epilogue),
-        // What is asked for meanwhile changes nothing.
-        Some(&Ahead::whole(&a_data, 640)),
-        workspace,
-    );
+    let addend = match case.addend {
+        Added::Nothing => Addend::Nothing,
+        Added::Result => Addend::Result,
+        Added::Row => Addend::Row(&row),
+    };
+    // What is asked for meanwhile changes nothing.
+    let ahead = Ahead::whole(&a_data, 640);
+    let (epilogue, parallel): (&dyn Epilogue, bool) = (&epilogue, case.parallel);
+    let options = Options { kernels, parallel, addend, epilogue: Some(epilogue), ahead: Some(&ahead) };
+    product::run(&options, a.into(), right, &result, workspace);
 
     // A sum of k products in floating point is off by at most (k + 1) · epsilon · Σ|a||b|.
     let absolute = |data: &[T]| data.iter().map(|value| value.abs()).collect::<Vec<T>>();
@@ -230,17 +224,9 @@ fn listed_rows() {
                         true => Right::Packed(pack_with(kernels.panel(), right, &mut memory)),
                         false => Right::Plain(right),
                     };
-                    product::run(
-                        kernels,
-                        parallel,
-                        a,
-                        right,
-                        MatrixMut::row_major(&mut c, m, n),
-                        Addend::Row(&row),
-                        None,
-                        None,
-                        workspace,
-                    );
+                    let addend = Addend::Row(&row);
+                    let options = Options { kernels, parallel, addend, epilogue: None, ahead: None };
+                    product::run(&options, a, right, &MatrixMut::row_major(&mut c, m, n), workspace);
                     c
                 };
                 // A packed matrix is multiplied tile by tile, whatever its shape.

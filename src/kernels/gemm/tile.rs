@@ -145,7 +145,8 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
 /// The kernels of one instruction set as a static table, compiled with its instructions enabled.
 macro_rules! kernels {
     ($module:ident: $T:ty as $V:ty $(, $features:literal)?;
-     8: [$($eight:literal)*], 4: [$($four:literal)*], 2: [$($two:literal)*], 1: [$($one:literal)*], dots: [$($columns:literal of $sums:literal)*]) => {
+     8: [$($eight:literal)*], 4: [$($four:literal)*], 2: [$($two:literal)*], 1: [$($one:literal)*],
+     dots: [$($columns:literal of $sums:literal)*]) => {
         pub(super) mod $module {
             use super::*;
 
@@ -197,8 +198,10 @@ macro_rules! kernels {
     };
 }
 
-kernels!(portable_f32: f32 as Lanes<f32, 4>; 8: [1], 4: [1 2], 2: [1 2 3 4], 1: [1 2 3 4], dots: [1 of 4]);
-kernels!(portable_f64: f64 as Lanes<f64, 2>; 8: [1], 4: [1 2], 2: [1 2 3 4], 1: [1 2 3 4], dots: [1 of 4]);
+kernels!(portable_f32: f32 as Lanes<f32, 4>; 8: [1], 4: [1 2], 2: [1 2 3 4], 1: [1 2 3 4],
+        dots: [1 of 4]);
+kernels!(portable_f64: f64 as Lanes<f64, 2>; 8: [1], 4: [1 2], 2: [1 2 3 4], 1: [1 2 3 4],
+        dots: [1 of 4]);
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -207,13 +210,17 @@ mod x86 {
     use super::*;
 
     kernels!(avx2_f32: f32 as __m256, "avx2,fma";
-        8: [1], 4: [1 2 3], 2: [1 2 3 4 5 6], 1: [1 2 3 4 5 6 7 8 9 10 11 12], dots: [1 of 4 2 of 2 3 of 1]);
+        8: [1], 4: [1 2 3], 2: [1 2 3 4 5 6], 1: [1 2 3 4 5 6 7 8 9 10 11 12],
+        dots: [1 of 4 2 of 2 3 of 1]);
     kernels!(avx2_f64: f64 as __m256d, "avx2,fma";
-        8: [1], 4: [1 2 3], 2: [1 2 3 4 5 6], 1: [1 2 3 4 5 6 7 8 9 10 11 12], dots: [1 of 4 2 of 2 3 of 1]);
+        8: [1], 4: [1 2 3], 2: [1 2 3 4 5 6], 1: [1 2 3 4 5 6 7 8 9 10 11 12],
+        dots: [1 of 4 2 of 2 3 of 1]);
     kernels!(avx512_f32: f32 as __m512, "avx512f,avx512vl,avx512dq,avx512bw";
-        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], dots: [1 of 4 2 of 2 3 of 1 4 of 1 5 of 1]);
+        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
+        dots: [1 of 4 2 of 2 3 of 1 4 of 1 5 of 1]);
     kernels!(avx512_f64: f64 as __m512d, "avx512f,avx512vl,avx512dq,avx512bw";
-        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], dots: [1 of 4 2 of 2 3 of 1 4 of 1 5 of 1]);
+        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
+        dots: [1 of 4 2 of 2 3 of 1 4 of 1 5 of 1]);
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -223,9 +230,11 @@ mod arm {
     use super::*;
 
     kernels!(neon_f32: f32 as float32x4_t;
-        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12], 1: [1 2 3 4 5 6 7 8 9 10 11 12], dots: [1 of 4 2 of 2 3 of 1 4 of 1 5 of 1]);
+        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12], 1: [1 2 3 4 5 6 7 8 9 10 11 12],
+        dots: [1 of 4 2 of 2 3 of 1 4 of 1 5 of 1]);
     kernels!(neon_f64: f64 as float64x2_t;
-        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12], 1: [1 2 3 4 5 6 7 8 9 10 11 12], dots: [1 of 4 2 of 2 3 of 1 4 of 1 5 of 1]);
+        8: [1 2 3], 4: [1 2 3 4 5 6], 2: [1 2 3 4 5 6 7 8 9 10 11 12], 1: [1 2 3 4 5 6 7 8 9 10 11 12],
+        dots: [1 of 4 2 of 2 3 of 1 4 of 1 5 of 1]);
 }
 
 /// The element types that there are kernels for.

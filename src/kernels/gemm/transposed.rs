@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::dots::is_narrow;
 use super::pack::pack_with;
 use super::plan::share;
-use super::product::{for_each_part, numbers};
+use super::product::{Options, numbers};
 use super::tile::Kernels;
 use super::{Addend, Left, Matrix, MatrixMut, Right, product};
 use crate::graph::Epilogue;
@@ -57,43 +57,44 @@ impl Form {
 }
 
 /// c = a · b + addend, in a form that suits it.
-#[allow(clippy::too_many_arguments)]
-pub fn run<T: Real>(
-    kernels: &'static Kernels<T>,
-    parallel: bool,
+///
+/// # Safety
+/// The shapes fit, nothing is empty, and the operands hold the elements that their shapes say.
+pub unsafe fn run<T: Real>(
+    options: &Options<'_, T>,
     form: Form,
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
     c: &MatrixMut<'_, T>,
-    addend: Addend<'_, T>,
-    epilogue: Option<&dyn Epilogue>,
     workspace: &mut [u8],
 ) {
-    match form {
-        Form::Column => run_column(kernels, parallel, a, b, c, addend, epilogue, workspace),
-        Form::Narrow => run_narrow(kernels, parallel, a, b, c, epilogue),
-        Form::Small => run_small(kernels, parallel, a, b, c, epilogue, numbers(workspace)),
+    // SAFETY: the caller's promise.
+    unsafe {
+        match form {
+            Form::Column => run_column(options, a, b, c, workspace),
+            Form::Narrow => run_narrow(options, a, b, c),
+            Form::Small => run_small(options, a, b, c, numbers(workspace)),
+        }
     }
 }
 
-#[allow(clippy::too_many_arguments)]
-fn run_column<T: Real>(
-    kernels: &'static Kernels<T>,
-    parallel: bool,
+/// # Safety
+/// As [`run`].
+unsafe fn run_column<T: Real>(
+    options: &Options<'_, T>,
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
     c: &MatrixMut<'_, T>,
-    addend: Addend<'_, T>,
-    epilogue: Option<&dyn Epilogue>,
     workspace: &mut [u8],
 ) {
     // SAFETY: the same results, one after the other.
     let row = unsafe { MatrixMut::from_raw(c.data, 1, a.rows, a.rows) };
-    let turned =
-        epilogue.map(|epilogue| move |_: Range<usize>, columns: Range<usize>| epilogue.finish(columns, 0..1));
+    let turned = options
+        .epilogue
+        .map(|epilogue| move |_: Range<usize>, columns: Range<usize>| epilogue.finish(columns, 0..1));
     let turned = turned.as_ref().map(|turned| turned as &dyn Epilogue);
     let (left, right) = (Left::Plain(b.transposed()), Right::Plain(a.transposed()));
-    product::run(kernels, parallel, left, right, row, addend, turned, None, workspace);
+    product::run(&Options { epilogue: turned, ..*options }, left, right, &row, workspace);
 }
 
 /// Elements of a block of Cᵀ.
@@ -102,20 +103,24 @@ const NARROW_BLOCK: usize = 4096;
 /// Multiply-adds of a part, at least.
 const PART_PRODUCTS: usize = 100_000;
 
-fn run_narrow<T: Real>(
-    kernels: &'static Kernels<T>,
-    parallel: bool,
+/// Parts that are wanted for the threads, at most.
+const MOST_PARTS: usize = 16;
+
+/// # Safety
+/// As [`run`].
+unsafe fn run_narrow<T: Real>(
+    options: &Options<'_, T>,
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
     c: &MatrixMut<'_, T>,
-    epilogue: Option<&dyn Epilogue>,
 ) {
-    let ((m, k), n, panel) = ((a.rows, a.columns), b.columns, kernels.panel());
+    let ((m, k), n, panel) = ((a.rows, a.columns), b.columns, options.kernels.panel());
+    let block_options = Options { parallel: false, epilogue: None, ahead: None, ..*options };
     let panels = m.div_ceil(panel);
     let most_panels = (NARROW_BLOCK / n / panel).max(1);
-    let wanted = if parallel { (m * k * n / PART_PRODUCTS).clamp(1, 16) } else { 1 };
+    let wanted = if options.parallel { (m * k * n / PART_PRODUCTS).clamp(1, MOST_PARTS) } else { 1 };
     let parts = panels.div_ceil(most_panels).max(wanted.min(panels));
-    for_each_part(parallel, parts, m * k * n, &|part| {
+    options.for_each_part(parts, m * k * n, &|part| {
         let panels = share(panels, parts, part);
         let rows = panels.start * panel..m.min(panels.end * panel);
         let mut memory = [const { MaybeUninit::<T>::uninit() }; NARROW_BLOCK];
@@ -125,11 +130,11 @@ fn run_narrow<T: Real>(
         // SAFETY: the operands are those of a product; the memory holds the block, and nothing else uses it or that of c.
         unsafe {
             let result = MatrixMut::from_raw(block, n, rows.len(), rows.len());
-            product::tiles(kernels, false, left, right, result, Addend::Nothing, None, None, &mut []);
+            product::tiles(&block_options, left, right, &result, &mut []);
             let (to, stride) = c.element(rows.start, 0);
             T::transpose_at(block, rows.len(), to, stride, (rows.len(), n));
         }
-        if let Some(epilogue) = epilogue {
+        if let Some(epilogue) = options.epilogue {
             epilogue.finish(rows, 0..n);
         }
     });
@@ -141,16 +146,17 @@ fn small_memory(m: usize, k: usize, n: usize, panel: usize) -> usize {
 }
 
 /// With room for K · N elements.
-fn run_small<T: Real>(
-    kernels: &'static Kernels<T>,
-    parallel: bool,
+///
+/// # Safety
+/// As [`run`].
+unsafe fn run_small<T: Real>(
+    options: &Options<'_, T>,
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
     c: &MatrixMut<'_, T>,
-    epilogue: Option<&dyn Epilogue>,
     room: &mut [T],
 ) {
-    let ((m, k), n, panel) = ((a.rows, a.columns), b.columns, kernels.panel());
+    let ((m, k), n, panel) = ((a.rows, a.columns), b.columns, options.kernels.panel());
     let (result, packed) = room[..small_memory(m, k, n, panel)].split_at_mut(n * m);
     let right = Right::Packed(pack_with(panel, a.transposed(), packed));
     let result = DisjointMut::new(result);
@@ -161,7 +167,7 @@ fn run_small<T: Real>(
             let (to, stride) = c.element(rows.start, columns.start);
             T::transpose_at(from, m, to, stride, (rows.len(), columns.len()));
         }
-        if let Some(epilogue) = epilogue {
+        if let Some(epilogue) = options.epilogue {
             epilogue.finish(rows, columns);
         }
     };
@@ -170,6 +176,7 @@ fn run_small<T: Real>(
     // finished.
     unsafe {
         let result = MatrixMut::from_raw(result.as_mut_ptr(), n, m, m);
-        product::tiles(kernels, parallel, left, right, result, Addend::Nothing, Some(&back), None, &mut []);
+        let options = Options { epilogue: Some(&back), ahead: None, ..*options };
+        product::tiles(&options, left, right, &result, &mut []);
     }
 }

@@ -256,20 +256,16 @@ impl Stretch<'_> {
                     let mut own = [of_first & !both, of_second & !both];
                     // A row that both columns need is loaded once for the two of them: that leaves time for the loads of
                     // a row for each.
-                    while both != 0 && own[0] != 0 && own[1] != 0 {
-                        let row = take_first(&mut both);
-                        for column in 0..2 {
-                            add_row(&mut held[column], *elements[column].add(row), rows, row);
-                        }
-                        for column in 0..2 {
-                            let row = take_first(&mut own[column]);
-                            add_row(&mut held[column], *elements[column].add(row), rows, row);
-                        }
-                    }
                     while both != 0 {
                         let row = take_first(&mut both);
                         for column in 0..2 {
                             add_row(&mut held[column], *elements[column].add(row), rows, row);
+                        }
+                        if own[0] != 0 && own[1] != 0 {
+                            for column in 0..2 {
+                                let row = take_first(&mut own[column]);
+                                add_row(&mut held[column], *elements[column].add(row), rows, row);
+                            }
                         }
                     }
                     for column in 0..2 {
