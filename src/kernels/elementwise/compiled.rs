@@ -330,6 +330,11 @@ impl CompiledTape {
                 Access::Full if whole => {
                     Lane { data: memory.wrapping_add(start * size), advance: size * LANES }
                 }
+                // Whole vectors are written: one that is read after writes of less waits until these are in the cache.
+                Access::Full if count == 1 => {
+                    splat(memory, start, home, size, 1);
+                    spread
+                }
                 Access::Full => {
                     home.write_bytes(0, CHUNK_BYTES);
                     home.copy_from_nonoverlapping(memory.wrapping_add(start * size), count * size);
