@@ -330,7 +330,7 @@ impl CompiledTape {
                 Access::Full if whole => {
                     Lane { data: memory.wrapping_add(start * size), advance: size * LANES }
                 }
-                // Whole vectors are written: one that is read after writes of less waits until these are in the cache.
+                // Written as vectors: a load of what several stores wrote waits until they are in the cache.
                 Access::Full if count == 1 => {
                     splat(memory, start, home, size, 1);
                     spread
