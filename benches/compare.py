@@ -64,10 +64,18 @@ def settings(threads: int, isa: str) -> str:
     return f"{threads} thread{'s' if threads > 1 else ''}{isa and f', {isa}'}"
 
 
+def command(given: argparse.Namespace, workload: str) -> str:
+    """What measures this workload again as it was measured."""
+    isa = f" --isa {given.isa}" if given.isa else ""
+    peers = f" --peers {','.join(given.peers)}" if given.peers != list(PEERS) else ""
+    return (
+        f"python benches/compare.py --rounds {given.rounds} --threads {given.threads}{isa}"
+        f" --workloads {workload}{peers}"
+    )
+
+
 def main() -> None:
     given = arguments()
-    command = f"python benches/compare.py --rounds {given.rounds} --threads {given.threads}"
-    command += f" --isa {given.isa}" if given.isa else ""
     missing = {module for peer in given.peers for module in PEERS[peer].missing}
     for module in sorted(missing):
         print(f"{module} is not installed", file=sys.stderr)
@@ -81,8 +89,8 @@ def main() -> None:
             print(f"{kind} of {workload}", file=sys.stderr)
             samples = measure(kind, workload, peers, given.threads, given.isa, given.rounds, given.patience)
             machine = describe(given.threads, given.isa)
-            run = Run(kind, workload, settings(given.threads, given.isa), command, machine, samples)
-            runs = merge(runs, [run])
+            tables = settings(given.threads, given.isa)
+            runs = merge(runs, [Run(kind, workload, tables, command(given, workload), machine, samples)])
             if given.json:
                 save(given.json, runs)
 

@@ -110,9 +110,16 @@ def report(runs: list[Run]) -> dict[str, str]:
             # In the order of the workloads, whichever was measured first.
             chosen.sort(key=lambda run: list(WORKLOADS).index(run.workload))
             if chosen:
-                origins = dict.fromkeys(f"    {run.command}\n\n{run.machine}" for run in chosen)
-                texts[f"{name}, {settings}"] = "\n\n".join([render(chosen), *origins])
+                texts[f"{name}, {settings}"] = "\n\n".join([render(chosen), *origins(chosen)])
     return texts
+
+
+def origins(runs: list[Run]) -> list[str]:
+    """The commands that made a table, and below them the machine."""
+    commands: dict[str, list[str]] = {}
+    for run in runs:
+        commands.setdefault(run.machine, []).append(f"    {run.command}")
+    return ["\n".join([*lines, "", machine]) for machine, lines in commands.items()]
 
 
 def write(path: Path, texts: dict[str, str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,15 @@ def test_the_training_table_has_ratios_and_the_share_of_the_peak():
     assert "| **torch-tuned ÷ rustnet** | **0.50×** |" in lines
     assert "| **rustnet's share of the FMA peak** | **50%** |" in lines
     assert lines[-3:] == ["    python benches/compare.py", "", "A machine."]
+
+
+def test_the_commands_of_a_table_stand_together_above_their_machine():
+    here = run(rustnet=[2.0])
+    other, elsewhere = replace(here, command="python other.py"), replace(here, machine="Another.")
+    assert report.origins([here, other, elsewhere]) == [
+        "    python benches/compare.py\n    python other.py\n\nA machine.",
+        "    python benches/compare.py\n\nAnother.",
+    ]
 
 
 def test_tables_replace_what_stands_between_their_markers(tmp_path):
