@@ -52,6 +52,12 @@ class Variable(TensorOperators):
         self.shape: Shape = tuple(self.storage.shape)
         self.dtype: str = self.storage.dtype
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "storage": self.storage.numpy()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, storage=_core.Variable(state["storage"]))
+
     @property
     def ndim(self) -> int:
         return len(self.shape)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from rustnet.core.dtypes import is_float, standardize_dtype
 from rustnet.core.operation import Node, any_symbolic, symbolic_outputs
 from rustnet.core.tensors import KerasTensor, Tensor, TracedTensor
 from rustnet.core.trace import Trace, current_trace, escape
+from rustnet.core.transient import Transient
 from rustnet.core.variable import Variable
 from rustnet.layers.arguments import (
     holds_data,
@@ -52,7 +53,7 @@ def _builder(build: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-class Layer(Configurable, StateOwner):
+class Layer(Configurable, StateOwner, Transient):
     """A function of tensors with state. Subclass it with `build` (make the weights) and `call` (use `ops`).
 
     Arguments: `activity_regularizer` on the outputs; `trainable`; `dtype` of weights and computation, by
@@ -74,6 +75,8 @@ class Layer(Configurable, StateOwner):
 
     # Public attributes that no recorded call depends on.
     _NOT_CONFIGURATION: frozenset[str] = frozenset()
+    # A layer is pickled without the models that it is part of, and without what its last call added.
+    _TRANSIENT: ClassVar[Mapping[str, Callable[[], Any] | None]] = {"_nodes": list, "_losses": list}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

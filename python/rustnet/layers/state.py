@@ -30,7 +30,16 @@ class StateOwner:
 
     # Attributes that refer to layers and metrics without owning them.
     _NOT_STATE = frozenset(
-        {"_init_arguments", "_nodes", "_losses", "_calls", "_found_in_layers", "_loss_tracker"}
+        {
+            "_init_arguments",
+            "_nodes",
+            "_losses",
+            "_calls",
+            "_found_in_layers",
+            "_loss_tracker",
+            "_known_at_compile",
+            "_trainable_at_compile",
+        }
     )
 
     def _owned(self, kind: type | tuple[type, ...]) -> list[Any]:

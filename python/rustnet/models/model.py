@@ -43,6 +43,8 @@ class Model(Trainer):
     Source: https://keras.io/api/models/model
     """
 
+    _TRANSIENT = {**Trainer._TRANSIENT, "_calls": dict, "_calls_version": lambda: -1}
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _is_functional(args, kwargs):
             from rustnet.models.functional import Functional

@@ -75,7 +75,8 @@ def _record_metrics(trainer: Trainer, trace: Trace, y: Any, outputs: Any, sample
 def _trained_variables(trainer: Trainer) -> list[Any]:
     """The trainable weights as `compile` found them; those made since, as they are now."""
     now = {id(weight) for weight in trainer.trainable_weights}
-    known, trained = trainer._known_at_compile, trainer._trainable_at_compile
+    known = {id(weight) for weight in trainer._known_at_compile}
+    trained = {id(weight) for weight in trainer._trainable_at_compile}
     variables = [
         weight for weight in trainer.weights if id(weight) in (trained if id(weight) in known else now)
     ]

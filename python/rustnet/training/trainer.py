@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,9 +30,16 @@ class Trainer(Layer):
     # What a run of `fit` writes on the model; no change of the model itself, so compiled steps stay valid.
     _NOT_CONFIGURATION = frozenset({"history", "stop_evaluating", "stop_predicting", "stop_training"})
 
+    _TRANSIENT = {**Layer._TRANSIENT, "_found_in_layers": dict, "_step_programs": None}
+
     stop_training = False
     stop_evaluating = False
     history: Any = None
+
+    @functools.cached_property
+    def _step_programs(self) -> Programs:
+        """The compiled steps; made anew by `compile`, and where a model was pickled or copied."""
+        return Programs(self)
 
     # --- compile ----------------------------------------------------------------------------------
 
@@ -77,8 +85,8 @@ class Trainer(Layer):
         self._loss_tracker = Mean(name="loss")
         self._step_programs = Programs(self)
         self.stop_training = False
-        self._known_at_compile = {id(weight) for weight in self.weights}
-        self._trainable_at_compile = {id(weight) for weight in self.trainable_weights}
+        self._known_at_compile = self.weights
+        self._trainable_at_compile = self.trainable_weights
         self._compile_arguments = {
             "optimizer": optimizer,
             "loss": loss,
@@ -320,7 +328,7 @@ class Trainer(Layer):
         Source: https://keras.io/api/models/model_training_apis/#predict-method
         """
         verbose = arguments.verbosity(verbose)
-        programs = self._prediction_programs()
+        programs = self._step_programs
         if is_stream(x):
             return _concatenated(self.predict_on_batch(batch.x) for batch in Stream(x).epoch(steps))
         data = make_data(x)
@@ -381,7 +389,7 @@ class Trainer(Layer):
 
     def _predicted(self, data: Data) -> Any:
         """The outputs for all rows as one batch."""
-        program, nesting = self._prediction_programs().step("predict", data, max(data.rows, 1))
+        program, nesting = self._step_programs.step("predict", data, max(data.rows, 1))
         outputs = program.new_outputs(data.rows)
         if data.rows:
             program.run_batches(data.columns, None, (0, data.rows), outputs, 0.0)
@@ -458,11 +466,6 @@ class Trainer(Layer):
         arguments.no_rows(data.rows)
         return data
 
-    def _prediction_programs(self) -> Programs:
-        if getattr(self, "_step_programs", None) is None:
-            self._step_programs = Programs(self)
-        return self._step_programs
-
     def _check_compiled(self, method: str) -> None:
         if not self.compiled:
             raise RuntimeError(
@@ -482,7 +485,7 @@ class Trainer(Layer):
         """Makes the weights from the shapes of the data, so that they are there before the first callback."""
         if self.built or not isinstance(source, Data):
             return
-        self._prediction_programs().step("predict", Data(source.x), 1)
+        self._step_programs.step("predict", Data(source.x), 1)
 
     # --- what a model knows -----------------------------------------------------------------------
 
