@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,8 @@ import numpy as np
 os.environ["KERAS_BACKEND"] = "jax"
 
 import keras  # noqa: E402
+
+from rustnet.core import trace as tracing  # noqa: E402
 
 
 def values(result: Any) -> np.ndarray:
@@ -24,4 +28,14 @@ def assert_close(actual: Any, expected: Any, rtol: float = 1e-5, atol: float = 1
     np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)
 
 
-__all__ = ["assert_close", "keras", "values"]
+@contextmanager
+def recording(trace: tracing.Trace) -> Iterator[tracing.Trace]:
+    """Ops inside are recorded into the trace: `trace.call`, for a test that does not want a function."""
+    token = tracing._current.set(trace)
+    try:
+        yield trace
+    finally:
+        tracing._current.reset(token)
+
+
+__all__ = ["assert_close", "keras", "recording", "values"]

@@ -10,6 +10,7 @@ import pytest
 
 import rustnet
 from layer_cases import CASES, WITHOUT_ROW, LayerCase
+from oracle import recording
 from rustnet import layers, ops
 from rustnet.core.trace import Trace
 
@@ -111,7 +112,7 @@ def float64():
 def test_gradients_are_those_of_finite_differences(case, float64):
     inputs = arguments(case, "float64")
     layer = built(case, layers, inputs)
-    with Trace(binds_arrays=True) as trace:
+    with recording(Trace(binds_arrays=True)) as trace:
         traced = [trace.constant(x) for x in listed(inputs)]
         outputs = listed(layer(traced if isinstance(inputs, list) else traced[0]))
         loss = sum(

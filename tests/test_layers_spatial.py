@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from oracle import assert_close, keras
+from oracle import assert_close, keras, recording
 from rustnet import Input, layers, ops
 from rustnet.core.convert import tensor
 from rustnet.core.trace import Trace
@@ -78,7 +78,7 @@ def test_output_equals_keras(name, arguments, inputs):
 @pytest.mark.parametrize("name, arguments, inputs", CASES, ids=IDS)
 def test_gradients_equal_keras(name, arguments, inputs):
     ours, theirs = pair(name, arguments, inputs)
-    with Trace(binds_arrays=True) as trace:
+    with recording(Trace(binds_arrays=True)) as trace:
         x = tensor(inputs)
         loss = ops.sum(ops.square(ours(x)))
         gradients = trace.gradients(loss, [x, *ours.weights])

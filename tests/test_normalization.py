@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from oracle import recording
 from rustnet import ops
 from rustnet.core.trace import Trace
 from rustnet.layers import BatchNormalization, LayerNormalization
@@ -31,7 +32,7 @@ def pair(keras, name, layer, x, **arguments):
 
 def gradients(layer, x, weights, **kwargs):
     """d Σ weights · layer(x) by x and by the layer's trainable weights."""
-    with Trace(binds_arrays=True) as trace:
+    with recording(Trace(binds_arrays=True)) as trace:
         x = ops.convert_to_tensor(x)
         loss = ops.sum(layer(x, **kwargs) * weights)
         found = trace.gradients(loss, [x, *layer.trainable_variables])

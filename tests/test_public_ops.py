@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import rustnet
+from oracle import recording
 from rustnet import _core, ops
 from rustnet.core import structure
 from rustnet.core.operation import keras_tensors
@@ -344,7 +345,7 @@ def test_gradient_is_that_of_finite_differences(name, number):
 
     def trace_loss():
         trace = Trace()
-        with trace:
+        with recording(trace):
             inputs = [trace.input("float64", array.shape) for array in data]
             remaining = iter(inputs)
             traced = structure.map_structure(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import rustnet
+from oracle import recording
 from rustnet import Input, Layer, ops
 from rustnet.core.trace import Trace
 from rustnet.layers import (
@@ -108,7 +109,7 @@ def test_gradients_are_those_of_keras(keras, name, arguments):
 
     expected, expected_dx = jax.grad(loss, (0, 1))([weight.value for weight in oracle.trainable_variables], X)
     for training in (True, False):
-        with Trace(binds_arrays=True) as trace:
+        with recording(Trace(binds_arrays=True)) as trace:
             x = ops.convert_to_tensor(X)
             outputs = layer(x, mask=ops.convert_to_tensor(MASK), training=training)
             gradients = trace.gradients(ops.sum(outputs * importance), [*layer.trainable_weights, x])

@@ -293,8 +293,7 @@ def _draw(seed: Seed) -> Any:
         return seed.next()
     if seed is None:
         if _global_generator is None:
-            with escape():
-                _global_generator = SeedGenerator(name="global_seed_generator")
+            _global_generator = escape(SeedGenerator, name="global_seed_generator")
         return _global_generator.next()
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(

@@ -77,9 +77,8 @@ def operation(function: Function) -> Function:
             return symbolic_call(FunctionOperation(dispatch), args, kwargs)
         if current_trace() is not None:
             return function(*args, **kwargs)
-        with Trace(binds_arrays=True) as trace:
-            outputs = function(*args, **kwargs)
-        return trace.run_once(outputs)
+        trace = Trace(binds_arrays=True)
+        return trace.run_once(trace.call(function, *args, **kwargs))
 
     return dispatch  # type: ignore[return-value]
 
@@ -100,20 +99,20 @@ def symbolic_outputs(function: Callable[..., Any], args: Any, kwargs: Any) -> An
 
 
 def _record_with(size: int, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    with Trace(unknown_size=size) as trace:
+    trace = Trace(unknown_size=size)
 
-        def stand_in(leaf: Any) -> Any:
-            if not isinstance(leaf, KerasTensor):
-                return leaf
-            return trace.input(leaf.dtype, [size if known is None else known for known in leaf.shape])
+    def stand_in(leaf: Any) -> Any:
+        if not isinstance(leaf, KerasTensor):
+            return leaf
+        return trace.input(leaf.dtype, [size if known is None else known for known in leaf.shape])
 
-        args, kwargs = structure.map_structure(stand_in, (args, kwargs))
-        try:
-            return function(*args, **kwargs)
-        except ValueError as error:
-            if str(size) not in str(error):
-                raise
-            raise type(error)(str(error).replace(str(size), "None")) from None
+    args, kwargs = structure.map_structure(stand_in, (args, kwargs))
+    try:
+        return trace.call(function, *args, **kwargs)
+    except ValueError as error:
+        if str(size) not in str(error):
+            raise
+        raise type(error)(str(error).replace(str(size), "None")) from None
 
 
 def _merge(first: Any, second: Any) -> Any:

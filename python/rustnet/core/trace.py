@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,31 +18,30 @@ if TYPE_CHECKING:
     from rustnet.core.variable import Variable
 
 
-class _Stack(threading.local):
-    def __init__(self) -> None:
-        self.traces: list[Trace | None] = []
-
-
-_stack = _Stack()
+# Set only within `Context.run`, which the interpreter itself leaves: no exception, wherever it strikes
+# (Ctrl-C between any two lines), can leave a trace behind in which later ops would be recorded.
+_current: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
 def current_trace() -> Trace | None:
     """The trace that ops of this thread record into, if any."""
-    return _stack.traces[-1] if _stack.traces else None
+    return _current.get()
 
 
-@contextmanager
-def escape() -> Iterator[None]:
-    """Suspends recording, so that ops inside run at once: how variables are created while tracing."""
-    _stack.traces.append(None)
-    try:
-        yield
-    finally:
-        _stack.traces.pop()
+def escape(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Calls a function whose ops run at once, also while recording: how variables are created then."""
+    if _current.get() is None:
+        return function(*args, **kwargs)
+    return copy_context().run(_call_within, None, function, args, kwargs)
+
+
+def _call_within(trace: Trace | None, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    _current.set(trace)
+    return function(*args, **kwargs)
 
 
 class Trace:
-    """One graph in the making. `with trace:` makes it the one that ops record into.
+    """One graph in the making. `trace.call(function)` records the ops of that call into it.
 
     With `binds_arrays=True` (for a graph that runs once) the arrays met become inputs instead of constants,
     so that they are neither copied into the graph nor folded; `run_once` then runs it.
@@ -64,12 +63,9 @@ class Trace:
         self._reads: dict[int, TracedTensor] = {}
         self._updates: dict[int, tuple[Variable, TracedTensor]] = {}
 
-    def __enter__(self) -> Trace:
-        _stack.traces.append(self)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        _stack.traces.pop()
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Calls a function whose ops are recorded into this trace."""
+        return copy_context().run(_call_within, self, function, args, kwargs)
 
     def input(self, dtype: str, shape: Sequence[int]) -> TracedTensor:
         """The next argument of the program."""

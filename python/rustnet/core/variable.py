@@ -149,8 +149,7 @@ def _initial_value(initializer: Any, shape: Any, dtype: Any, name: str) -> np.nd
     if not callable(initializer):
         return np.broadcast_to(as_array(initializer, dtype, name), shape).copy()
     function: Callable[..., Any] = initializer
-    with escape():
-        value = as_array(function(shape, dtype=dtype), dtype, name)
+    value = as_array(escape(function, shape, dtype=dtype), dtype, name)
     if value.shape != shape:
         raise ValueError(
             f"expected the initializer of '{name}' to return shape {shape}. Received: shape={value.shape}"

@@ -44,8 +44,7 @@ def _builder(build: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(build)
     def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
-        with escape():
-            build(self, *args, **kwargs)
+        escape(build, self, *args, **kwargs)
         self.built = True
         if args or kwargs:
             self._build_shapes = (args, kwargs)
@@ -296,11 +295,18 @@ class Layer(Configurable, StateOwner, Transient):
         return outputs
 
     def _call_eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        with Trace(binds_arrays=True) as trace:
+        trace = Trace(binds_arrays=True)
+
+        def record() -> tuple[Any, list[Any], list[tuple[Layer, list[Any]]]]:
             outputs = self._call_traced(*args, **kwargs)
             masks = [getattr(leaf, "_keras_mask", None) for leaf in structure.flatten(outputs)]
-            losses = [(layer, layer._losses) for layer in self._flatten_layers() if layer._losses]
-        outputs, masks, losses = trace.run_once((outputs, masks, losses))
+            return (
+                outputs,
+                masks,
+                [(layer, layer._losses) for layer in self._flatten_layers() if layer._losses],
+            )
+
+        outputs, masks, losses = trace.run_once(trace.call(record))
         for layer, values in losses:
             layer._losses = values
         for leaf, mask in zip(structure.flatten(outputs), masks, strict=True):

@@ -167,13 +167,13 @@ class Model(Trainer):
         return _results(compiled, arrays)
 
     def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Compiled:
-        with Trace() as trace:
+        trace = Trace()
 
-            def bind(leaf: Any) -> Any:
-                return trace.input(leaf.dtype.name, leaf.shape) if isinstance(leaf, np.ndarray) else leaf
+        def bind(leaf: Any) -> Any:
+            return trace.input(leaf.dtype.name, leaf.shape) if isinstance(leaf, np.ndarray) else leaf
 
-            args, kwargs = structure.map_structure(bind, (args, kwargs))
-            outputs = self._call_traced(*args, **kwargs)
+        args, kwargs = structure.map_structure(bind, (args, kwargs))
+        outputs = trace.call(self._call_traced, *args, **kwargs)
         losses = [(layer, layer._losses) for layer in self._flatten_layers() if layer._losses]
         wanted = [leaf for leaf in structure.flatten(outputs) if isinstance(leaf, TracedTensor)]
         added = [loss for _, values in losses for loss in values]

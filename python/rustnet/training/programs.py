@@ -45,39 +45,44 @@ class Programs:
 
     def _trace(self, kind: Kind, data: Data, rows: int) -> tuple[_core.Program, Any]:
         trainer = self._trainer
-        with Trace() as trace:
+        trace = Trace()
 
-            def argument(column: Array | None, dtype: str | None = None) -> Any:
-                if column is None:
-                    return None
-                return trace.input(dtype or engine_dtype(column), (rows, *column.shape[1:]))
+        def argument(column: Array | None, dtype: str | None = None) -> Any:
+            if column is None:
+                return None
+            return trace.input(dtype or engine_dtype(column), (rows, *column.shape[1:]))
 
-            dtypes = iter(input_dtypes(trainer, data.x))
-            x = structure.map_structure(lambda column: argument(column, next(dtypes)), data.x)
-            y = structure.map_structure(argument, data.y)
-            weight = structure.map_structure(argument, data.sample_weight)
-            if kind == "predict":
-                outputs = record_prediction(trainer, x)
-                nesting = structure.map_structure(lambda _: None, outputs)
-                return trace.compile(structure.flatten(outputs)), nesting
-            record = record_training if kind == "train" else record_evaluation
-            record(trainer, trace, x, y, weight)
-            return trace.compile([]), None
+        dtypes = iter(input_dtypes(trainer, data.x))
+        x = structure.map_structure(lambda column: argument(column, next(dtypes)), data.x)
+        y = structure.map_structure(argument, data.y)
+        weight = structure.map_structure(argument, data.sample_weight)
+        if kind == "predict":
+            outputs = trace.call(record_prediction, trainer, x)
+            nesting = structure.map_structure(lambda _: None, outputs)
+            return trace.compile(structure.flatten(outputs)), nesting
+        trace.call(record_training if kind == "train" else record_evaluation, trainer, trace, x, y, weight)
+        return trace.compile([]), None
 
     def results(self, metrics: list[Any]) -> dict[str, float]:
         """What all metrics say now, by name in alphabetical order."""
         if self._results is None or not _are_same(self._results[0], metrics):
-            items: list[tuple[str, Any]] = []
-            with Trace() as trace:
-                for metric in metrics:
-                    result = metric.result()
-                    items += result.items() if isinstance(result, dict) else [(metric.name, result)]
-                self.result_names = [name for name, _ in items]
-                items.sort(key=lambda item: item[0])
-                program = trace.compile([value for _, value in items])
+            trace = Trace()
+            items = trace.call(_result_items, metrics)
+            self.result_names = [name for name, _ in items]
+            items.sort(key=lambda item: item[0])
+            program = trace.compile([value for _, value in items])
             self._results = (list(metrics), program, [name for name, _ in items])
         _, program, names = self._results
         return dict(zip(names, map(_number, program.run([])), strict=True))
+
+
+def _result_items(metrics: list[Any]) -> list[tuple[str, Any]]:
+    """What the metrics say, each value by its name."""
+    items: list[tuple[str, Any]] = []
+    for metric in metrics:
+        result = metric.result()
+        items += result.items() if isinstance(result, dict) else [(metric.name, result)]
+    return items
 
 
 def _are_same(a: list[Any], b: list[Any]) -> bool:
