@@ -1,14 +1,16 @@
 """The compiled engine. Values of a graph are small ints; arrays are NumPy's."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "Arenas",
     "ConfigurationError",
     "DataError",
+    "Exclusive",
     "Graph",
     "InternalError",
     "Program",
@@ -22,6 +24,7 @@ __all__ = [
 ]
 
 _Array = npt.NDArray[Any]
+_Result = TypeVar("_Result")
 
 class ConfigurationError(ValueError): ...
 class ShapeError(ValueError): ...
@@ -33,6 +36,15 @@ def set_num_threads(threads: int) -> None: ...
 def get_num_threads() -> int: ...
 def peak_flops_per_second() -> float: ...
 def permutation(size: int, seed: int, round: int) -> npt.NDArray[np.int64]: ...
+
+@final
+class Exclusive:
+    def __new__(cls) -> Exclusive: ...
+    def run(self, function: Callable[[], _Result]) -> _Result: ...
+
+@final
+class Arenas:
+    def __new__(cls) -> Arenas: ...
 
 @final
 class Variable:
@@ -55,7 +67,12 @@ class Graph:
     def type_of(self, value: int) -> tuple[str, list[int]]: ...
     def set_scope(self, scope: str) -> None: ...
     def gradients(self, loss: int, wrt: Sequence[int]) -> list[int | None]: ...
-    def compile(self, outputs: Sequence[int], updates: Sequence[tuple[Variable, int]]) -> Program: ...
+    def compile(
+        self,
+        outputs: Sequence[int],
+        updates: Sequence[tuple[Variable, int]],
+        arenas: Arenas | None = None,
+    ) -> Program: ...
 
 @final
 class Program:

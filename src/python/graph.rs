@@ -6,6 +6,7 @@ use numpy::PyUntypedArray;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 
+use super::arenas::PyArenas;
 use super::arrays::tensor;
 use super::errors::{ConfigurationError, detached, guarded};
 use super::program::PyProgram;
@@ -117,13 +118,17 @@ impl PyGraph {
     }
 
     /// Compiles the part of the graph that `outputs` and `updates` need. The program's arguments are the graph's
-    /// inputs, in the order in which they were made; `updates` are `(variable, new content)` pairs.
+    /// inputs, in the order in which they were made; `updates` are `(variable, new content)` pairs. Its runs take their
+    /// memory from `arenas`; without, the program has its own.
+    #[pyo3(signature = (outputs, updates, arenas=None))]
     fn compile(
         &self,
         py: Python<'_>,
         outputs: Vec<u32>,
         updates: Vec<(Bound<'_, PyVariable>, u32)>,
+        arenas: Option<&Bound<'_, PyArenas>>,
     ) -> PyResult<PyProgram> {
+        let arenas = arenas.map(|arenas| arenas.get().0.clone()).unwrap_or_default();
         let updates: Vec<(u32, u32)> =
             updates.into_iter().map(|(variable, value)| (self.variable(variable.get()), value)).collect();
         let program = detached(py, || {
@@ -150,7 +155,7 @@ impl PyGraph {
                 updates,
             };
             let variables = recording.variables.iter().map(|(variable, _)| variable.clone()).collect();
-            Program::new(&request, variables)
+            Program::new(&request, variables, arenas)
         })?;
         Ok(PyProgram::new(program))
     }

@@ -1,7 +1,9 @@
 //! The boundary to Python: convert, detach, map the error, nothing else. Nothing outside names pyo3 or numpy.
 
+mod arenas;
 mod arrays;
 mod errors;
+mod exclusive;
 mod graph;
 mod program;
 mod variable;
@@ -18,7 +20,11 @@ mod _core {
     use crate::kernels::simd;
 
     #[pymodule_export]
+    use super::arenas::PyArenas;
+    #[pymodule_export]
     use super::errors::{ConfigurationError, DataError, InternalError, ShapeError};
+    #[pymodule_export]
+    use super::exclusive::PyExclusive;
     #[pymodule_export]
     use super::graph::PyGraph;
     #[pymodule_export]

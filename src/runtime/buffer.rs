@@ -5,7 +5,8 @@ use std::ptr::NonNull;
 
 use crate::error::{Error, Result};
 
-const CACHE_LINE: usize = 64;
+/// Buffers are at least so aligned.
+pub const CACHE_LINE: usize = 64;
 const HUGE_PAGE: usize = 2 << 20;
 /// From this size on, huge pages save more page faults than they waste memory.
 const HUGE_FROM: usize = 4 << 20;

@@ -1,11 +1,13 @@
 //! What runs: variables, arenas, the compiled program and the batch feed.
 
+mod arenas;
 mod buffer;
 mod feed;
 mod profile;
 mod program;
 mod variable;
 
+pub use arenas::Arenas;
 pub use buffer::Buffer;
 pub use feed::{Column, ElementKind, Rows};
 pub use program::{Batches, Program};

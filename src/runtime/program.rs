@@ -1,4 +1,4 @@
-//! A compiled program and how it runs: no allocation, no Python, one arena kept for ever.
+//! A compiled program and how it runs: no allocation and no Python in a step.
 
 use std::iter::once;
 use std::ops::Range;
@@ -6,9 +6,10 @@ use std::ptr::{null, null_mut};
 use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+use super::buffer::CACHE_LINE;
 use super::feed::Argument;
 use super::profile::Profile;
-use super::{Buffer, Column, Rows, Variable};
+use super::{Arenas, Buffer, Column, Rows, Variable};
 use crate::compile::{Assignment, Location, Loop, Plan, Request, Slot, Work, compile};
 use crate::error::{Error, Result};
 use crate::graph::{Call, Epilogue, TensorView, TensorViewMut};
@@ -16,11 +17,12 @@ use crate::kernels::ahead::Ahead;
 use crate::kernels::elementwise::Addresses;
 use crate::kernels::sparse::SparseRows;
 use crate::tensor::TensorType;
-use crate::{threads, with_array};
+use crate::threads::{self, PerProcess, whole};
+use crate::with_array;
 
 /// A compiled step: from arguments and variables to outputs and updated variables.
 ///
-/// Any number of threads may run it at the same time; each run has an arena of its own. Variables are locked for the
+/// Any number of threads may run it at the same time; each run takes a buffer of its own from the arenas. Variables are locked for the
 /// length of a run, so a prediction sees the weights before or after a training step, never within one.
 #[derive(Debug)]
 pub struct Program {
@@ -30,8 +32,10 @@ pub struct Program {
     lock_order: Vec<(usize, Access)>,
     /// The steps whose loops read arguments.
     over_arguments: Vec<usize>,
-    /// Idle ones; a run takes one and puts it back.
-    workspaces: Mutex<Vec<Workspace>>,
+    layout: Layout,
+    arenas: Arc<Arenas>,
+    /// Where values lie in the buffers of runs that are over, for those that take the same buffers.
+    bindings: PerProcess<Mutex<Vec<Binding>>>,
     profile: Option<Profile>,
 }
 
@@ -41,16 +45,56 @@ enum Access {
     Write,
 }
 
-/// What one run needs: the arena, and room for the arguments that must be cast or gathered.
+/// Where things lie in the buffer of a run, in bytes: first the arena, then, for the batches of columns, each argument
+/// that must be gathered or cast, and room for the nonzero elements of those whose rows are read wherever they lie.
+#[derive(Debug, Default)]
+struct Layout {
+    staged: Vec<usize>,
+    sparse: Vec<Range<usize>>,
+    bytes: usize,
+}
+
+impl Layout {
+    fn of(plan: &Plan) -> Result<Self> {
+        let mut layout = Self { bytes: plan.arena_bytes, ..Self::default() };
+        for (ty, &listed) in plan.inputs.iter().zip(&plan.listed) {
+            let staged = layout.add(ty.bytes())?.start;
+            layout.staged.push(staged);
+            let sparse = if listed { SparseRows::bytes(ty.shape[0], ty.shape[1]) } else { 0 };
+            let sparse = layout.add(sparse)?;
+            layout.sparse.push(sparse);
+        }
+        Ok(layout)
+    }
+
+    fn add(&mut self, bytes: usize) -> Result<Range<usize>> {
+        let start = self.bytes.checked_next_multiple_of(CACHE_LINE);
+        let range = start.and_then(|start| Some(start..start.checked_add(bytes)?));
+        let range = range.ok_or(Error::OutOfMemory(usize::MAX))?;
+        self.bytes = range.end;
+        Ok(range)
+    }
+}
+
+/// What one run has: a buffer, and where values lie in it.
 #[derive(Debug)]
 struct Workspace {
-    arena: Buffer,
-    staged: Vec<Buffer>,
-    /// For the nonzero elements of arguments whose rows are read wherever they lie; made for the first batch.
-    sparse: Vec<Option<Buffer>>,
-    /// For each step, where its values lie. Those of arguments are found for each run.
-    bound: Vec<Bound>,
+    buffer: Buffer,
+    binding: Binding,
 }
+
+/// Where values lie in a buffer.
+#[derive(Debug)]
+struct Binding {
+    /// The buffer's address.
+    buffer: *mut u8,
+    /// For each step, where its values lie. Those of arguments are found for each run.
+    steps: Vec<Bound>,
+}
+
+// SAFETY: the addresses are those of the buffer of the run that has the binding, of variables and constants that the
+// program keeps, and of arguments, which are found again before they are read.
+unsafe impl Send for Binding {}
 
 /// Where what a step reads and writes lies.
 #[derive(Debug, Default)]
@@ -62,10 +106,6 @@ struct Bound {
     operands: Vec<*const u8>,
     results: Vec<*mut u8>,
 }
-
-// SAFETY: the addresses are those of the workspace's own arena, of variables and constants that the program keeps, and
-// of arguments, which are found again before they are read.
-unsafe impl Send for Bound {}
 
 impl Bound {
     fn bind(&mut self, work: &Work, address: impl Fn(Location) -> *const u8) {
@@ -113,12 +153,13 @@ pub struct Batches<'a> {
 
 /// Guards that keep every variable of a program where it is.
 enum Guard<'a> {
-    Read(#[expect(dead_code, reason = "held for its lock")] RwLockReadGuard<'a, Buffer>),
-    Write(#[expect(dead_code, reason = "held for its lock")] RwLockWriteGuard<'a, Buffer>),
+    Read(#[expect(dead_code, reason = "held for its lock")] RwLockReadGuard<'a, ()>),
+    Write(#[expect(dead_code, reason = "held for its lock")] RwLockWriteGuard<'a, ()>),
 }
 
 impl Program {
-    pub fn new(request: &Request<'_>, variables: Vec<Arc<Variable>>) -> Result<Self> {
+    /// Its runs take their memory from `arenas`.
+    pub fn new(request: &Request<'_>, variables: Vec<Arc<Variable>>, arenas: Arc<Arenas>) -> Result<Self> {
         let plan = compile(request)?;
         let writes = |index: usize| {
             plan.written.contains(&index) || plan.copies.iter().any(|assignment| assignment.variable == index)
@@ -130,8 +171,9 @@ impl Program {
         let over_arguments =
             (0..plan.steps.len()).filter(|&step| loops_over_argument(&plan.steps[step].work)).collect();
         let profile = Profile::requested(plan.steps.len());
-        let workspaces = Mutex::new(Vec::new());
-        Ok(Self { plan, variables, lock_order, over_arguments, workspaces, profile })
+        let layout = Layout::of(&plan)?;
+        let bindings = PerProcess::new();
+        Ok(Self { plan, variables, lock_order, over_arguments, layout, arenas, bindings, profile })
     }
 
     pub fn input_types(&self) -> &[TensorType] {
@@ -153,21 +195,22 @@ impl Program {
     /// [`Program::output_types`], aligned, initialised and untouched by others meanwhile.
     pub unsafe fn run(&self, arguments: &[*const u8], outputs: &[*mut u8]) -> Result<()> {
         assert_eq!((arguments.len(), outputs.len()), (self.plan.inputs.len(), self.plan.outputs.len()));
-        let mut workspace = self.take_workspace()?;
+        let mut workspace = self.take_workspace(self.plan.arena_bytes)?;
         let _flushed = threads::FlushDenormals::new();
         let guards = self.lock();
         let arguments: Vec<Argument<'_>> = arguments.iter().copied().map(Argument::whole).collect();
-        // SAFETY: the arguments are as the caller promises, the variables are locked.
-        let result = unsafe { self.run_steps(&arguments, &mut workspace, &mut Vec::new(), None) };
-        if result.is_ok() {
+        let result = whole(|| {
+            // SAFETY: the arguments are as the caller promises, the variables are locked.
+            unsafe { self.run_steps(&arguments, &mut workspace, &mut Vec::new(), None)? };
             for (slot, &output) in self.plan.outputs.iter().zip(outputs) {
-                let source = self.address(slot.location, &workspace.arena, &arguments);
+                let source = self.address(slot.location, &workspace.buffer, &arguments);
                 // SAFETY: both hold a tensor of the slot's type.
                 unsafe { std::ptr::copy_nonoverlapping(source, output, slot.ty.bytes()) };
             }
             // SAFETY: as for the steps.
-            unsafe { self.commit(&arguments, &workspace.arena) };
-        }
+            unsafe { self.commit(&arguments, &workspace.buffer) };
+            Ok(())
+        });
         drop(guards);
         self.put_workspace(workspace);
         result
@@ -183,7 +226,7 @@ impl Program {
     pub unsafe fn run_batches(&self, batches: &Batches<'_>, outputs: &[*mut u8]) -> Result<usize> {
         let size = self.batch_size(batches)?;
         let began = Instant::now();
-        let mut workspace = self.take_workspace()?;
+        let mut workspace = self.take_workspace(self.layout.bytes)?;
         let _flushed = threads::FlushDenormals::new();
         let guards = self.lock();
         let mut views = Vec::new();
@@ -198,24 +241,27 @@ impl Program {
             };
             let ahead = far.filter(|_| row + 2 * size <= batches.stop).zip(batches.order);
             let ahead = ahead.map(|(column, order)| column.ahead(&order[row + size..row + 2 * size]));
-            // SAFETY: `batch_size` checked that all rows exist and fit the arguments; the variables are locked.
-            result = unsafe {
-                self.assemble(batches.columns, rows, &mut workspace, &mut arguments)
-                    .and_then(|()| self.run_steps(&arguments, &mut workspace, &mut views, ahead.as_ref()))
-            };
+            result = whole(|| {
+                // SAFETY: `batch_size` checked that all rows exist and fit the arguments; the variables are locked.
+                unsafe {
+                    self.assemble(batches.columns, rows, &workspace.buffer, &mut arguments)?;
+                    self.run_steps(&arguments, &mut workspace, &mut views, ahead.as_ref())?;
+                }
+                for (slot, output) in self.plan.outputs.iter().zip(outputs) {
+                    let source = self.address(slot.location, &workspace.buffer, &arguments);
+                    // SAFETY: outputs have room for `stop` rows, and this batch ends at or before `stop`.
+                    unsafe {
+                        let target = output.add(row * (slot.ty.bytes() / size));
+                        std::ptr::copy_nonoverlapping(source, target, slot.ty.bytes());
+                    }
+                }
+                // SAFETY: as for the steps.
+                unsafe { self.commit(&arguments, &workspace.buffer) };
+                Ok(())
+            });
             if result.is_err() {
                 break;
             }
-            for (slot, output) in self.plan.outputs.iter().zip(outputs) {
-                let source = self.address(slot.location, &workspace.arena, &arguments);
-                // SAFETY: outputs have room for `stop` rows, and this batch ends at or before `stop`.
-                unsafe {
-                    let target = output.add(row * (slot.ty.bytes() / size));
-                    std::ptr::copy_nonoverlapping(source, target, slot.ty.bytes());
-                }
-            }
-            // SAFETY: as for the steps.
-            unsafe { self.commit(&arguments, &workspace.arena) };
             row += size;
             if began.elapsed() >= batches.patience {
                 break;
@@ -283,11 +329,10 @@ impl Program {
         &self,
         columns: &[Column],
         rows: Rows<'a>,
-        workspace: &mut Workspace,
+        buffer: &Buffer,
         arguments: &mut Vec<Argument<'a>>,
     ) -> Result<()> {
         arguments.clear();
-        let Workspace { staged, sparse, .. } = workspace;
         for (index, (column, ty)) in columns.iter().zip(&self.plan.inputs).enumerate() {
             let listed = self.plan.listed[index];
             let in_place = || column.in_place(rows, ty).map(Argument::whole);
@@ -295,18 +340,20 @@ impl Program {
             let mut argument = match argument {
                 Some(argument) => argument,
                 None => {
-                    // SAFETY: `staged` has the argument's size and belongs to this run.
-                    unsafe { column.gather(rows, ty, staged[index].as_ptr())? };
-                    Argument::whole(staged[index].as_ptr().cast_const())
+                    // SAFETY: the buffer is this run's, and the layout leaves the argument's size there.
+                    let target = unsafe {
+                        let target = buffer.as_ptr().add(self.layout.staged[index]);
+                        column.gather(rows, ty, target)?;
+                        target
+                    };
+                    Argument::whole(target)
                 }
             };
             if listed {
-                let memory = match &sparse[index] {
-                    Some(memory) => memory,
-                    None => sparse[index].insert(Buffer::new(SparseRows::bytes(ty.shape[0], ty.shape[1]))?),
-                };
-                // SAFETY: the memory is this run's, and changes only when the next arguments are made.
-                let memory = unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), memory.bytes()) };
+                let Range { start, end } = self.layout.sparse[index];
+                // SAFETY: as above; the memory changes only when the next arguments are made.
+                let memory =
+                    unsafe { std::slice::from_raw_parts_mut(buffer.as_ptr().add(start), end - start) };
                 argument.sparse = column.collect_sparse(rows, ty, memory);
             }
             arguments.push(argument);
@@ -326,12 +373,12 @@ impl Program {
         views: &mut Vec<TensorView<'a>>,
         ahead: Option<&Ahead<'_>>,
     ) -> Result<()> {
-        let Workspace { arena, bound, .. } = workspace;
+        let Workspace { buffer, binding } = workspace;
         for &index in &self.over_arguments {
-            bound[index]
-                .bind(&self.plan.steps[index].work, |location| self.address(location, arena, arguments));
+            binding.steps[index]
+                .bind(&self.plan.steps[index].work, |location| self.address(location, buffer, arguments));
         }
-        for (index, (step, bound)) in self.plan.steps.iter().zip(bound).enumerate() {
+        for (index, (step, bound)) in self.plan.steps.iter().zip(&binding.steps).enumerate() {
             let began = self.profile.as_ref().map(|_| Instant::now());
             match &step.work {
                 Work::Loop(body) => run_loop(body, &bound.operands, &bound.results),
@@ -350,7 +397,7 @@ impl Program {
                     }
                     // SAFETY: the plan reserves these bytes of the arena for this step.
                     let workspace = unsafe {
-                        std::slice::from_raw_parts_mut(arena.as_ptr().add(*workspace), *workspace_bytes)
+                        std::slice::from_raw_parts_mut(buffer.as_ptr().add(*workspace), *workspace_bytes)
                     };
                     let columns = outputs[0].ty.shape.last().copied().unwrap_or(1);
                     let pointers = Pointers { operands: bound.operands[..].into(), results: &bound.results };
@@ -392,10 +439,10 @@ impl Program {
     ///
     /// # Safety
     /// As [`Program::run_steps`], which has run.
-    unsafe fn commit(&self, arguments: &[Argument<'_>], arena: &Buffer) {
+    unsafe fn commit(&self, arguments: &[Argument<'_>], buffer: &Buffer) {
         let copy = |from: Location, to: Location, bytes: usize| {
-            let source = self.address(from, arena, arguments);
-            let target = self.address(to, arena, arguments).cast_mut();
+            let source = self.address(from, buffer, arguments);
+            let target = self.address(to, buffer, arguments).cast_mut();
             // SAFETY: the plan gives both places the same size; a variable may be assigned to itself.
             unsafe { std::ptr::copy(source, target, bytes) };
         };
@@ -410,10 +457,10 @@ impl Program {
         }
     }
 
-    fn address(&self, location: Location, arena: &Buffer, arguments: &[Argument<'_>]) -> *const u8 {
+    fn address(&self, location: Location, buffer: &Buffer, arguments: &[Argument<'_>]) -> *const u8 {
         match location {
-            // SAFETY: the plan's offsets lie within the arena.
-            Location::Arena(offset) => unsafe { arena.as_ptr().add(offset) },
+            // SAFETY: the plan's offsets lie within the arena, with which the buffer starts.
+            Location::Arena(offset) => unsafe { buffer.as_ptr().add(offset) },
             Location::Input(index) => {
                 let Argument { data, rows, .. } = arguments[index];
                 assert!(rows.is_none(), "the plan lists rows only for ops that accept lists");
@@ -436,24 +483,30 @@ impl Program {
             .collect()
     }
 
-    fn take_workspace(&self) -> Result<Workspace> {
-        let idle = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        if let Some(workspace) = idle {
-            return Ok(workspace);
-        }
-        let arena = Buffer::new(self.plan.arena_bytes)?;
-        let staged = self.plan.inputs.iter().map(|ty| Buffer::new(ty.bytes())).collect::<Result<_>>()?;
-        let sparse = self.plan.inputs.iter().map(|_| None).collect();
+    /// A buffer of at least so many bytes, with the addresses of values in it.
+    fn take_workspace(&self, bytes: usize) -> Result<Workspace> {
+        let buffer = self.arenas.take(bytes)?;
+        let kept = {
+            let mut kept = self.bindings.get().lock().unwrap_or_else(PoisonError::into_inner);
+            let same = kept.iter().position(|binding| binding.buffer == buffer.as_ptr());
+            same.or(kept.len().checked_sub(1)).map(|index| kept.swap_remove(index))
+        };
+        let steps = match kept {
+            Some(binding) if binding.buffer == buffer.as_ptr() => return Ok(Workspace { buffer, binding }),
+            Some(binding) => binding.steps,
+            None => self.plan.steps.iter().map(|_| Bound::default()).collect(),
+        };
+        let mut binding = Binding { buffer: buffer.as_ptr(), steps };
         let nowhere = vec![Argument::whole(null()); self.plan.inputs.len()];
-        let mut bound: Vec<Bound> = self.plan.steps.iter().map(|_| Bound::default()).collect();
-        for (step, bound) in self.plan.steps.iter().zip(&mut bound) {
-            bound.bind(&step.work, |location| self.address(location, &arena, &nowhere));
+        for (step, bound) in self.plan.steps.iter().zip(&mut binding.steps) {
+            bound.bind(&step.work, |location| self.address(location, &buffer, &nowhere));
         }
-        Ok(Workspace { arena, staged, sparse, bound })
+        Ok(Workspace { buffer, binding })
     }
 
     fn put_workspace(&self, workspace: Workspace) {
-        self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+        self.bindings.get().lock().unwrap_or_else(PoisonError::into_inner).push(workspace.binding);
+        self.arenas.put(workspace.buffer);
     }
 }
 

@@ -163,7 +163,7 @@ proptest! {
             outputs: outputs.iter().map(|&index| values[index]).collect(),
             updates: updates.iter().map(|&(leaf, index)| (leaf - INPUTS, values[index])).collect(),
         };
-        let program = Program::new(&request, variables.clone()).unwrap();
+        let program = Program::new(&request, variables.clone(), Arc::default()).unwrap();
         for _ in 0..2 {
             let got = run(&program, &contents[..INPUTS]);
             let expected = evaluate(&reference, &contents, &reference_values).unwrap();
@@ -195,7 +195,7 @@ fn running_program(batch: usize, w: &Arc<Variable>) -> Program {
         outputs: vec![y],
         updates: vec![(0, new)],
     };
-    Program::new(&request, vec![w.clone()]).unwrap()
+    Program::new(&request, vec![w.clone()], Arc::default()).unwrap()
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn program_of_products(batch: usize, w: &Arc<Variable>) -> Program {
     let gradient = matmul(&mut graph, x, y, (true, false)).unwrap();
     let new = add(&mut graph, old, gradient).unwrap();
     let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y], updates: vec![(0, new)] };
-    Program::new(&request, vec![w.clone()]).unwrap()
+    Program::new(&request, vec![w.clone()], Arc::default()).unwrap()
 }
 
 /// Wide rows in shuffled order are read where they lie; the result is that of the same rows lying in order.
@@ -327,7 +327,7 @@ fn a_gradient_that_only_its_update_reads_is_as_good_as_any() {
         let inputs = types[..2].to_vec();
         let request = Request { graph: &graph, inputs, outputs, updates: vec![(0, new)] };
         let w = Arc::new(Variable::zeros(types[2].clone()).unwrap());
-        let program = Program::new(&request, vec![w.clone()]).unwrap();
+        let program = Program::new(&request, vec![w.clone()], Arc::default()).unwrap();
         let mut gradient = vec![f32::NAN; m * n];
         let targets = [gradient.as_mut_ptr().cast()];
         let targets = &targets[..usize::from(gradient_is_read)];
@@ -376,7 +376,7 @@ fn any_number_of_threads_gives_the_same_bits() {
             let z = add(&mut graph, z, sums).unwrap();
             let request =
                 Request { graph: &graph, inputs: vec![ty], outputs: vec![y, sums, z], updates: vec![] };
-            run(&Program::new(&request, vec![]).unwrap(), &[uniform(&shape, 3, -1.0, 1.0)])
+            run(&Program::new(&request, vec![], Arc::default()).unwrap(), &[uniform(&shape, 3, -1.0, 1.0)])
         })
         .collect();
     assert_eq!(results[0], results[1]);
@@ -398,7 +398,7 @@ fn loops_over_one_element_wait_for_the_last_of_them() {
         outputs: vec![near, far],
         updates: vec![],
     };
-    let program = Program::new(&request, vec![]).unwrap();
+    let program = Program::new(&request, vec![], Arc::default()).unwrap();
     // Two sums, a product, and one loop.
     assert_eq!(program.plan.steps.len(), 4);
     let inputs = [uniform(&[4, 4], 1, -1.0, 1.0)];

@@ -5,24 +5,21 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::Buffer;
 use crate::error::{Error, Result};
 use crate::tensor::TensorType;
+use crate::threads::{PerProcess, whole};
 
 /// The type never changes, and neither does the address of the content.
 #[derive(Debug)]
 pub struct Variable {
     ty: TensorType,
-    address: *const u8,
-    content: RwLock<Buffer>,
+    /// Read and written only under the lock.
+    content: Buffer,
+    lock: PerProcess<RwLock<()>>,
 }
-
-// SAFETY: the address is only dereferenced under the lock.
-unsafe impl Send for Variable {}
-// SAFETY: as above.
-unsafe impl Sync for Variable {}
 
 impl Variable {
     pub fn zeros(ty: TensorType) -> Result<Self> {
         let content = Buffer::new(ty.bytes())?;
-        Ok(Self { ty, address: content.as_ptr(), content: RwLock::new(content) })
+        Ok(Self { ty, content, lock: PerProcess::new() })
     }
 
     pub fn ty(&self) -> &TensorType {
@@ -31,42 +28,44 @@ impl Variable {
 
     /// Where the content lies; to be used only while the lock is held.
     pub fn address(&self) -> *const u8 {
-        self.address
+        self.content.as_ptr()
     }
 
     /// Lends the content to read. A panic elsewhere leaves the content as of the last whole batch, so a
     /// poisoned lock is not an error.
-    pub fn read(&self) -> RwLockReadGuard<'_, Buffer> {
-        self.content.read().unwrap_or_else(PoisonError::into_inner)
+    pub fn read(&self) -> RwLockReadGuard<'_, ()> {
+        self.lock.get().read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn write(&self) -> RwLockWriteGuard<'_, Buffer> {
-        self.content.write().unwrap_or_else(PoisonError::into_inner)
+    pub fn write(&self) -> RwLockWriteGuard<'_, ()> {
+        self.lock.get().write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Copies the content out.
     pub fn copy_to(&self, bytes: &mut [u8]) -> Result<()> {
         self.check(bytes.len())?;
-        let content = self.read();
+        let _reads = self.read();
         // SAFETY: the buffer holds `ty.bytes()` initialised bytes, checked to be as many as `bytes`.
-        unsafe { std::ptr::copy_nonoverlapping(content.as_ptr(), bytes.as_mut_ptr(), bytes.len()) };
+        unsafe { std::ptr::copy_nonoverlapping(self.address(), bytes.as_mut_ptr(), bytes.len()) };
         Ok(())
     }
 
     /// Replaces the content.
     pub fn copy_from(&self, bytes: &[u8]) -> Result<()> {
         self.check(bytes.len())?;
-        let content = self.write();
+        let _writes = self.write();
         // SAFETY: the buffer holds `ty.bytes()` bytes, checked to be as many as `bytes`, and is locked.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), content.as_ptr(), bytes.len()) };
+        whole(|| unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.content.as_ptr(), bytes.len())
+        });
         Ok(())
     }
 
     /// Sets every element to zero.
     pub fn clear(&self) {
-        let content = self.write();
+        let _writes = self.write();
         // SAFETY: the buffer holds `ty.bytes()` bytes and is locked; zero bytes are zeros of every dtype.
-        unsafe { content.as_ptr().write_bytes(0, self.ty.bytes()) };
+        whole(|| unsafe { self.content.as_ptr().write_bytes(0, self.ty.bytes()) });
     }
 
     fn check(&self, bytes: usize) -> Result<()> {

@@ -4,7 +4,9 @@
 
 mod denormals;
 mod disjoint;
+mod fork;
 mod pool;
+mod reentrant;
 mod rounds;
 mod size;
 mod slots;
@@ -12,6 +14,8 @@ mod worth;
 
 pub use denormals::FlushDenormals;
 pub use disjoint::DisjointMut;
+pub use fork::{PerProcess, whole};
+pub use reentrant::Reentrant;
 pub use rounds::for_each_round;
 pub use size::{check_threads, num_threads, set_num_threads};
 pub use slots::Slots;

@@ -10,12 +10,12 @@
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::denormals::flush_on_this_thread;
+use super::fork::PerProcess;
 
 /// How long a worker looks for the next loop before it sleeps: longer than the gaps between the loops of a training
 /// step or between two predictions, and short beside a time slice.
@@ -69,13 +69,12 @@ fn epoch(state: u64) -> u64 {
     state >> 32
 }
 
-/// The pool of this process; null until it is needed, and again in a forked child.
-static POOL: AtomicPtr<Pool> = AtomicPtr::new(ptr::null_mut());
+static POOL: PerProcess<Pool> = PerProcess::new();
 
 /// Runs the loop, its parts in `runs` runs, on up to `threads` threads. Parts of one run are begun in order. False where
 /// the pool is in use: then nothing has been run.
 pub fn run(threads: usize, parts: usize, runs: usize, body: &(dyn Fn(usize) + Sync)) -> bool {
-    let pool = pool();
+    let pool = POOL.get();
     if pool.busy.0.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
         return false;
     }
@@ -89,48 +88,12 @@ pub fn run(threads: usize, parts: usize, runs: usize, body: &(dyn Fn(usize) + Sy
 
 /// Whether the workers look for a loop, so that none must be woken.
 pub fn is_awake() -> bool {
-    let pool = pool();
+    let pool = POOL.get();
     pool.workers.load(Ordering::Relaxed) > 0 && pool.sleepers.load(Ordering::Relaxed) == 0
 }
 
-fn pool() -> &'static Pool {
-    let mut pool = POOL.load(Ordering::Acquire);
-    if pool.is_null() {
-        let new = Box::into_raw(Box::new(Pool::new()));
-        pool = match POOL.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => {
-                leave_behind_on_fork();
-                new
-            }
-            Err(other) => {
-                // SAFETY: made above and shared with nobody.
-                drop(unsafe { Box::from_raw(new) });
-                other
-            }
-        };
-    }
-    // SAFETY: a pool that has been published is never freed.
-    unsafe { &*pool }
-}
-
-/// A forked child has the pool's memory but none of its threads, and perhaps its locks held: it makes a pool of its own.
-#[cfg(unix)]
-fn leave_behind_on_fork() {
-    extern "C" fn forget_pool() {
-        POOL.store(ptr::null_mut(), Ordering::Release);
-    }
-    static REGISTERED: AtomicBool = AtomicBool::new(false);
-    if !REGISTERED.swap(true, Ordering::AcqRel) {
-        // SAFETY: the handler stores to an atomic, which is all that is allowed between fork and exec.
-        unsafe { libc::pthread_atfork(None, None, Some(forget_pool)) };
-    }
-}
-
-#[cfg(not(unix))]
-fn leave_behind_on_fork() {}
-
-impl Pool {
-    fn new() -> Self {
+impl Default for Pool {
+    fn default() -> Self {
         Self {
             busy: Padded(AtomicBool::new(false)),
             state: Padded(AtomicU64::new(0)),
@@ -144,7 +107,9 @@ impl Pool {
             panic: Mutex::new(None),
         }
     }
+}
 
+impl Pool {
     /// Called by the holder of `busy`. Returns the panic of a part, if one did.
     fn run(
         &'static self,

@@ -1,0 +1,20 @@
+//! `rustnet._core.Arenas`.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+use crate::runtime::Arenas;
+
+/// The memory that the runs of several programs take turns at, such as all programs of one model.
+#[pyclass(frozen, name = "Arenas", module = "rustnet._core")]
+#[derive(Default)]
+pub struct PyArenas(pub Arc<Arenas>);
+
+#[pymethods]
+impl PyArenas {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+}
