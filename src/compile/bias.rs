@@ -12,7 +12,7 @@ impl Rewriter<'_> {
             return Ok(None);
         }
         for (product, bias) in [(0, 1), (1, 0)] {
-            let (is_read_once, bias) = (self.readers.get(&node.inputs[product]) == Some(&1), inputs[bias]);
+            let (is_read_once, bias) = (self.readers.count(node.inputs[product]) == 1, inputs[bias]);
             let Some(below) = self.produced_by(inputs[product], "matmul").filter(|_| is_read_once) else {
                 continue;
             };

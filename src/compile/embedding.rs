@@ -7,7 +7,7 @@
 
 use super::simplify::Rewriter;
 use crate::error::Result;
-use crate::graph::{Node, Source, Value};
+use crate::graph::{Node, NodeId, Source, Value};
 use crate::ops::gather::sliced_axis;
 use crate::ops::matmul::product;
 use crate::ops::recurrent;
@@ -58,14 +58,15 @@ impl Rewriter<'_> {
 
     /// Whether nothing is done with dx of the old graph but to add it to the rows of a gradient of the table.
     fn is_only_scattered(&self, dx: Value, table: Value, ids: Value) -> bool {
-        let scatters = |node: &&Node| {
+        let scatters = |node: &NodeId| {
+            let node = self.old.node(*node);
             node.op.name() == "scatter_add"
                 && sliced_axis(&*node.op) == Some(0)
                 && node.inputs == [ids, dx]
                 && self.old.shape(node.outputs[0]) == self.old.shape(table)
-                && self.readers.contains_key(&node.outputs[0])
         };
-        self.readers.get(&dx).copied().unwrap_or(0) == self.old.nodes().iter().filter(scatters).count()
+        let readers = self.readers.nodes(dx);
+        self.readers.count(dx) == readers.len() && readers.iter().all(scatters)
     }
 }
 

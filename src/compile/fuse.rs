@@ -4,9 +4,11 @@
 //! an elementwise node. A path between two elementwise nodes of one level passes through elementwise nodes only,
 //! and through ones of the same number of elements (broadcasting never shrinks), so joining
 //! connected elementwise nodes of equal level and size, or all nodes of one element of a level, can never close a cycle.
+//! A group that is too long, or whose operands would not fit in scratch memory, is cut along the topological order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use super::schedule::schedule;
 use crate::graph::{Graph, NodeId, Source, Value};
 use crate::kernels::elementwise::{Access, Operand, Register, Step, Tape};
 use crate::tensor::TensorType;
@@ -87,11 +89,32 @@ pub fn access(shape: &[usize], output: &[usize]) -> Option<Access> {
 ///
 /// `updates` are the `(variable, new content)` pairs of the step.
 pub fn fuse(graph: &Graph, roots: &[Value], updates: &[(usize, Value)]) -> Vec<Unit> {
-    let kinds = Kinds::of(graph);
-    let levels = levels(graph, &kinds, roots);
-    let groups = group(graph, &kinds, &levels);
+    let kinds = Kinds::of(graph, roots);
+    let levels = levels(graph, &kinds);
+    let mut groups = group(graph, &kinds, &levels);
     let hosts = choose_hosts(graph, &kinds, &levels, &groups);
-    schedule(graph, &kinds, &groups, &hosts, roots, updates)
+    let mut guest = vec![None; graph.nodes().len()];
+    for (group, host) in hosts.iter().enumerate() {
+        if let Some(host) = host {
+            guest[host.0 as usize] = Some(group);
+        }
+    }
+    // A unit is named by its kernel, or by the last node of its loop; a view has none.
+    let unit_of: Vec<Option<NodeId>> = (0..graph.nodes().len() as u32)
+        .map(NodeId)
+        .map(|node| match groups.of[node.0 as usize] {
+            Some(group) => hosts[group].or(groups.members[group].last().copied()),
+            None => (!kinds.is(node, Kind::View)).then_some(node),
+        })
+        .collect();
+    let mut take = |group: usize| groups.loops[group].take().expect("each loop is of one unit");
+    schedule(graph, &unit_of, updates)
+        .into_iter()
+        .map(|unit| match groups.of[unit.0 as usize] {
+            Some(group) => Unit::Loop(take(group)),
+            None => Unit::Kernel { node: unit, epilogue: guest[unit.0 as usize].map(&mut take) },
+        })
+        .collect()
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -101,14 +124,15 @@ enum Kind {
     Kernel,
 }
 
-/// What each node is, and who reads each value.
+/// What each node is, who reads each value, and which values the program gives out or stores.
 struct Kinds {
     kind: Vec<Kind>,
     readers: Vec<Vec<NodeId>>,
+    is_root: Vec<bool>,
 }
 
 impl Kinds {
-    fn of(graph: &Graph) -> Self {
+    fn of(graph: &Graph, roots: &[Value]) -> Self {
         let kind = graph
             .nodes()
             .iter()
@@ -129,7 +153,9 @@ impl Kinds {
                 readers[input.0 as usize].push(NodeId(index as u32));
             }
         }
-        Self { kind, readers }
+        let mut is_root = vec![false; graph.value_count()];
+        roots.iter().for_each(|root| is_root[root.0 as usize] = true);
+        Self { kind, readers, is_root }
     }
 
     fn is(&self, node: NodeId, kind: Kind) -> bool {
@@ -137,7 +163,7 @@ impl Kinds {
     }
 }
 
-fn producer(graph: &Graph, value: Value) -> Option<NodeId> {
+pub(super) fn producer(graph: &Graph, value: Value) -> Option<NodeId> {
     match graph.source(value) {
         Source::Output { node, .. } => Some(*node),
         _ => None,
@@ -150,7 +176,7 @@ fn size(graph: &Graph, node: NodeId) -> usize {
 
 /// The level of each node. Elementwise nodes read only by elementwise nodes of one later level move there, so that
 /// a mask is computed where it is used instead of being stored.
-fn levels(graph: &Graph, kinds: &Kinds, roots: &[Value]) -> Vec<usize> {
+fn levels(graph: &Graph, kinds: &Kinds) -> Vec<usize> {
     let mut levels = vec![0; graph.nodes().len()];
     for (index, node) in graph.nodes().iter().enumerate() {
         let above = node.inputs.iter().filter_map(|&input| producer(graph, input));
@@ -160,7 +186,7 @@ fn levels(graph: &Graph, kinds: &Kinds, roots: &[Value]) -> Vec<usize> {
     for index in (0..levels.len()).rev() {
         let id = NodeId(index as u32);
         let output = graph.node(id).outputs[0];
-        if !kinds.is(id, Kind::Elementwise) || roots.contains(&output) {
+        if !kinds.is(id, Kind::Elementwise) || kinds.is_root[output.0 as usize] {
             continue;
         }
         let readers = &kinds.readers[output.0 as usize];
@@ -193,10 +219,11 @@ fn gather_at_the_end(graph: &Graph, kinds: &Kinds, levels: &mut [usize]) {
     }
 }
 
-/// Elementwise nodes that run as one loop: for each node its group, and each group's nodes in order.
+/// Elementwise nodes that run as one loop: for each node its group, and for each group its nodes in order and its loop.
 struct Groups {
     of: Vec<Option<usize>>,
     members: Vec<Vec<NodeId>>,
+    loops: Vec<Option<Fused>>,
 }
 
 fn group(graph: &Graph, kinds: &Kinds, levels: &[usize]) -> Groups {
@@ -241,18 +268,22 @@ fn group(graph: &Graph, kinds: &Kinds, levels: &[usize]) -> Groups {
             components.entry(root(&mut parent, index)).or_default().push(NodeId(index as u32));
         }
     }
-    // A long chain is cut along the topological order, which keeps it free of cycles.
-    let members: Vec<Vec<NodeId>> = components
-        .into_values()
-        .flat_map(|nodes| nodes.chunks(MAX_STEPS).map(<[_]>::to_vec).collect::<Vec<_>>())
-        .collect();
-    let mut of = vec![None; count];
-    for (index, nodes) in members.iter().enumerate() {
-        for node in nodes {
-            of[node.0 as usize] = Some(index);
+    let mut groups = Groups { of: vec![None; count], members: Vec::new(), loops: Vec::new() };
+    for nodes in components.into_values() {
+        let mut pieces: Vec<&[NodeId]> = nodes.chunks(MAX_STEPS).rev().collect();
+        while let Some(members) = pieces.pop() {
+            let body = fused(graph, kinds, members);
+            if members.len() == 1 || body.tape.fits() {
+                members.iter().for_each(|node| groups.of[node.0 as usize] = Some(groups.members.len()));
+                groups.members.push(members.to_vec());
+                groups.loops.push(Some(body));
+            } else {
+                let (first, second) = members.split_at(members.len() / 2);
+                pieces.extend([second, first]);
+            }
         }
     }
-    Groups { of, members }
+    groups
 }
 
 /// For each group, the kernel in whose epilogue it runs, if any.
@@ -308,102 +339,9 @@ fn choose_hosts(graph: &Graph, kinds: &Kinds, levels: &[usize], groups: &Groups)
         .collect()
 }
 
-/// Orders the units: each as soon as what it reads is there, and otherwise as the graph was written.
-///
-/// Where nothing speaks against it, the unit that computes a variable's new content runs after all readers of the
-/// old content, so that it can write in place.
-fn schedule(
-    graph: &Graph,
-    kinds: &Kinds,
-    groups: &Groups,
-    hosts: &[Option<NodeId>],
-    roots: &[Value],
-    updates: &[(usize, Value)],
-) -> Vec<Unit> {
-    let mut guest = vec![None; graph.nodes().len()];
-    for (group, host) in hosts.iter().enumerate() {
-        if let Some(host) = host {
-            guest[host.0 as usize] = Some(group);
-        }
-    }
-    // A unit is named by its kernel, or by the last node of its loop.
-    let unit_of = |node: NodeId| match groups.of[node.0 as usize] {
-        Some(group) => hosts[group].unwrap_or(*groups.members[group].last().expect("groups are not empty")),
-        None => node,
-    };
-    let mut waits_for: Vec<Vec<NodeId>> = vec![Vec::new(); graph.nodes().len()];
-    let mut reads_variable: BTreeMap<usize, Vec<NodeId>> = BTreeMap::new();
-    for node in (0..graph.nodes().len() as u32).map(NodeId).filter(|&node| !kinds.is(node, Kind::View)) {
-        let unit = unit_of(node);
-        for &input in &graph.node(node).inputs {
-            let input = behind_views(graph, input);
-            match graph.source(input) {
-                Source::Output { node: above, .. } if unit_of(*above) != unit => {
-                    waits_for[unit.0 as usize].push(unit_of(*above));
-                }
-                Source::Variable(variable) => reads_variable.entry(*variable).or_default().push(unit),
-                _ => {}
-            }
-        }
-    }
-    for &(variable, value) in updates {
-        let Some(writer) = producer(graph, behind_views(graph, value)).map(unit_of) else { continue };
-        for &reader in reads_variable.get(&variable).into_iter().flatten() {
-            if reader != writer && !reaches(&waits_for, reader, writer) {
-                waits_for[writer.0 as usize].push(reader);
-            }
-        }
-    }
-    let mut order = Vec::new();
-    let mut placed = vec![false; graph.nodes().len()];
-    // Depth first with an explicit stack: a graph may be thousands of nodes deep.
-    let units = (0..graph.nodes().len() as u32).map(NodeId);
-    for unit in units.filter(|&node| !kinds.is(node, Kind::View) && unit_of(node) == node) {
-        let mut stack = vec![(unit, false)];
-        while let Some((unit, expanded)) = stack.pop() {
-            if placed[unit.0 as usize] {
-                continue;
-            }
-            if expanded {
-                placed[unit.0 as usize] = true;
-                order.push(unit);
-            } else {
-                stack.push((unit, true));
-                stack.extend(waits_for[unit.0 as usize].iter().rev().map(|&above| (above, false)));
-            }
-        }
-    }
-    order
-        .into_iter()
-        .map(|unit| match groups.of[unit.0 as usize] {
-            Some(group) => Unit::Loop(fused(graph, kinds, groups, group, roots)),
-            None => Unit::Kernel {
-                node: unit,
-                epilogue: guest[unit.0 as usize].map(|group| fused(graph, kinds, groups, group, roots)),
-            },
-        })
-        .collect()
-}
-
-/// Whether `from` waits, directly or not, for `to`.
-fn reaches(waits_for: &[Vec<NodeId>], from: NodeId, to: NodeId) -> bool {
-    let mut seen = vec![false; waits_for.len()];
-    let mut stack = vec![from];
-    while let Some(unit) = stack.pop() {
-        if unit == to {
-            return true;
-        }
-        if !std::mem::replace(&mut seen[unit.0 as usize], true) {
-            stack.extend(&waits_for[unit.0 as usize]);
-        }
-    }
-    false
-}
-
-/// The tape of a group.
-fn fused(graph: &Graph, kinds: &Kinds, groups: &Groups, group: usize, roots: &[Value]) -> Fused {
-    let members = &groups.members[group];
-    let is_member = |node: NodeId| groups.of[node.0 as usize] == Some(group);
+/// The loop of elementwise nodes, which are in order.
+fn fused(graph: &Graph, kinds: &Kinds, members: &[NodeId]) -> Fused {
+    let is_member = |node: NodeId| members.binary_search(&node).is_ok();
     let operand = |input: Value, member: NodeId| {
         let output = graph.shape(graph.node(member).outputs[0]);
         let access = access(graph.shape(input), output).expect("operands were made addressable by simplify");
@@ -418,7 +356,7 @@ fn fused(graph: &Graph, kinds: &Kinds, groups: &Groups, group: usize, roots: &[V
             }
         }
     }
-    let mut computed: BTreeMap<Value, Register> = BTreeMap::new();
+    let mut computed: HashMap<Value, Register> = HashMap::new();
     let mut steps = Vec::with_capacity(members.len());
     for &member in members {
         let node = graph.node(member);
@@ -442,7 +380,7 @@ fn fused(graph: &Graph, kinds: &Kinds, groups: &Groups, group: usize, roots: &[V
     let outputs: Vec<Value> = members
         .iter()
         .map(|&member| graph.node(member).outputs[0])
-        .filter(|&value| roots.contains(&value) || is_read_outside(value))
+        .filter(|&value| kinds.is_root[value.0 as usize] || is_read_outside(value))
         .collect();
     let operands =
         inputs.iter().map(|&(value, access)| Operand { dtype: graph.ty(value).dtype, access }).collect();

@@ -6,6 +6,7 @@ mod fuse;
 mod gradient;
 mod plan;
 mod pooling;
+mod schedule;
 mod simplify;
 
 use crate::error::Result;

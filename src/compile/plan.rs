@@ -4,7 +4,7 @@
 //! best fit along the steps. A loop may write over an operand that dies in it, and the new content of
 //! a variable is written straight into the variable where no later step reads the old one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::fuse::{Fused, Unit, behind_views};
@@ -218,11 +218,18 @@ fn in_place_updates(
         }
     }
     // An output of the program, or another update, may be the old content of the variable.
-    let is_kept = |variable: usize| {
-        let kept = outputs.iter().chain(updates.iter().map(|(_, value)| value));
-        kept.map(|&value| graph.source(behind_views(graph, value)))
-            .any(|source| matches!(source, Source::Variable(index) if *index == variable))
-    };
+    let kept: HashSet<usize> = outputs
+        .iter()
+        .chain(updates.iter().map(|(_, value)| value))
+        .filter_map(|&value| match graph.source(behind_views(graph, value)) {
+            Source::Variable(variable) => Some(*variable),
+            _ => None,
+        })
+        .collect();
+    let mut stored_in: HashMap<Value, Vec<usize>> = HashMap::new();
+    for &(variable, value) in updates {
+        stored_in.entry(behind_views(graph, value)).or_default().push(variable);
+    }
     let mut in_place = HashMap::new();
     for (time, unit) in units.iter().enumerate() {
         if last_check.is_some_and(|check| time <= check) {
@@ -234,20 +241,16 @@ fn in_place_updates(
             Unit::Kernel { epilogue: None, .. } => continue,
         };
         let is_variable = |value: Value, variable: usize| matches!(graph.source(behind_views(graph, value)), Source::Variable(index) if *index == variable);
-        for &(variable, value) in updates {
-            let value = behind_views(graph, value);
-            let read_later = last_read.get(&variable).is_some_and(|&last| last > time);
-            let read_elsewhere_now =
-                kernel_inputs.iter().any(|&input| is_variable(input, variable))
+        for &value in &body.outputs {
+            let fits = |variable: &&usize| {
+                let read_later = last_read.get(variable).is_some_and(|&last| last > time);
+                let read_elsewhere_now = kernel_inputs.iter().any(|&input| is_variable(input, **variable))
                     || body.inputs.iter().zip(&body.tape.operands).any(|(&input, operand)| {
-                        is_variable(input, variable) && operand.access != Access::Full
+                        is_variable(input, **variable) && operand.access != Access::Full
                     });
-            if body.outputs.contains(&value)
-                && !in_place.contains_key(&value)
-                && !read_later
-                && !read_elsewhere_now
-                && !is_kept(variable)
-            {
+                !read_later && !read_elsewhere_now && !kept.contains(variable)
+            };
+            if let Some(&variable) = stored_in.get(&value).and_then(|variables| variables.iter().find(fits)) {
                 in_place.insert(value, variable);
             }
         }
@@ -405,30 +408,28 @@ const ALIGNMENT: usize = 64;
 struct Arena {
     bytes: usize,
     /// Offset → size; never empty, never adjacent.
-    free: std::collections::BTreeMap<usize, usize>,
+    free: BTreeMap<usize, usize>,
+    /// (size, offset) of the same blocks.
+    by_size: BTreeSet<(usize, usize)>,
 }
 
 impl Arena {
     fn allocate(&mut self, bytes: usize) -> usize {
         let bytes = round_up(bytes);
-        let best = self.free.iter().filter(|&(_, &size)| size >= bytes).min_by_key(|&(_, &size)| size);
-        let (offset, size) = match best {
-            Some((&offset, &size)) => (offset, size),
-            None => match self.free.last_key_value() {
-                Some((&offset, &size)) if offset + size == self.bytes => {
-                    self.bytes = offset + bytes;
-                    (offset, bytes)
+        let best = self.by_size.range((bytes, 0)..).next().map(|&(size, offset)| (offset, size));
+        let last = || self.free.last_key_value().map(|(&offset, &size)| (offset, size));
+        let (offset, size) =
+            match best.or_else(|| last().filter(|(offset, size)| offset + size == self.bytes)) {
+                Some((offset, size)) => {
+                    self.remove(offset, size);
+                    (offset, size)
                 }
-                _ => {
-                    self.bytes += bytes;
-                    (self.bytes - bytes, bytes)
-                }
-            },
-        };
-        self.free.remove(&offset);
+                None => (self.bytes, 0),
+            };
         if size > bytes {
-            self.free.insert(offset + bytes, size - bytes);
+            self.insert(offset + bytes, size - bytes);
         }
+        self.bytes = self.bytes.max(offset + bytes);
         offset
     }
 
@@ -437,13 +438,24 @@ impl Arena {
         if let Some((&before, &size)) = self.free.range(..offset).next_back()
             && before + size == offset
         {
-            self.free.remove(&before);
+            self.remove(before, size);
             (offset, bytes) = (before, bytes + size);
         }
-        if let Some(size) = self.free.remove(&(offset + bytes)) {
+        if let Some(&size) = self.free.get(&(offset + bytes)) {
+            self.remove(offset + bytes, size);
             bytes += size;
         }
-        self.free.insert(offset, bytes);
+        self.insert(offset, bytes);
+    }
+
+    fn insert(&mut self, offset: usize, size: usize) {
+        self.free.insert(offset, size);
+        self.by_size.insert((size, offset));
+    }
+
+    fn remove(&mut self, offset: usize, size: usize) {
+        self.free.remove(&offset);
+        self.by_size.remove(&(size, offset));
     }
 }
 

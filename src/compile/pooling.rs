@@ -10,7 +10,7 @@
 
 use super::simplify::Rewriter;
 use crate::error::Result;
-use crate::graph::{Node, OpRef, Source, Value};
+use crate::graph::{Node, NodeId, OpRef, Source, Value};
 use crate::ops::{conv, pool, reduce};
 
 /// A maximum pooling of an activated convolution.
@@ -71,7 +71,7 @@ impl Rewriter<'_> {
         let mut activation = Vec::new();
         loop {
             let masks = if value == node.inputs[0] { self.masks_of(value) } else { 0 };
-            if self.readers.get(&value) != Some(&(1 + masks)) {
+            if self.readers.count(value) != 1 + masks {
                 return None;
             }
             let Source::Output { node: below, .. } = self.old.source(value) else { return None };
@@ -101,12 +101,11 @@ impl Rewriter<'_> {
 
     /// How many live nodes of the old graph mask something by `value`.
     fn masks_of(&self, value: Value) -> usize {
-        let masks = |node: &&Node| {
-            node.op.name() == "relu_backward"
-                && node.inputs[1] == value
-                && self.readers.contains_key(&node.outputs[0])
+        let masks = |node: &&NodeId| {
+            let node = self.old.node(**node);
+            node.op.name() == "relu_backward" && node.inputs[1] == value && node.inputs[0] != value
         };
-        self.old.nodes().iter().filter(masks).count()
+        self.readers.nodes(value).iter().filter(masks).count()
     }
 
     /// The mask of a ReLU below a pooling: relu_backward(max_pool2d_backward(winner, dy), x) with y, winner = max_pool2d(x)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::fuse::{access, behind_views};
 use crate::error::Result;
-use crate::graph::{Attribute, Attributes, Graph, Node, OpRef, Source, Value};
+use crate::graph::{Attribute, Attributes, Graph, Node, NodeId, OpRef, Source, Value};
 use crate::ops::registry;
 use crate::tensor::{DType, Tensor, TensorType};
 
@@ -17,7 +17,7 @@ pub fn simplify(graph: &Graph, roots: &[Value]) -> Result<(Graph, Vec<Value>)> {
     let mut rewriter = Rewriter {
         old: graph,
         new: Graph::new(),
-        readers: readers(graph, &live, roots),
+        readers: Readers::of(graph, &live, roots),
         activated: HashMap::new(),
         scattered: HashSet::new(),
         mapped: HashMap::new(),
@@ -56,13 +56,36 @@ fn live_nodes(graph: &Graph, roots: &[Value]) -> Vec<bool> {
     live
 }
 
-fn readers(graph: &Graph, live: &[bool], roots: &[Value]) -> HashMap<Value, usize> {
-    let mut readers = HashMap::new();
-    let nodes = graph.nodes().iter().zip(live).filter(|(_, live)| **live);
-    for &value in nodes.flat_map(|(node, _)| &node.inputs).chain(roots) {
-        *readers.entry(value).or_default() += 1;
+/// Who reads the values of a graph.
+pub(super) struct Readers {
+    /// For each value, the live nodes that read it.
+    nodes: Vec<Vec<NodeId>>,
+    /// For each value, how often it is a root.
+    roots: Vec<usize>,
+}
+
+impl Readers {
+    fn of(graph: &Graph, live: &[bool], roots: &[Value]) -> Self {
+        let mut readers =
+            Self { nodes: vec![Vec::new(); graph.value_count()], roots: vec![0; graph.value_count()] };
+        for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
+            for input in &node.inputs {
+                readers.nodes[input.0 as usize].push(NodeId(index as u32));
+            }
+        }
+        roots.iter().for_each(|root| readers.roots[root.0 as usize] += 1);
+        readers
     }
-    readers
+
+    /// The live nodes that read a value, one that reads it twice twice.
+    pub fn nodes(&self, value: Value) -> &[NodeId] {
+        &self.nodes[value.0 as usize]
+    }
+
+    /// How often a value is read; a root once more.
+    pub fn count(&self, value: Value) -> usize {
+        self.nodes(value).len() + self.roots[value.0 as usize]
+    }
 }
 
 /// What makes two values the same value.
@@ -84,8 +107,8 @@ enum Key {
 pub(super) struct Rewriter<'a> {
     pub old: &'a Graph,
     pub new: Graph,
-    /// Live nodes that read a value of the old graph; a root has one more reader.
-    pub readers: HashMap<Value, usize>,
+    /// Of the old graph.
+    pub readers: Readers,
     /// For the winners of a pooling whose input was activated before, and is now activated after it: that input, as it was
     /// before, and the pooled activation.
     pub activated: HashMap<Value, (Value, Value)>,
@@ -212,7 +235,7 @@ impl Rewriter<'_> {
     /// a / √x in float32 as a · 1/√x, which takes a quarter of the time and is as near to a few ulp.
     fn by_root(&mut self, node: &Node, inputs: &[Value]) -> Result<Option<Vec<Value>>> {
         let is_division = node.op.name() == "divide" && self.new.ty(inputs[1]).dtype == DType::F32;
-        let only_reader = || self.readers.get(&node.inputs[1]) == Some(&1);
+        let only_reader = || self.readers.count(node.inputs[1]) == 1;
         let root = if is_division && only_reader() { self.produced_by(inputs[1], "sqrt") } else { None };
         let Some(x) = root.map(|root| root.inputs[0]) else { return Ok(None) };
         let none = Attributes::default();

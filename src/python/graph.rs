@@ -1,5 +1,6 @@
 //! `rustnet._core.Graph`: what a trace records into.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use numpy::PyUntypedArray;
@@ -13,7 +14,7 @@ use super::program::PyProgram;
 use super::variable::PyVariable;
 use crate::compile::{Request, gradients};
 use crate::error::{Error, Result};
-use crate::graph::{Attribute, Attributes, Graph, Value};
+use crate::graph::{Attribute, Attributes, Graph, Source, Value};
 use crate::ops::registry;
 use crate::runtime::{Program, Variable};
 use crate::tensor::{DType, TensorType};
@@ -26,7 +27,9 @@ pub struct PyGraph(Mutex<Recording>);
 struct Recording {
     graph: Graph,
     inputs: Vec<TensorType>,
-    variables: Vec<(Arc<Variable>, Value)>,
+    variables: Vec<Arc<Variable>>,
+    /// The values of `variables`, by a variable's address.
+    value_of: HashMap<usize, Value>,
 }
 
 impl PyGraph {
@@ -68,13 +71,14 @@ impl PyGraph {
     /// The content of a variable at the start of the step; the same value for the same variable.
     fn variable(&self, variable: &PyVariable) -> u32 {
         let mut recording = self.recording();
-        let known = recording.variables.iter().find(|(known, _)| Arc::ptr_eq(known, &variable.0));
-        if let Some(&(_, value)) = known {
+        let address = Arc::as_ptr(&variable.0).addr();
+        if let Some(value) = recording.value_of.get(&address) {
             return value.0;
         }
         let index = recording.variables.len();
         let value = recording.graph.variable(index, variable.0.ty().clone());
-        recording.variables.push((variable.0.clone(), value));
+        recording.variables.push(variable.0.clone());
+        recording.value_of.insert(address, value);
         value.0
     }
 
@@ -133,13 +137,14 @@ impl PyGraph {
             updates.into_iter().map(|(variable, value)| (self.variable(variable.get()), value)).collect();
         let program = detached(py, || {
             let recording = self.recording();
-            let index_of = |id: u32| recording.variables.iter().position(|(_, value)| value.0 == id);
             let updates = updates
                 .iter()
                 .map(|&(variable, value)| {
-                    let index = index_of(variable).expect("the variable was recorded above");
+                    let Source::Variable(index) = *recording.graph.source(Value(variable)) else {
+                        unreachable!("the variable was recorded above");
+                    };
                     let (new, old) =
-                        (recording.graph.ty(recording.value(value)?), recording.variables[index].0.ty());
+                        (recording.graph.ty(recording.value(value)?), recording.graph.ty(Value(variable)));
                     if new != old {
                         return Err(Error::Shape(format!(
                             "expected {old} to assign to a variable. Received: {new}"
@@ -154,8 +159,7 @@ impl PyGraph {
                 outputs: recording.values(&outputs)?,
                 updates,
             };
-            let variables = recording.variables.iter().map(|(variable, _)| variable.clone()).collect();
-            Program::new(&request, variables, arenas)
+            Program::new(&request, recording.variables.clone(), arenas)
         })?;
         Ok(PyProgram::new(program))
     }

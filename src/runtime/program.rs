@@ -161,12 +161,11 @@ impl Program {
     /// Its runs take their memory from `arenas`.
     pub fn new(request: &Request<'_>, variables: Vec<Arc<Variable>>, arenas: Arc<Arenas>) -> Result<Self> {
         let plan = compile(request)?;
-        let writes = |index: usize| {
-            plan.written.contains(&index) || plan.copies.iter().any(|assignment| assignment.variable == index)
-        };
-        let mut lock_order: Vec<(usize, Access)> = (0..variables.len())
-            .map(|index| (index, if writes(index) { Access::Write } else { Access::Read }))
-            .collect();
+        let mut lock_order: Vec<(usize, Access)> =
+            (0..variables.len()).map(|index| (index, Access::Read)).collect();
+        for &index in plan.written.iter().chain(plan.copies.iter().map(|copy| &copy.variable)) {
+            lock_order[index].1 = Access::Write;
+        }
         lock_order.sort_by_key(|&(index, _)| Arc::as_ptr(&variables[index]));
         let over_arguments =
             (0..plan.steps.len()).filter(|&step| loops_over_argument(&plan.steps[step].work)).collect();

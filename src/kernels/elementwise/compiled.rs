@@ -25,6 +25,13 @@ const SCRATCH_BYTES: usize = 32 << 10;
 /// Bytes of a chunk of the largest elements.
 const CHUNK_BYTES: usize = LANES * 8;
 
+/// Whether so many values fit in scratch memory, whatever they are: each in a chunk and a tile of one chunk, or the tiles
+/// in what is meant for them.
+pub(super) fn surely_fit(values: usize) -> bool {
+    let table = (values * size_of::<Lane>()).next_multiple_of(CHUNK_BYTES);
+    table + values * CHUNK_BYTES + TILES_BYTES.max(values * CHUNK_BYTES) <= SCRATCH_BYTES
+}
+
 #[repr(align(64))]
 struct Scratch {
     _bytes: [u8; SCRATCH_BYTES],

@@ -1,6 +1,6 @@
 //! A tape: a list of elementwise instructions that run as one loop over tiles that stay in the L1 cache.
 
-use super::{CompiledTape, Instruction};
+use super::{CompiledTape, Instruction, compiled};
 use crate::error::Result;
 use crate::kernels::simd;
 use crate::tensor::DType;
@@ -52,8 +52,15 @@ impl Tape {
     /// Checks the tape and chooses its kernels, tiles and scratch memory, once for all runs.
     ///
     /// Fails where a step has no kernel for the dtypes of its inputs, where a register is read before it is written,
-    /// or where hundreds of registers are live at once: all defects of the caller.
+    /// or where the tape does not [fit](Tape::fits): all defects of the caller.
     pub fn compile(&self) -> Result<CompiledTape> {
         CompiledTape::new(self, simd::isa())
+    }
+
+    /// Whether there is scratch memory for what is alive at once; always so for a single step.
+    pub fn fits(&self) -> bool {
+        // Most tapes are so small that nothing need be laid out to know.
+        compiled::surely_fit(self.operands.len() + self.steps.len() + self.outputs.len())
+            || self.compile().is_ok()
     }
 }

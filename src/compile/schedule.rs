@@ -1,0 +1,140 @@
+//! The order in which the units of a program run.
+
+use std::collections::{HashMap, HashSet};
+
+use super::fuse::{behind_views, producer};
+use crate::graph::{Graph, NodeId, Source, Value};
+
+/// Orders the units: each as soon as what it reads is there, and otherwise as the graph was written.
+///
+/// Where nothing speaks against it, the unit that computes a variable's new content runs after all readers of the
+/// old content, so that it can write in place. `unit_of` names the unit of each node, itself a node; a view has none.
+pub fn schedule(graph: &Graph, unit_of: &[Option<NodeId>], updates: &[(usize, Value)]) -> Vec<NodeId> {
+    let mut waits_for: Vec<Vec<NodeId>> = vec![Vec::new(); graph.nodes().len()];
+    let mut readers: HashMap<usize, Vec<NodeId>> = HashMap::new();
+    let computed_by =
+        |value: Value| producer(graph, behind_views(graph, value)).and_then(|node| unit_of[node.0 as usize]);
+    for (node, unit) in graph.nodes().iter().zip(unit_of) {
+        let Some(unit) = *unit else { continue };
+        for &input in &node.inputs {
+            if let Source::Variable(variable) = graph.source(behind_views(graph, input)) {
+                readers.entry(*variable).or_default().push(unit);
+            } else if let Some(above) = computed_by(input).filter(|&above| above != unit) {
+                waits_for[unit.0 as usize].push(above);
+            }
+        }
+    }
+    let nodes = (0..graph.nodes().len() as u32).map(NodeId);
+    let units: Vec<NodeId> = nodes.filter(|&node| unit_of[node.0 as usize] == Some(node)).collect();
+
+    // (writer, reader) for each reader of the old content of what the writer computes.
+    let wishes: Vec<(NodeId, NodeId)> = updates
+        .iter()
+        .filter_map(|&(variable, value)| Some((computed_by(value)?, readers.get(&variable)?)))
+        .flat_map(|(writer, readers)| readers.iter().map(move |&reader| (writer, reader)))
+        .filter(|(writer, reader)| writer != reader)
+        .collect();
+    let mut wished = waits_for.clone();
+    wishes.iter().for_each(|&(writer, reader)| wished[writer.0 as usize].push(reader));
+    // Only within a circle can a wish close one: searching there alone keeps the time in proportion to the graph.
+    let circle = circles(&wished, &units);
+    for (writer, reader) in wishes {
+        let together = circle[writer.0 as usize] == circle[reader.0 as usize];
+        if !(together && reaches(&waits_for, &circle, reader, writer)) {
+            waits_for[writer.0 as usize].push(reader);
+        }
+    }
+    depth_first(&waits_for, &units)
+}
+
+/// The units, each after those that it waits for, as far as these do not wait for one another.
+fn depth_first(waits_for: &[Vec<NodeId>], units: &[NodeId]) -> Vec<NodeId> {
+    let mut order = Vec::with_capacity(units.len());
+    let mut opened = vec![false; waits_for.len()];
+    // An explicit stack: a graph may be thousands of nodes deep.
+    let mut stack = Vec::new();
+    for &unit in units {
+        stack.push((unit, false));
+        while let Some((unit, is_done)) = stack.pop() {
+            if is_done {
+                order.push(unit);
+            } else if !std::mem::replace(&mut opened[unit.0 as usize], true) {
+                stack.push((unit, true));
+                stack.extend(waits_for[unit.0 as usize].iter().rev().map(|&above| (above, false)));
+            }
+        }
+    }
+    order
+}
+
+/// For each unit the number of its circle: units that wait for one another, directly or not, have the same.
+///
+/// S. R. Kosaraju's algorithm, as in Sharir, "A strong-connectivity algorithm and its applications in data flow analysis"
+/// (1981).
+fn circles(waits_for: &[Vec<NodeId>], units: &[NodeId]) -> Vec<usize> {
+    let mut waiting: Vec<Vec<NodeId>> = vec![Vec::new(); waits_for.len()];
+    for &unit in units {
+        for above in &waits_for[unit.0 as usize] {
+            waiting[above.0 as usize].push(unit);
+        }
+    }
+    let mut circle = vec![usize::MAX; waits_for.len()];
+    let mut stack = Vec::new();
+    for (number, unit) in depth_first(waits_for, units).into_iter().rev().enumerate() {
+        stack.push(unit);
+        while let Some(unit) = stack.pop() {
+            if circle[unit.0 as usize] == usize::MAX {
+                circle[unit.0 as usize] = number;
+                stack.extend(&waiting[unit.0 as usize]);
+            }
+        }
+    }
+    circle
+}
+
+/// Whether `from` waits, directly or not, for `to`, which is in the same circle.
+fn reaches(waits_for: &[Vec<NodeId>], circle: &[usize], from: NodeId, to: NodeId) -> bool {
+    let mut seen = HashSet::new();
+    let mut stack = vec![from];
+    while let Some(unit) = stack.pop() {
+        if unit == to {
+            return true;
+        }
+        if circle[unit.0 as usize] == circle[to.0 as usize] && seen.insert(unit) {
+            stack.extend(&waits_for[unit.0 as usize]);
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edges(count: usize, pairs: &[(u32, u32)]) -> (Vec<Vec<NodeId>>, Vec<NodeId>) {
+        let mut waits_for = vec![Vec::new(); count];
+        pairs.iter().for_each(|&(unit, above)| waits_for[unit as usize].push(NodeId(above)));
+        (waits_for, (0..count as u32).map(NodeId).collect())
+    }
+
+    #[test]
+    fn units_that_wait_for_one_another_make_a_circle() {
+        // 0 → 1 → 2 → 0 and 4 ⇄ 5; 3 waits for the first circle, and the second for 3.
+        let pairs = [(0, 1), (1, 2), (2, 0), (3, 0), (4, 3), (4, 5), (5, 4)];
+        let (waits_for, units) = edges(7, &pairs);
+        let circle = circles(&waits_for, &units);
+        for a in 0..7 {
+            for b in 0..7 {
+                let together = a == b || (a < 3 && b < 3) || ([4, 5].contains(&a) && [4, 5].contains(&b));
+                assert_eq!(circle[a] == circle[b], together, "{a} and {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn units_come_after_what_they_wait_for() {
+        let pairs = [(0, 4), (4, 2), (1, 0), (3, 1), (3, 2)];
+        let (waits_for, units) = edges(5, &pairs);
+        assert_eq!(depth_first(&waits_for, &units), [2, 4, 0, 1, 3].map(NodeId));
+    }
+}
