@@ -1,4 +1,4 @@
-"""Graphs of any width and depth compile: a fused kernel ends where its operands would not fit, and nothing recurses."""
+"""Graphs of any width and depth compile: a fused loop ends where its operands would not fit."""
 
 from __future__ import annotations
 

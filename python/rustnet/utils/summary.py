@@ -51,8 +51,9 @@ def print_summary(
     justify: dict[str, Any] = {"Param #": "right", "Trainable": "center"}
     for name, width in zip(header, widths, strict=True):
         table.add_column(name, justify=justify.get(name, "left"), width=int(width))
+    sources = _sources(nodes)
     for layer in layers:
-        for row in _rows(layer, nodes, header, expand_nested, 0):
+        for row in _rows(layer, sources, header, expand_nested):
             table.add_row(*row)
 
     console = Console(highlight=False)
@@ -80,18 +81,23 @@ def _is_chain(nodes: list[Node]) -> bool:
     return once and len(set(consumed)) == len(consumed) == len(nodes)
 
 
-def _rows(layer: Any, nodes: list[Node], header: list[str], expand: bool, level: int) -> list[list[str]]:
-    indent = "   " * level + "└ " if level else ""
-    name = f"{_escaped(indent + layer.name)} ([color(33)]{_escaped(_kind(layer))}[/])"
-    row = [name, _shape_text(layer), _count_text(layer)]
-    if "Connected to" in header:
-        row.append(_connections(layer, nodes))
-    if "Trainable" in header:
-        row.append(_trainable_text(layer))
-    rows = [row]
-    if expand:
-        for inner in getattr(layer, "layers", []):
-            rows += _rows(inner, nodes, header, expand, level + 1)
+def _rows(layer: Any, sources: dict[int, list[str]], header: list[str], expand: bool) -> list[list[str]]:
+    """The row of a layer; with `expand`, then those of the layers inside, however deep."""
+    rows = []
+    # Without recursion: models may be nested deeper than Python's stack.
+    pending = [(layer, 0)]
+    while pending:
+        layer, level = pending.pop()
+        indent = "   " * level + "└ " if level else ""
+        name = f"{_escaped(indent + layer.name)} ([color(33)]{_escaped(_kind(layer))}[/])"
+        row = [name, _shape_text(layer), _count_text(layer)]
+        if "Connected to" in header:
+            row.append(", ".join(sources.get(id(layer), [])) or "-")
+        if "Trainable" in header:
+            row.append(_trainable_text(layer))
+        rows.append(row)
+        if expand:
+            pending += [(inner, level + 1) for inner in reversed(getattr(layer, "layers", []))]
     return rows
 
 
@@ -142,20 +148,21 @@ def _count_text(layer: Any) -> str:
     return f"[color(34)]{count:,}[/]"
 
 
-def _connections(layer: Any, nodes: list[Node]) -> str:
-    """Where the inputs of the layer come from, as name[call][output]."""
-    sources = []
+def _sources(nodes: list[Node]) -> dict[int, list[str]]:
+    """Where the inputs of each operation (by id) come from, as name[call][output]."""
+    above = [tensor.node for node in nodes for tensor in node.input_tensors if tensor.node is not None]
+    operations = {id(node.operation): node.operation for node in above}.values()
+    # A layer counts its calls, an op has one.
+    calls = {id(node): number for one in operations for number, node in enumerate(getattr(one, "_nodes", []))}
+    sources: dict[int, list[str]] = {}
     for node in nodes:
-        if node.operation is not layer:
-            continue
         for tensor in node.input_tensors:
-            if tensor.node is None:
-                sources.append(tensor.name)
-                continue
-            calls = getattr(tensor.node.operation, "_nodes", [tensor.node])
-            call = next(index for index, one in enumerate(calls) if one is tensor.node)
-            sources.append(f"{_escaped(tensor.node.operation.name)}[{call}][{tensor.position}]")
-    return ", ".join(sources) or "-"
+            text = tensor.name
+            if tensor.node is not None:
+                name = _escaped(tensor.node.operation.name)
+                text = f"{name}[{calls.get(id(tensor.node), 0)}][{tensor.position}]"
+            sources.setdefault(id(node.operation), []).append(text)
+    return sources
 
 
 def _totals(model: Model) -> Iterable[str]:
