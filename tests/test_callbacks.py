@@ -7,6 +7,7 @@ import csv
 import numpy as np
 import pytest
 
+import rustnet
 from oracle import keras
 from rustnet import callbacks
 
@@ -190,6 +191,28 @@ def test_csv_logger(tmp_path):
     assert list(csv.reader(path.open())) == [*rows, ["0", "0.5", "0.5"]]
     drive(callbacks.CSVLogger(path, separator=";"), [{"loss": 0.5, "val_loss": 0.5}])
     assert path.read_text().splitlines() == ["epoch;loss;val_loss", "0;0.5;0.5"]
+
+
+def test_csv_logger_has_columns_for_a_validation_only_where_there_is_one(tmp_path):
+    path = tmp_path / "log.csv"
+    one = np.ones((2, 1))
+    model = rustnet.Sequential(
+        [rustnet.layers.Input((1,)), rustnet.layers.Dense(1, kernel_initializer="zeros")]
+    )
+    model.compile(rustnet.optimizers.SGD(0.0), "mse")
+
+    def rows(append=False, **arguments):
+        model.fit(one, one, verbose=0, callbacks=[callbacks.CSVLogger(path, append=append)], **arguments)
+        return path.read_text().split()
+
+    assert rows(epochs=2) == ["epoch,loss", "0,1.0", "1,1.0"]
+    validated = {"validation_data": (one, 0 * one), "validation_freq": 2}
+    assert rows(epochs=2, **validated) == ["epoch,loss,val_loss", "0,1.0,NA", "1,1.0,0.0"]
+    # A file that is appended to keeps its columns.
+    assert rows(append=True)[3:] == ["0,1.0,NA"]
+    model.compile(rustnet.optimizers.SGD(0.0), "mse", metrics=["mae"])
+    with pytest.warns(UserWarning, match="no column for mae"):
+        assert rows(append=True, epochs=2)[4:] == ["0,1.0,NA", "1,1.0,NA"]
 
 
 def test_every_hook_is_called_in_order():

@@ -149,6 +149,20 @@ def test_a_notebook_gets_one_output_that_changes(clock, monkeypatch):
     assert kernel_stream.getvalue() == ""
 
 
+@pytest.mark.parametrize("has_display", [False, True])
+def test_an_ipython_that_is_only_a_stub_does_not_stop_the_loop(clock, monkeypatch, has_display):
+    """Without `display` the lines of a log file are printed; with one that breaks, nothing."""
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    stub = types.ModuleType("IPython.display")
+    if has_display:
+        stub.display = lambda *arguments, **keywords: 1 / 0
+    monkeypatch.setitem(sys.modules, "IPython.display", stub)
+    kernel_stream = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
+    monkeypatch.setattr(sys, "stdout", kernel_stream)
+    run_epoch(clock)
+    assert len(kernel_stream.getvalue().splitlines()) == (0 if has_display else 1)
+
+
 def test_a_closed_standard_output_does_not_stop_the_loop(clock, monkeypatch):
     stream = FakeTerminal()
     monkeypatch.setattr(sys, "stdout", stream)

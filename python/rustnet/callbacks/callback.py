@@ -263,6 +263,9 @@ def plain_logs(logs: Logs) -> dict[str, Any]:
             flat[name] = value
         elif isinstance(value, Mapping):
             flat.update(plain_logs(value))
+        elif getattr(value, "ndim", 0):
+            # Predictions of a batch; a metric with a value for each class.
+            flat[name] = value
         else:
             try:
                 flat[name] = float(value)

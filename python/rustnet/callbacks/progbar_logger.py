@@ -75,8 +75,5 @@ class ProgbarLogger(Callback):
     def _finish(self, logs: Any) -> None:
         if self._bar is None:
             return
-        # The steps that were not reported one by one are done all the same.
-        if self._bar.target is not None and not getattr(self.model, "stop_training", False):
-            self._bar.current = self._bar.target
         self._bar.finish(logs)
         self._bar = None

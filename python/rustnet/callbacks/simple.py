@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any, TextIO
 
@@ -73,8 +74,9 @@ class TerminateOnNaN(Callback):
 class CSVLogger(Callback):
     """Writes the metrics of each epoch as a row of a CSV file.
 
-    The columns are `epoch` and the metrics of the first epoch, and their `val_` forms where it had no
-    validation; what an epoch lacks reads `NA`.
+    The columns are `epoch` and the metrics of the first epoch, and where `fit` validates, but not in that
+    epoch (`validation_freq`), their `val_` forms. What an epoch lacks reads `NA`; a file that is appended to
+    keeps the columns of its header.
 
     Arguments:
         filename: of the file.
@@ -87,7 +89,7 @@ class CSVLogger(Callback):
         >>> logger = CSVLogger(path); logger.on_train_begin()
         >>> logger.on_epoch_end(0, {"loss": 0.5}); logger.on_train_end()
         >>> path.read_text().split()
-        ['epoch,loss,val_loss', '0,0.5,NA']
+        ['epoch,loss', '0,0.5']
 
     Source: https://keras.io/api/callbacks/csv_logger/
     """
@@ -102,11 +104,18 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._close()
-        started = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
+        self.keys = self._header() if self.append else None
+        self._needs_header, self._has_row = self.keys is None, False
         self.file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")
         self._writer = csv.writer(self.file, delimiter=self.separator)
-        self._needs_header = not started
-        self.keys = None
+
+    def _header(self) -> list[str] | None:
+        """The metrics in the first line of a file that is there and not empty."""
+        if not os.path.exists(self.filename):
+            return None
+        with open(self.filename, newline="", encoding="utf-8") as file:
+            names = next(csv.reader(file, delimiter=self.separator), None)
+        return names and names[1:]
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         logs = logs or {}
@@ -114,10 +123,21 @@ class CSVLogger(Callback):
             raise RuntimeError("CSVLogger writes between on_train_begin and on_train_end.")
         if self.keys is None:
             self.keys = sorted(logs)
-            if not any(key.startswith("val_") for key in self.keys):
+            if getattr(self.model, "_validates", False) and not any(
+                key.startswith("val_") for key in self.keys
+            ):
                 self.keys += [f"val_{key}" for key in self.keys]
-            if self._needs_header:
-                self._writer.writerow(["epoch", *self.keys])
+        if not self._needs_header and not self._has_row:
+            left_out = sorted(set(logs) - set(self.keys))
+            if left_out:
+                warnings.warn(
+                    f"CSVLogger adds to '{self.filename}', which has no column for {', '.join(left_out)}.",
+                    stacklevel=2,
+                )
+        self._has_row = True
+        if self._needs_header:
+            self._writer.writerow(["epoch", *self.keys])
+            self._needs_header = False
         self._writer.writerow([epoch, *(logs.get(key, "NA") for key in self.keys)])
         self.file.flush()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 
@@ -12,12 +13,16 @@ def count(value: Any, name: str, least: int = 1) -> int:
     return int(value.__index__())
 
 
-def batch_size_for(batch_size: Any, steps: Any, rows: int) -> int:
+def optional_count(value: Any, name: str) -> int | None:
+    return None if value is None else count(value, name)
+
+
+def batch_size_for(batch_size: Any, steps: int | None, rows: int) -> int:
     """The batch size: as given, else so that `steps` batches cover the rows, else 32."""
     if batch_size is not None:
         return count(batch_size, "batch_size")
     if steps is not None:
-        return max(1, -(-rows // count(steps, "steps")))
+        return max(1, -(-rows // steps))
     return 32
 
 
@@ -30,6 +35,28 @@ def verbosity(verbose: Any) -> int:
     raise ValueError(f"expected verbose to be 0, 1, 2 or 'auto'. Received: verbose={verbose!r}")
 
 
+def check_frequency(validation_freq: Any) -> None:
+    """An int from 1 on, or a collection of epochs."""
+    if not isinstance(validation_freq, (list, tuple, set)):
+        count(validation_freq, "validation_freq")
+
+
+def batches_alone(**others: Any) -> None:
+    """Batches that arrive one by one come with their targets, weights and size."""
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        raise ValueError(
+            "expected a generator alone: it gives batches (x, y) or (x, y, sample_weight). "
+            f"Received: also {', '.join(given)}"
+        )
+
+
 def no_rows(rows: int) -> None:
     if rows == 0:
         raise ValueError("expected at least one sample. Received: x with 0 rows")
+
+
+def ran_out(taken: int, steps: int | None) -> None:
+    """Warns of an epoch that ended early."""
+    wanted = "a whole pass" if steps is None else f"{steps} steps"
+    warnings.warn(f"The data ran out: expected {wanted}. Received: {taken} batches", stacklevel=2)

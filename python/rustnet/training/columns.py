@@ -68,7 +68,9 @@ def make_data(x: Any, y: Any = None, sample_weight: Any = None, class_weight: An
 
     Raises `ValueError` where something is no array of numbers, lengths differ, or targets are not finite.
     """
-    x = _columns(x, "x")
+    given, x = x, _columns(x, "x")
+    if x is None or (not isinstance(x, np.ndarray) and all(leaf is None for leaf in structure.flatten(x))):
+        raise ValueError(f"expected x to hold at least one array. Received: x={given!r}")
     if y is None and sample_weight is None and class_weight is None:
         return _with_equal_rows(Data(x))
     y = _columns(y, "y")
@@ -105,7 +107,7 @@ def _columns(value: Any, name: str) -> Any:
         return None if value is None else column(value, name)
     if isinstance(value, Mapping):
         return {key: _columns(item, f"{name}[{key!r}]") for key, item in value.items()}
-    if isinstance(value, (list, tuple)) and value and all(_is_array(item) or item is None for item in value):
+    if isinstance(value, (list, tuple)) and all(_is_array(item) or item is None for item in value):
         return type(value)(_columns(item, f"{name}[{index}]") for index, item in enumerate(value))
     return column(value, name)
 

@@ -102,20 +102,20 @@ def each_batch(
     program_for: Callable[[int], _core.Program],
     outputs: list[Array],
     max_seconds: float,
-    stop: int | None = None,
+    start: int,
+    stop: int,
 ) -> Any:
-    """Runs all rows batch by batch, the last one smaller, and yields the steps done from time to time.
+    """Runs the rows `start` to `stop` batch by batch, the last one smaller, and yields the steps done.
 
-    `order` lists all rows; `max_seconds=0` yields after every batch.
+    `order` lists all rows; `start` is a multiple of `batch_size`; `max_seconds=0` yields after every batch.
     """
     columns = data.columns
-    rows = data.rows if stop is None else min(stop, data.rows)
-    whole = rows - rows % batch_size
-    position = 0
+    whole = stop - (stop - start) % batch_size
+    position = start
     while position < whole:
         program = program_for(batch_size)
         position = program.run_batches(columns, order, (position, whole), outputs, max_seconds)
-        yield position // batch_size
-    if whole < rows:
-        program_for(rows - whole).run_batches(columns, order, (whole, rows), outputs, max_seconds)
-        yield whole // batch_size + 1
+        yield (position - start) // batch_size
+    if whole < stop:
+        program_for(stop - whole).run_batches(columns, order, (whole, stop), outputs, max_seconds)
+        yield (whole - start) // batch_size + 1

@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from rustnet import _core, optimizers
 from rustnet import callbacks as callbacks_module
+from rustnet import optimizers
 from rustnet.core import structure
 from rustnet.layers.layer import Layer, structure_version
 from rustnet.metrics import Mean, Metric
 from rustnet.random import new_seed
 from rustnet.training import arguments
 from rustnet.training.batches import Stream, is_stream
-from rustnet.training.columns import Array, Data, make_data, split
+from rustnet.training.columns import Data, make_data, split
+from rustnet.training.isolation import run_of
 from rustnet.training.outputs import OutputLosses, OutputMetrics
 from rustnet.training.programs import Kind, Programs, each_batch
+from rustnet.training.rows import Rows
 
 # How long the engine runs before Python looks: for Ctrl-C, the progress bar, other threads.
 _LOOK_SECONDS = 0.1
@@ -34,6 +36,7 @@ class Trainer(Layer):
 
     stop_training = False
     stop_evaluating = False
+    stop_predicting = False
     history: Any = None
 
     @functools.cached_property
@@ -171,8 +174,8 @@ class Trainer(Layer):
 
         Arguments:
             x: an array (or list or dictionary of arrays for several inputs) with a row for each sample, a
-                generator of batches `(x, y)` or `(x, y, sample_weight)`, or an object with `__getitem__` and
-                `__len__` that gives such batches.
+                generator of batches `(x, y)` or `(x, y, sample_weight)`, or an object that gives such batches
+                by `__getitem__` and `__len__`, or by `__iter__` again and again.
             y: targets, likewise.
             batch_size: rows a step, default 32; the last batch is smaller where it does not divide the rows.
             epochs, initial_epoch: trains for epochs `initial_epoch` to `epochs - 1`.
@@ -180,11 +183,18 @@ class Trainer(Layer):
             callbacks: `Callback`s.
             validation_split: this last part of the data is not trained on but evaluated after each epoch.
             validation_data: `(x, y)` or `(x, y, sample_weight)` to evaluate instead.
-            shuffle: a new order of the rows each epoch.
+            shuffle: a new order of the rows each epoch; with `__getitem__`, of the batches.
             class_weight: class → weight of its samples in the loss.
             sample_weight: (n,) weight of each sample in the loss.
-            steps_per_epoch: ends an epoch after so many steps.
-            validation_steps, validation_batch_size, validation_freq: the same for the validation data.
+            steps_per_epoch: ends an epoch after so many steps; the next goes on where it stopped. Where the
+                data ends before, so does the epoch, with a warning, and the next begins again: of a
+                generator, which cannot, with the first two batches, which are kept.
+            validation_steps, validation_batch_size: the same for the validation data, which begins again
+                each time.
+            validation_freq: validates every so many epochs, or after the listed ones, counted from 1.
+
+        A callback may call `fit`, `evaluate`, `predict` and their one-batch forms: the metrics of this run
+        stay as they were.
 
         Returns: `History`; its `history` has a list of one value an epoch for each metric.
         Raises: `ValueError` for data or arguments that do not fit, `RuntimeError` before `compile`. After an
@@ -195,61 +205,69 @@ class Trainer(Layer):
         Source: https://keras.io/api/models/model_training_apis/#fit-method
         """
         self._check_compiled("fit")
-        epochs = arguments.count(epochs, "epochs")
+        epochs = arguments.count(epochs, "epochs", least=0)
         initial_epoch = arguments.count(initial_epoch, "initial_epoch", least=0)
         verbose = arguments.verbosity(verbose)
+        steps = arguments.optional_count(steps_per_epoch, "steps_per_epoch")
+        validation_steps = arguments.optional_count(validation_steps, "validation_steps")
+        arguments.check_frequency(validation_freq)
+        seed = new_seed() if shuffle else None
         if is_stream(x):
-            if y is not None or sample_weight is not None or batch_size is not None:
-                raise ValueError(
-                    "expected a generator alone: it gives batches (x, y) or (x, y, sample_weight). "
-                    "Received: also y, sample_weight or batch_size"
-                )
-            source: Any = Stream(x, class_weight)
+            arguments.batches_alone(y=y, sample_weight=sample_weight, batch_size=batch_size)
+            if validation_split and validation_data is None:
+                raise ValueError("expected arrays with validation_split. Received: a generator")
+            source: Any = Stream(x, class_weight, seed)
         else:
             source = make_data(x, y, sample_weight, class_weight)
-            arguments.no_rows(source.rows)
-        validation: Any = None
-        if validation_data is not None:
-            validation = self._validation(validation_data)
-        elif validation_split:
-            if isinstance(source, Stream):
-                raise ValueError("expected arrays with validation_split. Received: a generator")
-            source, validation = split(source, validation_split)
-        batch_size, steps = self._batching(source, batch_size, steps_per_epoch)
+            if validation_split and validation_data is None:
+                source, validation_data = split(source, validation_split)
+            source = Rows(source, batch_size, steps, seed)
+        validation = None if validation_data is None else self._validation(validation_data)
+        with run_of(self):
+            return self._fit(
+                source,
+                epochs=range(initial_epoch, epochs),
+                steps=steps,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation=validation,
+                validation_steps=validation_steps,
+                validation_batch_size=validation_batch_size or batch_size,
+                validation_freq=validation_freq,
+            )
 
-        callback_list = callbacks_module.CallbackList(
-            callbacks,
-            add_history=True,
-            add_progbar=verbose != 0,
-            model=self,
-            verbose=verbose,
-            epochs=epochs,
-            steps=steps,
-        )
+    def _fit(
+        self,
+        source: Any,
+        *,
+        epochs: range,
+        steps: int | None,
+        verbose: int,
+        callbacks: Any,
+        validation: Any,
+        validation_steps: int | None,
+        validation_batch_size: int | None,
+        validation_freq: Any,
+    ) -> Any:
+        callback_list = self._callbacks(callbacks, steps or source.steps, verbose, epochs.stop, history=True)
         self.stop_training = False
+        self._validates = validation is not None
         self._ensure_built(source)
-        order_seed = new_seed() if shuffle and isinstance(source, Data) else None
         callback_list.on_train_begin()
         logs: dict[str, Any] = {}
-        for epoch in range(initial_epoch, epochs):
+        for epoch in epochs:
             self.reset_metrics()
             callback_list.on_epoch_begin(epoch)
-            order = None if order_seed is None else _core.permutation(source.rows, order_seed, epoch)
-            for _ in self._run("train", source, batch_size, steps, order, callback_list):
+            for _ in self._run("train", source, steps, epoch, callback_list):
                 if self.stop_training:
                     break
             logs = self._step_programs.results(self.metrics)
             if validation is not None and _is_due(validation_freq, epoch):
-                results = self.evaluate(
-                    validation,
-                    batch_size=None
-                    if isinstance(validation, Stream)
-                    else validation_batch_size or batch_size,
-                    steps=validation_steps,
-                    callbacks=callback_list,
-                    return_dict=True,
-                    verbose=0,
-                )
+                if isinstance(validation, Stream):
+                    again: Any = validation
+                else:
+                    again = Rows(validation, validation_batch_size, validation_steps)
+                results = self._evaluate(again, validation_steps, callback_list)
                 logs.update({f"val_{name}": value for name, value in results.items()})
             callback_list.on_epoch_end(epoch, logs)
             if self.stop_training:
@@ -284,30 +302,29 @@ class Trainer(Layer):
         """
         self._check_compiled("evaluate")
         verbose = arguments.verbosity(verbose)
-        source = (
-            x
-            if isinstance(x, (Data, Stream))
-            else Stream(x)
-            if is_stream(x)
-            else make_data(x, y, sample_weight)
-        )
-        if isinstance(source, Data):
-            arguments.no_rows(source.rows)
-        batch_size, steps = self._batching(source, batch_size, steps)
-        callback_list = callbacks
-        if not isinstance(callbacks, callbacks_module.CallbackList):
-            callback_list = callbacks_module.CallbackList(
-                callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1, steps=steps
-            )
+        steps = arguments.optional_count(steps, "steps")
+        if is_stream(x):
+            arguments.batches_alone(y=y, sample_weight=sample_weight, batch_size=batch_size)
+            source: Any = Stream(x)
+        else:
+            source = Rows(make_data(x, y, sample_weight), batch_size, steps)
+        with run_of(self):
+            callback_list = self._callbacks(callbacks, steps or source.steps, verbose)
+            logs = self._evaluate(source, steps, callback_list)
+            return logs if return_dict else self._as_list(logs)
+
+    def _evaluate(self, source: Any, steps: int | None, callback_list: Any) -> dict[str, Any]:
+        """A pass over the data, or so many steps from its beginning, and what the metrics say then."""
+        self.stop_evaluating = False
         self._ensure_built(source)
         self.reset_metrics()
         callback_list.on_test_begin()
-        for _ in self._run("test", source, batch_size, steps, None, callback_list):
+        for _ in self._run("test", source, steps, 0, callback_list):
             if self.stop_evaluating:
                 break
         logs = self._step_programs.results(self.metrics)
         callback_list.on_test_end(logs)
-        return logs if return_dict else self._as_list(logs)
+        return logs
 
     def predict(
         self,
@@ -328,39 +345,70 @@ class Trainer(Layer):
         Source: https://keras.io/api/models/model_training_apis/#predict-method
         """
         verbose = arguments.verbosity(verbose)
+        steps = arguments.optional_count(steps, "steps")
+        if not is_stream(x):
+            data = make_data(x)
+            whole = arguments.batch_size_for(batch_size, steps, data.rows)
+            if data.rows == 0 or (data.rows <= whole and callbacks is None and not verbose):
+                # One batch, and nobody who looks on.
+                return self._predicted(data)
+            source: Any = Rows(data, batch_size, steps)
+        else:
+            arguments.batches_alone(batch_size=batch_size)
+            source = Stream(x)
+        with run_of(self):
+            callback_list = self._callbacks(callbacks, steps or source.steps, verbose)
+            self.stop_predicting = False
+            self._ensure_built(source)
+            callback_list.on_predict_begin()
+            if isinstance(source, Rows):
+                outputs = self._predict_rows(source, callback_list)
+            else:
+                outputs = self._predict_batches(source.epoch(steps), callback_list)
+            callback_list.on_predict_end()
+            return outputs
+
+    def _predict_rows(self, source: Rows, callback_list: Any) -> Any:
+        data, size = source.data, source.batch_size
+        _, _, rows = source.epoch(0)
         programs = self._step_programs
-        if is_stream(x):
-            return _concatenated(self.predict_on_batch(batch.x) for batch in Stream(x).epoch(steps))
-        data = make_data(x)
-        batch_size, steps = self._batching(data, batch_size, steps)
-        if data.rows <= batch_size and callbacks is None and not verbose:
-            # One batch, and nobody who looks on.
-            return self._predicted(data)
-        rows = min(data.rows, steps * batch_size) if steps is not None else data.rows
         # The types of the outputs do not depend on the number of rows.
-        program, nesting = programs.step("predict", data, min(batch_size, max(rows, 1)))
+        program, nesting = programs.step("predict", data, min(size, rows))
         outputs = program.new_outputs(rows)
-        callback_list = callbacks_module.CallbackList(
-            callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1, steps=steps
-        )
-        callback_list.on_predict_begin()
         each = callback_list.needs_batches
         if each:
             callback_list.on_predict_batch_begin(0)
+        done = 0
         for done in each_batch(
             data,
-            batch_size,
+            size,
             None,
-            lambda size: programs.step("predict", data, size)[0],
+            lambda count: programs.step("predict", data, count)[0],
             outputs,
             0.0 if each else _LOOK_SECONDS,
+            0,
             rows,
         ):
-            callback_list.on_predict_batch_end(done - 1, {})
-            if each and done * batch_size < rows:
+            if callback_list.sees_batches:
+                new = slice((done - 1) * size, min(done * size, rows))
+                batch = structure.pack(nesting, [output[new] for output in outputs])
+                callback_list.on_predict_batch_end(done - 1, {"outputs": batch})
+            if self.stop_predicting:
+                break
+            if each and done * size < rows:
                 callback_list.on_predict_batch_begin(done)
-        callback_list.on_predict_end()
-        return structure.pack(nesting, outputs)
+        return structure.pack(nesting, [output[: done * size] for output in outputs])
+
+    def _predict_batches(self, batches: Iterator[Data], callback_list: Any) -> Any:
+        parts = []
+        for index, data in enumerate(batches):
+            callback_list.on_predict_batch_begin(index)
+            parts.append(self._predicted(data))
+            callback_list.on_predict_batch_end(index, {"outputs": parts[-1]})
+            if self.stop_predicting:
+                break
+        leaves = zip(*map(structure.flatten, parts), strict=True)
+        return structure.pack(parts[0], [np.concatenate(leaf) for leaf in leaves])
 
     # --- one batch --------------------------------------------------------------------------------
 
@@ -397,64 +445,71 @@ class Trainer(Layer):
 
     def _on_batch(self, kind: Kind, data: Data, return_dict: bool) -> Any:
         arguments.no_rows(data.rows)
-        self._ensure_built(data)
-        self.reset_metrics()
-        program, _ = self._step_programs.step(kind, data, data.rows)
-        program.run_batches(data.columns, None, (0, data.rows), [], 0.0)
-        logs = self._step_programs.results(self.metrics)
-        return logs if return_dict else self._as_list(logs)
+        with run_of(self):
+            self._ensure_built(data)
+            self.reset_metrics()
+            program, _ = self._step_programs.step(kind, data, data.rows)
+            program.run_batches(data.columns, None, (0, data.rows), [], 0.0)
+            logs = self._step_programs.results(self.metrics)
+            return logs if return_dict else self._as_list(logs)
 
     # --- running ----------------------------------------------------------------------------------
 
     def _run(
-        self,
-        kind: Kind,
-        source: Any,
-        batch_size: int,
-        steps: int | None,
-        order: Array | None,
-        callback_list: Any,
+        self, kind: Kind, source: Any, steps: int | None, epoch: int, callback_list: Any
     ) -> Iterator[int]:
         """Runs an epoch and yields the number of steps done, after every batch or now and then."""
         begin = callback_list.on_train_batch_begin if kind == "train" else callback_list.on_test_batch_begin
         end = callback_list.on_train_batch_end if kind == "train" else callback_list.on_test_batch_end
         if isinstance(source, Stream):
-            for index, data in enumerate(source.epoch(steps)):
+            for index, data in enumerate(source.epoch(steps, goes_on=kind == "train")):
                 begin(index)
                 program, _ = self._step_programs.step(kind, data, data.rows)
                 program.run_batches(data.columns, None, (0, data.rows), [], 0.0)
-                end(index, self._step_programs.results(self.metrics))
+                if callback_list.sees_batches:
+                    end(index, self._step_programs.results(self.metrics))
                 yield index + 1
             return
         each = callback_list.needs_batches
-        stop = None if steps is None else steps * batch_size
-        total = -(-(source.rows if stop is None else min(stop, source.rows)) // batch_size)
+        order, start, stop = source.epoch(epoch)
+        total = -(-(stop - start) // source.batch_size)
         if each:
             begin(0)
         for done in each_batch(
-            source,
-            batch_size,
+            source.data,
+            source.batch_size,
             order,
-            lambda rows: self._step_programs.step(kind, source, rows)[0],
+            lambda rows: self._step_programs.step(kind, source.data, rows)[0],
             [],
             0.0 if each else _LOOK_SECONDS,
+            start,
             stop,
         ):
             if callback_list.sees_batches:
                 end(done - 1, self._step_programs.results(self.metrics) if each or done < total else {})
             yield done
-            if each and done < total and not self.stop_training:
+            if each and done < total:
                 begin(done)
 
-    def _batching(self, source: Any, batch_size: Any, steps: Any) -> tuple[int, int | None]:
-        """The batch size and the number of steps of a pass, where it is known."""
-        if isinstance(source, Stream):
-            return 0, source.steps if steps is None else arguments.count(steps, "steps")
-        size = arguments.batch_size_for(batch_size, steps, source.rows)
-        passes = -(-source.rows // size)
-        return size, passes if steps is None else min(passes, arguments.count(steps, "steps"))
+    def _callbacks(
+        self, callbacks: Any, steps: int | None, verbose: int, epochs: int = 1, history: bool = False
+    ) -> Any:
+        """The callbacks as a list that calls them all; one that was made already stays as it is."""
+        if isinstance(callbacks, callbacks_module.CallbackList):
+            return callbacks
+        return callbacks_module.CallbackList(
+            callbacks,
+            add_history=history,
+            add_progbar=verbose != 0,
+            model=self,
+            verbose=verbose,
+            epochs=epochs,
+            steps=steps,
+        )
 
     def _validation(self, validation_data: Any) -> Any:
+        if isinstance(validation_data, Data):
+            return validation_data
         if is_stream(validation_data):
             return Stream(validation_data)
         if not isinstance(validation_data, (list, tuple)) or not 1 <= len(validation_data) <= 3:
@@ -483,9 +538,13 @@ class Trainer(Layer):
 
     def _ensure_built(self, source: Any) -> None:
         """Makes the weights from the shapes of the data, so that they are there before the first callback."""
-        if self.built or not isinstance(source, Data):
+        if self.built:
             return
-        self._step_programs.step("predict", Data(source.x), 1)
+        if isinstance(source, Stream):
+            data = source.first()
+        else:
+            data = source.data if isinstance(source, Rows) else source
+        self._step_programs.step("predict", Data(data.x), 1)
 
     # --- what a model knows -----------------------------------------------------------------------
 
@@ -520,13 +579,4 @@ def _is_due(frequency: Any, epoch: int) -> bool:
     """Whether to validate after this epoch: every so many, or after the listed ones (counted from 1)."""
     if isinstance(frequency, (list, tuple, set)):
         return epoch + 1 in frequency
-    return (epoch + 1) % arguments.count(frequency, "validation_freq") == 0
-
-
-def _concatenated(parts: Iterator[Any]) -> Any:
-    """The batches' predictions joined along the rows."""
-    batches = list(parts)
-    if not batches:
-        raise ValueError("expected at least one batch to predict. Received: an empty generator")
-    leaves = zip(*map(structure.flatten, batches), strict=True)
-    return structure.pack(batches[0], [np.concatenate(leaf) for leaf in leaves])
+    return (epoch + 1) % frequency == 0

@@ -88,8 +88,8 @@ class ProgressBar:
     def _attempt(self, show: Callable[[ProgressBar], None]) -> None:
         try:
             show(self)
-        except (OSError, ValueError, AttributeError):
-            # Standard output is closed, broken or None. Training is worth more than its display.
+        except Exception:
+            # Standard output is closed or broken, or a notebook shows nothing: training is worth more.
             self._display = None
 
     # The parts of a line.
@@ -172,7 +172,8 @@ class Notebook:
 
     interval = REDRAW_SECONDS
 
-    def __init__(self) -> None:
+    def __init__(self, display: Callable[..., Any]) -> None:
+        self._display = display
         self._handle: Any = None
 
     def draw(self, bar: ProgressBar) -> None:
@@ -183,9 +184,7 @@ class Notebook:
 
     def _show(self, line: str) -> None:
         if self._handle is None:
-            from IPython.display import display
-
-            self._handle = display({"text/plain": line}, raw=True, display_id=True)
+            self._handle = self._display({"text/plain": line}, raw=True, display_id=True)
         else:
             self._handle.update({"text/plain": line}, raw=True)
 
@@ -223,10 +222,21 @@ def _display(verbose: Verbose) -> Display | None:
     if verbose == 2:
         return Log(stream, sparse=False)
     if type(stream).__module__.startswith("ipykernel."):
-        return Notebook()
+        display = _notebook_display()
+        if display is not None:
+            return Notebook(display)
     if _is_terminal(stream):
         return Terminal(stream)
     return Log(stream, sparse=True)
+
+
+def _notebook_display() -> Any:
+    """IPython's function that shows something in a cell; None where IPython is a stub or half imported."""
+    try:
+        from IPython.display import display
+    except ImportError:
+        return None
+    return display
 
 
 def _is_terminal(stream: Any) -> bool:
