@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from rustnet import config, ops
+from rustnet.core.tracked import Tracked
 from rustnet.registry import Registry
 
 Axis = int | Sequence[int] | None
 
 
-class Constraint:
+class Constraint(Tracked):
     """Base class: a function of a weight that returns the nearest admissible weight.
 
     Example:

@@ -20,6 +20,7 @@ from rustnet.core.dtypes import is_float, standardize_dtype
 from rustnet.core.naming import auto_name
 from rustnet.core.operation import operation
 from rustnet.core.trace import escape, record
+from rustnet.core.tracked import Tracked
 from rustnet.core.variable import Variable
 
 # The seeds of everything that is given none. A generator of its own, so that a script's own use of `random`
@@ -32,7 +33,7 @@ def new_seed() -> int:
     return _seeds.getrandbits(31)
 
 
-class SeedGenerator:
+class SeedGenerator(Tracked):
     """A stream of seeds: each use of a generator gives different numbers, the same on every run.
 
     Arguments:

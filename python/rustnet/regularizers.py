@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 from rustnet import ops
+from rustnet.core.tracked import Tracked
 from rustnet.registry import Registry
 
 
-class Regularizer:
+class Regularizer(Tracked):
     """Base class: a function of a tensor that returns a scalar penalty.
 
     Example:

@@ -15,6 +15,7 @@ from rustnet.core.arrays import as_array
 from rustnet.core.tensors import Tensor, TracedTensor
 
 if TYPE_CHECKING:
+    from rustnet.core.tracked import Reads
     from rustnet.core.variable import Variable
 
 
@@ -47,11 +48,21 @@ class Trace:
     so that they are neither copied into the graph nor folded; `run_once` then runs it.
     """
 
-    def __init__(self, binds_arrays: bool = False, unknown_size: int | None = None) -> None:
+    def __init__(
+        self,
+        binds_arrays: bool = False,
+        unknown_size: int | None = None,
+        arenas: _core.Arenas | None = None,
+        reads: Reads | None = None,
+    ) -> None:
         self.graph = _core.Graph()
         self.binds_arrays = binds_arrays
         # The stand-in for None where a symbolic call is traced for its output shapes only.
         self.unknown_size = unknown_size
+        # The memory that the program shares with others; without, it has its own.
+        self.arenas = arenas
+        # Collects the attributes that are read while a program is recorded that is to be kept.
+        self.reads = reads
         # The `training` argument of the outermost layer call that stated one.
         self.training: bool | None = None
         self.inputs: list[TracedTensor] = []
@@ -169,6 +180,7 @@ class Trace:
         return self.graph.compile(
             [tensor.value for tensor in outputs],
             [(variable.storage, tensor.value) for variable, tensor in self._updates.values()],
+            self.arenas,
         )
 
     def run_once(self, outputs: Any) -> Any:

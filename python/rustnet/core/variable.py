@@ -13,9 +13,10 @@ from rustnet.core.arrays import as_array
 from rustnet.core.dtypes import standardize_dtype
 from rustnet.core.tensors import Shape, Tensor, TensorOperators, TracedTensor
 from rustnet.core.trace import current_trace, escape
+from rustnet.core.tracked import Tracked
 
 
-class Variable(TensorOperators):
+class Variable(TensorOperators, Tracked):
     """A tensor that can be assigned, such as a layer's kernel.
 
     Arguments: `initializer`, an array-like, or with `shape` a callable `(shape, dtype) -> tensor` or an
@@ -30,6 +31,8 @@ class Variable(TensorOperators):
 
     Source: https://keras.io/api/backend_utils
     """
+
+    _UNWATCHED = Tracked._UNWATCHED | {"dtype", "name", "path", "shape", "storage"}
 
     def __init__(
         self,
@@ -53,7 +56,7 @@ class Variable(TensorOperators):
         self.dtype: str = self.storage.dtype
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "storage": self.storage.numpy()}
+        return {**super().__getstate__(), "storage": self.storage.numpy()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, storage=_core.Variable(state["storage"]))

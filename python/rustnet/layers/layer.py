@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from rustnet.core.dtypes import is_float, standardize_dtype
 from rustnet.core.operation import Node, any_symbolic, symbolic_outputs
 from rustnet.core.tensors import KerasTensor, Tensor, TracedTensor
 from rustnet.core.trace import Trace, current_trace, escape
-from rustnet.core.transient import Transient
+from rustnet.core.tracked import Tracked, tell
 from rustnet.core.variable import Variable
 from rustnet.layers.arguments import (
     holds_data,
@@ -28,15 +28,7 @@ from rustnet.layers.arguments import (
 )
 from rustnet.layers.configuration import Configurable
 from rustnet.layers.input_spec import check_inputs
-from rustnet.layers.state import StateOwner
-
-# Grows with every change of a public attribute of a layer, so that programs compiled before it are not used.
-_version = 0
-
-
-def structure_version() -> int:
-    """A number that differs after any layer's configuration (`trainable`, `rate`, …) was changed."""
-    return _version
+from rustnet.layers.state import OWNED, StateOwner, may_own
 
 
 def _builder(build: Callable[..., None]) -> Callable[..., None]:
@@ -52,7 +44,7 @@ def _builder(build: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-class Layer(Configurable, StateOwner, Transient):
+class Layer(Configurable, StateOwner, Tracked):
     """A function of tensors with state. Subclass it with `build` (make the weights) and `call` (use `ops`).
 
     Arguments: `activity_regularizer` on the outputs; `trainable`; `dtype` of weights and computation, by
@@ -72,10 +64,18 @@ class Layer(Configurable, StateOwner, Transient):
     Source: https://keras.io/api/layers/base_layer
     """
 
-    # Public attributes that no recorded call depends on.
-    _NOT_CONFIGURATION: frozenset[str] = frozenset()
+    _UNWATCHED = Tracked._UNWATCHED | {
+        "_added_weights",
+        "_batch_input_shape",
+        "_build_shapes",
+        "_init_arguments",
+        "_losses",
+        "_nodes",
+        "_path",
+        "name",
+    }
     # A layer is pickled without the models that it is part of, and without what its last call added.
-    _TRANSIENT: ClassVar[Mapping[str, Callable[[], Any] | None]] = {"_nodes": list, "_losses": list}
+    _TRANSIENT = {**Tracked._TRANSIENT, "_nodes": list, "_losses": list}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -123,11 +123,10 @@ class Layer(Configurable, StateOwner, Transient):
             self.activity_regularizer = regularizers.get(activity_regularizer)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        global _version
-        is_configuration = not name.startswith("_") and name not in self._NOT_CONFIGURATION
-        if is_configuration and vars(self).get(name) is not value and current_trace() is None:
-            _version += 1
-        object.__setattr__(self, name, value)
+        before = vars(self).get(name)
+        super().__setattr__(name, value)
+        if self._watchers is not None and (may_own(before) or may_own(value)):
+            tell(self, OWNED)
 
     # --- what a subclass writes -----------------------------------------------------------------------------
 
@@ -231,7 +230,7 @@ class Layer(Configurable, StateOwner, Transient):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         for layer in self._flatten_layers():
-            object.__setattr__(layer, "_trainable", bool(value))
+            layer._trainable = bool(value)
 
     @property
     def dtype(self) -> str:

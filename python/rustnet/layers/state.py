@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from rustnet.core.tracked import Tracked
 from rustnet.core.variable import Variable
+
+# What watchers of the variables and sublayers of a layer, in whichever attribute, are told.
+OWNED = "(owned)"
+
+
+def may_own(value: Any) -> bool:
+    """Whether variables, sublayers or metrics may be in an attribute's value."""
+    return isinstance(value, (Tracked, list, tuple, set, dict))
 
 
 def owned(value: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
@@ -34,6 +43,7 @@ class StateOwner:
             "_init_arguments",
             "_nodes",
             "_losses",
+            "_watchers",
             "_calls",
             "_found_in_layers",
             "_loss_tracker",
@@ -46,7 +56,7 @@ class StateOwner:
         return unique(
             item
             for name, value in vars(self).items()
-            if name not in self._NOT_STATE
+            if name not in type(self)._NOT_STATE
             for item in owned(value, kind)
         )
 

@@ -10,12 +10,13 @@ from rustnet import config, ops
 from rustnet.core.convert import as_float
 from rustnet.core.naming import auto_name, to_snake_case
 from rustnet.core.operation import operation
+from rustnet.core.tracked import Tracked
 from rustnet.registry import serialize
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none")
 
 
-class Loss:
+class Loss(Tracked):
     """Base class of losses.
 
     `loss(y_true, y_pred, sample_weight)` is, for the losses `l` of the samples and their weights `w`,

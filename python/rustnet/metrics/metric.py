@@ -10,10 +10,11 @@ from rustnet import config, initializers, ops
 from rustnet.core import structure
 from rustnet.core.naming import auto_name, to_snake_case
 from rustnet.core.operation import operation
+from rustnet.core.tracked import Tracked
 from rustnet.core.variable import Variable
 
 
-class Metric:
+class Metric(Tracked):
     """Base class of metrics.
 
     A subclass makes its state with `add_variable` in `__init__`, updates it in
@@ -41,6 +42,7 @@ class Metric:
     Source: https://keras.io/api/metrics/base_metric/
     """
 
+    _UNWATCHED = Tracked._UNWATCHED | {"_found", "_variables", "_without_state", "name"}
     # What `variables` found, kept while no attribute changes: each epoch begins with it.
     _found: list[Variable] | None = None
     # Containers among the attributes that never hold state.

@@ -15,6 +15,9 @@ from rustnet.models.model import Model
 class Functional(Model):
     """A model from symbolic inputs to symbolic outputs; see `Model`."""
 
+    # Settled when the model is made.
+    _UNWATCHED = Model._UNWATCHED | {"_graph", "_inputs", "_layers", "_operations", "_outputs"}
+
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
         for what, value in (("inputs", inputs), ("outputs", outputs)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
@@ -11,15 +12,13 @@ from rustnet import _core
 from rustnet.core import structure
 from rustnet.core.arrays import as_array
 from rustnet.core.operation import any_symbolic, symbolic_outputs
+from rustnet.core.program_cache import ProgramCache
 from rustnet.core.tensors import KerasTensor, Tensor, TracedTensor
 from rustnet.core.trace import Trace, current_trace
 from rustnet.core.variable import Variable
 from rustnet.layers.arguments import is_shape
-from rustnet.layers.layer import Layer, structure_version
+from rustnet.layers.layer import Layer
 from rustnet.training.trainer import Trainer
-
-# A model called with ever new shapes (texts of any length) keeps this many programs, the latest.
-_MOST_PROGRAMS = 64
 
 
 class _Compiled(NamedTuple):
@@ -43,7 +42,13 @@ class Model(Trainer):
     Source: https://keras.io/api/models/model
     """
 
-    _TRANSIENT = {**Trainer._TRANSIENT, "_calls": dict, "_calls_version": lambda: -1}
+    _TRANSIENT = {**Trainer._TRANSIENT, "_calls": None}
+    _UNWATCHED = Trainer._UNWATCHED | {"_calls"}
+
+    @functools.cached_property
+    def _calls(self) -> ProgramCache:
+        """What `model(x)` runs."""
+        return ProgramCache(self._arenas)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _is_functional(args, kwargs):
@@ -67,8 +72,6 @@ class Model(Trainer):
                 f"expected Model(inputs, outputs) of symbolic tensors (rustnet.Input). Received: {args!r}"
             )
         super().__init__(**kwargs)
-        self._calls: dict[Any, _Compiled] = {}
-        self._calls_version = -1
 
     def build(self, input_shape: Any) -> None:
         """Makes the weights of all layers for inputs of the given shape(s), the batch first."""
@@ -132,12 +135,10 @@ class Model(Trainer):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if current_trace() is not None:
             return super().__call__(*args, **kwargs)
-        if self._calls_version != structure_version():
-            self._calls.clear()
         # One array, called before with this shape: nothing but a look-up and the run.
         if len(args) == 1 and not kwargs and type(args[0]) is np.ndarray:
             x = args[0]
-            compiled = self._calls.get((x.shape, x.dtype))
+            compiled = self._calls.find((x.shape, x.dtype))
             if compiled is not None:
                 flags = x.flags
                 if flags.c_contiguous and flags.aligned:
@@ -154,26 +155,15 @@ class Model(Trainer):
         key: Any = (repr(names), *(_key(leaf) for leaf in leaves))
         if len(leaves) == 1 and leaves[0] is values[0] and arrays:
             key = (arrays[0].shape, arrays[0].dtype)
-        compiled = self._calls.get(key)
-        if compiled is None:
-            compiled = self._compile(values, kwargs)
-            # Building on the first call changes the structure, so the version is taken after it.
-            if self._calls_version != structure_version():
-                self._calls.clear()
-                self._calls_version = structure_version()
-            while len(self._calls) >= _MOST_PROGRAMS:
-                del self._calls[next(iter(self._calls))]
-            self._calls[key] = compiled
-        return _results(compiled, arrays)
+        return _results(self._calls.get(key, self._record, values, kwargs), arrays)
 
-    def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Compiled:
-        trace = Trace()
+    def _record(self, trace: Trace, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Compiled:
 
         def bind(leaf: Any) -> Any:
             return trace.input(leaf.dtype.name, leaf.shape) if isinstance(leaf, np.ndarray) else leaf
 
         args, kwargs = structure.map_structure(bind, (args, kwargs))
-        outputs = trace.call(self._call_traced, *args, **kwargs)
+        outputs = self._call_traced(*args, **kwargs)
         losses = [(layer, layer._losses) for layer in self._flatten_layers() if layer._losses]
         wanted = [leaf for leaf in structure.flatten(outputs) if isinstance(leaf, TracedTensor)]
         added = [loss for _, values in losses for loss in values]

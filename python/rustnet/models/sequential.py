@@ -26,9 +26,12 @@ class Sequential(Model):
     Source: https://keras.io/api/models/sequential
     """
 
+    # It changes with `_layers`, which is watched.
+    _UNWATCHED = Model._UNWATCHED | {"_tensors"}
+
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(trainable=trainable, name=name)
-        self._layers: list[Layer] = []
+        self._layers: tuple[Layer, ...] = ()
         # What the first layers (the InputLayer included) return symbolically; all of them once built.
         self._tensors: list[Any] = []
         for layer in layers or []:
@@ -56,7 +59,7 @@ class Sequential(Model):
             shape, dtype = _known_input(layer)
             if shape is not None:
                 self.add(InputLayer(batch_shape=shape, dtype=dtype))
-        self._layers = [*self._layers, layer]
+        self._layers = (*self._layers, layer)
         self.built = False
         self._extend()
 
@@ -81,7 +84,7 @@ class Sequential(Model):
         if not isinstance(self._layers[0], InputLayer):
             first = self._layers[0]
             batch_shape = (None, *tuple(input_shape)[1:])
-            self._layers = [InputLayer(batch_shape=batch_shape, dtype=first.dtype), *self._layers]
+            self._layers = (InputLayer(batch_shape=batch_shape, dtype=first.dtype), *self._layers)
         self._extend()
 
     def _extend(self) -> None:

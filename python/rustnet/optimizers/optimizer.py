@@ -10,6 +10,7 @@ import numpy as np
 from rustnet import config, ops
 from rustnet.core.naming import auto_name, to_snake_case
 from rustnet.core.operation import operation
+from rustnet.core.tracked import Tracked
 from rustnet.core.variable import Variable
 from rustnet.optimizers import schedules
 from rustnet.registry import serialize
@@ -17,7 +18,7 @@ from rustnet.registry import serialize
 LearningRate = float | schedules.LearningRateSchedule | Callable[[], Any]
 
 
-class Optimizer:
+class Optimizer(Tracked):
     """Base class of optimizers.
 
     A step scales and clips the gradients, decays the weights (`w -= w * weight_decay * learning_rate`),
@@ -57,6 +58,9 @@ class Optimizer:
 
     Source: https://keras.io/api/optimizers/
     """
+
+    # What `build` makes.
+    _UNWATCHED = Tracked._UNWATCHED | {"_averages", "_positions", "_trainable_variables", "_variables"}
 
     def __init__(
         self,

@@ -8,10 +8,11 @@ from typing import Any
 
 from rustnet import config, ops
 from rustnet.core.operation import operation
+from rustnet.core.tracked import Tracked
 from rustnet.registry import Registry
 
 
-class LearningRateSchedule:
+class LearningRateSchedule(Tracked):
     """Base class: a function of the number of updates so far that returns the learning rate.
 
     Example:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from rustnet import _core, optimizers
 from rustnet import callbacks as callbacks_module
-from rustnet import optimizers
 from rustnet.core import structure
-from rustnet.layers.layer import Layer, structure_version
+from rustnet.core.tracked import Tracked, Watcher
+from rustnet.layers.layer import Layer
+from rustnet.layers.state import OWNED
 from rustnet.metrics import Mean, Metric
 from rustnet.random import new_seed
 from rustnet.training import arguments
@@ -29,10 +32,20 @@ _LOOK_SECONDS = 0.1
 class Trainer(Layer):
     """The training side of `Model`, which is its only subclass."""
 
-    # What a run of `fit` writes on the model; no change of the model itself, so compiled steps stay valid.
-    _NOT_CONFIGURATION = frozenset({"history", "stop_evaluating", "stop_predicting", "stop_training"})
+    # What `compile` and a run of `fit` write on the model.
+    _UNWATCHED = Layer._UNWATCHED | {
+        "_compile_arguments",
+        "_known_at_compile",
+        "_found_in_layers",
+        "_step_programs",
+        "_trainable_at_compile",
+        "history",
+        "stop_evaluating",
+        "stop_predicting",
+        "stop_training",
+    }
 
-    _TRANSIENT = {**Layer._TRANSIENT, "_found_in_layers": dict, "_step_programs": None}
+    _TRANSIENT = {**Layer._TRANSIENT, "_arenas": None, "_found_in_layers": None, "_step_programs": None}
 
     stop_training = False
     stop_evaluating = False
@@ -42,7 +55,16 @@ class Trainer(Layer):
     @functools.cached_property
     def _step_programs(self) -> Programs:
         """The compiled steps; made anew by `compile`, and where a model was pickled or copied."""
-        return Programs(self)
+        return Programs(self._arenas)
+
+    @functools.cached_property
+    def _arenas(self) -> _core.Arenas:
+        """The memory that all programs of this model run in."""
+        return _core.Arenas()
+
+    @functools.cached_property
+    def _found_in_layers(self) -> FoundInLayers:
+        return FoundInLayers()
 
     # --- compile ----------------------------------------------------------------------------------
 
@@ -86,7 +108,7 @@ class Trainer(Layer):
         self.optimizer = optimizers.get(optimizer)
         self.loss = loss
         self._loss_tracker = Mean(name="loss")
-        self._step_programs = Programs(self)
+        self._step_programs = Programs(self._arenas)
         self.stop_training = False
         self._known_at_compile = self.weights
         self._trainable_at_compile = self.trainable_weights
@@ -273,7 +295,7 @@ class Trainer(Layer):
             if self.stop_training:
                 break
         self.optimizer.finalize_variable_values(
-            self._found("trainable_weights", lambda: self.trainable_weights)
+            self._found_in_layers.find("trainable_weights", self, operator.attrgetter("trainable_weights"))
         )
         callback_list.on_train_end(logs)
         return self.history
@@ -373,7 +395,7 @@ class Trainer(Layer):
         _, _, rows = source.epoch(0)
         programs = self._step_programs
         # The types of the outputs do not depend on the number of rows.
-        program, nesting = programs.step("predict", data, min(size, rows))
+        program, nesting = programs.step(self, "predict", data, min(size, rows))
         outputs = program.new_outputs(rows)
         each = callback_list.needs_batches
         if each:
@@ -383,7 +405,7 @@ class Trainer(Layer):
             data,
             size,
             None,
-            lambda count: programs.step("predict", data, count)[0],
+            lambda count: programs.step(self, "predict", data, count)[0],
             outputs,
             0.0 if each else _LOOK_SECONDS,
             0,
@@ -437,7 +459,7 @@ class Trainer(Layer):
 
     def _predicted(self, data: Data) -> Any:
         """The outputs for all rows as one batch."""
-        program, nesting = self._step_programs.step("predict", data, max(data.rows, 1))
+        program, nesting = self._step_programs.step(self, "predict", data, max(data.rows, 1))
         outputs = program.new_outputs(data.rows)
         if data.rows:
             program.run_batches(data.columns, None, (0, data.rows), outputs, 0.0)
@@ -448,7 +470,7 @@ class Trainer(Layer):
         with run_of(self):
             self._ensure_built(data)
             self.reset_metrics()
-            program, _ = self._step_programs.step(kind, data, data.rows)
+            program, _ = self._step_programs.step(self, kind, data, data.rows)
             program.run_batches(data.columns, None, (0, data.rows), [], 0.0)
             logs = self._step_programs.results(self.metrics)
             return logs if return_dict else self._as_list(logs)
@@ -464,7 +486,7 @@ class Trainer(Layer):
         if isinstance(source, Stream):
             for index, data in enumerate(source.epoch(steps, goes_on=kind == "train")):
                 begin(index)
-                program, _ = self._step_programs.step(kind, data, data.rows)
+                program, _ = self._step_programs.step(self, kind, data, data.rows)
                 program.run_batches(data.columns, None, (0, data.rows), [], 0.0)
                 if callback_list.sees_batches:
                     end(index, self._step_programs.results(self.metrics))
@@ -479,7 +501,7 @@ class Trainer(Layer):
             source.data,
             source.batch_size,
             order,
-            lambda rows: self._step_programs.step(kind, source.data, rows)[0],
+            lambda rows: self._step_programs.step(self, kind, source.data, rows)[0],
             [],
             0.0 if each else _LOOK_SECONDS,
             start,
@@ -544,25 +566,13 @@ class Trainer(Layer):
             data = source.first()
         else:
             data = source.data if isinstance(source, Rows) else source
-        self._step_programs.step("predict", Data(data.x), 1)
+        self._step_programs.step(self, "predict", Data(data.x), 1)
 
     # --- what a model knows -----------------------------------------------------------------------
 
     def _layer_metrics(self) -> list[Metric]:
         """The metrics that layers own."""
-        return self._found(
-            "metrics",
-            lambda: [metric for layer in self._flatten_layers() for metric in layer._owned(Metric)],
-        )
-
-    def _found(self, what: str, find: Callable[[], list[Any]]) -> list[Any]:
-        """What `find` finds among the layers; looked for again only where a layer was changed since."""
-        kept = self.__dict__.setdefault("_found_in_layers", {})
-        entry = kept.get(what)
-        if entry is None or entry[0] != structure_version():
-            found = find()
-            entry = kept[what] = (structure_version(), found)
-        return entry[1]
+        return self._found_in_layers.find("metrics", self, _metrics_of_layers)
 
     def _output_names(self, outputs: Any) -> list[str]:
         """A name for each leaf of the outputs."""
@@ -573,6 +583,31 @@ class Trainer(Layer):
         if isinstance(outputs, dict) and len(outputs) == len(leaves):
             return sorted(outputs)
         return [f"output_{index + 1}" for index in range(len(leaves))]
+
+
+class FoundInLayers(Watcher):
+    """What a model asks its layers for at each call, asked again only where a layer has changed since."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, list[Any]] = {}
+
+    def find(self, what: str, model: Layer, find: Callable[[Layer], list[Any]]) -> list[Any]:
+        found = self._kept.get(what)
+        if found is None:
+            for layer in model._flatten_layers():
+                self.watch(layer, OWNED)
+                self.watch(layer, "_trainable")
+            for weight in model.weights:
+                self.watch(weight, "trainable")
+            found = self._kept[what] = find(model)
+        return found
+
+    def tell(self, owner: Tracked, name: str) -> None:
+        self._kept = {}
+
+
+def _metrics_of_layers(model: Layer) -> list[Metric]:
+    return [metric for layer in model._flatten_layers() for metric in layer._owned(Metric)]
 
 
 def _is_due(frequency: Any, epoch: int) -> bool:

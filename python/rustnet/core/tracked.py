@@ -1,0 +1,108 @@
+"""Objects whose attributes recorded programs depend on: who reads them, and who is told when they change."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from rustnet.core.trace import current_trace
+from rustnet.core.transient import Transient
+
+
+class Watcher:
+    """Something made from attributes of tracked objects, told when one of them changes."""
+
+    def tell(self, owner: Tracked, name: str) -> None:
+        """Called by the thread that has set or deleted the attribute."""
+        raise NotImplementedError
+
+    def watch(self, owner: Tracked, name: str) -> None:
+        """Asks to be told when this attribute of `owner` is set or deleted."""
+        watchers = vars(owner).setdefault("_watchers", {})
+        watching = watchers.setdefault(name, weakref.WeakSet())
+        if watching is not None:
+            watching.add(self)
+
+
+class Tracked(Transient):
+    """Base of layers, losses, metrics, optimizers and variables.
+
+    A recorded program has the values of the attributes in it that were read while it was recorded. Which
+    these were, `Reads` collects; a change of one tells the watchers of that attribute.
+    """
+
+    # Attributes that change with every call, or never once they are set.
+    _UNWATCHED: ClassVar[frozenset[str]] = frozenset({"_watchers"})
+    _TRANSIENT: ClassVar[Mapping[str, Callable[[], Any] | None]] = {"_watchers": None}
+    # The watchers of each attribute that has some; `None` for one that recorded code itself changes, such as
+    # a counter of calls: a program cannot depend on that.
+    _watchers: dict[str, weakref.WeakSet[Watcher] | None] | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if self._watchers is not None:
+            _changed(self, name)
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        if self._watchers is not None:
+            _changed(self, name)
+
+
+def tell(owner: Tracked, name: str) -> None:
+    """Tells the watchers of an attribute that it was set."""
+    for watcher in list((owner._watchers or {}).get(name) or ()):
+        watcher.tell(owner, name)
+
+
+def _changed(owner: Tracked, name: str) -> None:
+    tell(owner, name)
+    trace = current_trace()
+    if trace is not None and trace.reads is not None and name in (owner._watchers or {}):
+        vars(owner)["_watchers"][name] = None
+
+
+class Reads:
+    """The attributes of tracked objects that were read during `collect`."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[int, str]] = set()
+        self.attributes: list[tuple[Tracked, str]] = []
+
+    def collect(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Calls a function in the trace that these reads belong to.
+
+        Only meanwhile attributes are looked up through Python code, so that it costs nothing at other times.
+        One thread collects at a time. What an interrupt leaves in place slows look-ups, and does no harm.
+        """
+        Tracked.__getattribute__ = _noted_look_up  # type: ignore[assignment, method-assign]
+        try:
+            return function(*args, **kwargs)
+        finally:
+            if "__getattribute__" in vars(Tracked):
+                del Tracked.__getattribute__
+
+    def note(self, owner: Tracked, name: str) -> None:
+        """Remembers that the attribute was read; methods and properties are none."""
+        key = (id(owner), name)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        if name in type(owner)._UNWATCHED or name.startswith("__"):
+            return
+        if name not in object.__getattribute__(owner, "__dict__") and _is_code(type(owner), name):
+            return
+        self.attributes.append((owner, name))
+
+
+def _noted_look_up(owner: Tracked, name: str) -> Any:
+    trace = current_trace()
+    if trace is not None and trace.reads is not None:
+        trace.reads.note(owner, name)
+    return object.__getattribute__(owner, name)
+
+
+def _is_code(cls: type, name: str) -> bool:
+    """Whether a class has a method, property or the like of this name."""
+    return any(hasattr(type(vars(base)[name]), "__get__") for base in cls.__mro__ if name in vars(base))
