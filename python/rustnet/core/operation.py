@@ -1,4 +1,4 @@
-"""Public ops: one function, three ways to run (symbolic, traced, eager); the nodes of functional models."""
+"""Public ops: one function, three ways to run (symbolic, traced, eager)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from rustnet.core import naming, structure
+from rustnet.core import structure
+from rustnet.core.node import FunctionOperation, Node, keras_tensors
 from rustnet.core.tensors import KerasTensor, TracedTensor
 from rustnet.core.trace import Trace, current_trace
 
@@ -16,43 +17,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # that differ are None. Nothing is run, so large primes cost nothing and are met nowhere else; they lie far
 # apart, so that no stride maps both to one size.
 _STAND_INS = (10007, 20011)
-
-
-class FunctionOperation:
-    """An op applied in a functional model: what a `Node` calls, with a name of its own."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
-        self.name = naming.auto_name(naming.to_snake_case(function.__name__.strip("_")))
-        self.node: Node | None = None
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.function(*args, **kwargs)
-
-
-class Node:
-    """One call of a layer or op on symbolic tensors: an edge set of the functional graph."""
-
-    def __init__(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
-        self.operation = operation
-        self.args = args
-        self.kwargs = kwargs
-        self.outputs = outputs
-        self.input_tensors: list[KerasTensor] = keras_tensors((args, kwargs))
-        self.output_tensors: list[KerasTensor] = keras_tensors(outputs)
-        for position, tensor in enumerate(self.output_tensors):
-            tensor.node = self
-            tensor.position = position
-
-    @property
-    def inputs(self) -> Any:
-        """The first argument as it was passed, or all tensors where several arguments hold some."""
-        first = self.args[0] if self.args else next(iter(self.kwargs.values()), None)
-        return first if len(keras_tensors(first)) == len(self.input_tensors) else self.input_tensors
-
-
-def keras_tensors(arguments: Any) -> list[KerasTensor]:
-    return [leaf for leaf in structure.flatten(arguments) if isinstance(leaf, KerasTensor)]
 
 
 def any_symbolic(arguments: Any) -> bool:
@@ -86,7 +50,7 @@ def operation(function: Function) -> Function:
 def symbolic_call(operation: FunctionOperation, args: Any, kwargs: Any) -> Any:
     """Records a node of the functional graph and returns its symbolic outputs."""
     outputs = symbolic_outputs(operation.function, args, kwargs)
-    operation.node = Node(operation, args, kwargs, outputs)
+    Node(operation, args, kwargs, outputs)
     return outputs
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 
@@ -17,7 +17,7 @@ def flatten(structure: Any) -> list[Any]:
 
 def _collect(structure: Any, leaves: list[Any]) -> None:
     if isinstance(structure, dict):
-        for key in _keys(structure):
+        for key in keys(structure):
             _collect(structure[key], leaves)
     elif isinstance(structure, (list, tuple)):
         for item in structure:
@@ -38,7 +38,7 @@ def pack(structure: Any, leaves: Iterable[Any]) -> Any:
 
 def _fill(structure: Any, leaves: Iterator[Any]) -> Any:
     if isinstance(structure, dict):
-        filled = {key: _fill(structure[key], leaves) for key in _keys(structure)}
+        filled = {key: _fill(structure[key], leaves) for key in keys(structure)}
         return {key: filled[key] for key in structure}
     if isinstance(structure, (list, tuple)):
         items = [_fill(item, leaves) for item in structure]
@@ -48,7 +48,8 @@ def _fill(structure: Any, leaves: Iterator[Any]) -> Any:
     return next(leaves)
 
 
-def _keys(structure: dict[Any, Any]) -> list[Any]:
+def keys(structure: Mapping[Any, Any]) -> list[Any]:
+    """The keys of a dictionary in the order of `flatten`."""
     try:
         return sorted(structure)
     except TypeError:

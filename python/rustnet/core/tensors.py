@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from rustnet.core.dtypes import standardize_dtype
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rustnet.core.operation import Node
+    from rustnet.core.node import Node
     from rustnet.core.trace import Trace
 
 Shape = tuple[int, ...]
@@ -262,6 +263,11 @@ class KerasTensor(TensorOperators):
         # The call that produced this tensor, and which of its outputs this is.
         self.node: Node | None = None
         self.position = 0
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self.node is not None:
+            self.node._living[self.position] = weakref.ref(self)
 
     @property
     def ndim(self) -> int:

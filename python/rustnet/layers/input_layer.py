@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rustnet.core.dtypes import floatx
-from rustnet.core.operation import Node
+from rustnet.core.node import Node
 from rustnet.core.tensors import KerasTensor
 from rustnet.layers.layer import Layer
 
@@ -39,7 +39,11 @@ class InputLayer(Layer):
         self.batch_shape = _sizes(batch_shape, self.name)
         self.optional = optional
         self.built = True
-        self._nodes.append(Node(self, (), {}, KerasTensor(self.batch_shape, self.dtype, self.name)))
+
+    @property
+    def _nodes(self) -> list[Node]:
+        # Made again where nobody held the tensor: to own it would be a circle.
+        return super()._nodes or [Node(self, (), {}, KerasTensor(self.batch_shape, self.dtype, self.name))]
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         raise ValueError(f"expected no call of the input layer '{self.name}': its output is `Input(...)`")

@@ -12,7 +12,8 @@ import numpy as np
 from rustnet.core import naming, structure
 from rustnet.core.convert import cast, tensor
 from rustnet.core.dtypes import is_float, standardize_dtype
-from rustnet.core.operation import Node, any_symbolic, symbolic_outputs
+from rustnet.core.node import Called, Node
+from rustnet.core.operation import any_symbolic, symbolic_outputs
 from rustnet.core.tensors import KerasTensor, Tensor, TracedTensor
 from rustnet.core.trace import Trace, current_trace, escape
 from rustnet.core.tracked import Tracked, tell
@@ -44,7 +45,7 @@ def _builder(build: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-class Layer(Configurable, StateOwner, Tracked):
+class Layer(Configurable, StateOwner, Called, Tracked):
     """A function of tensors with state. Subclass it with `build` (make the weights) and `call` (use `ops`).
 
     Arguments: `activity_regularizer` on the outputs; `trainable`; `dtype` of weights and computation, by
@@ -70,12 +71,12 @@ class Layer(Configurable, StateOwner, Tracked):
         "_build_shapes",
         "_init_arguments",
         "_losses",
-        "_nodes",
+        "_node_references",
         "_path",
         "name",
     }
     # A layer is pickled without the models that it is part of, and without what its last call added.
-    _TRANSIENT = {**Tracked._TRANSIENT, "_nodes": list, "_losses": list}
+    _TRANSIENT = {**Tracked._TRANSIENT, "_node_references": list, "_losses": list}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -105,7 +106,7 @@ class Layer(Configurable, StateOwner, Tracked):
         self._trainable = bool(trainable)
         self._path = self.name
         self._losses: list[Any] = []
-        self._nodes: list[Node] = []
+        self._node_references = []
         self._build_shapes: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         self.built = False
         self.supports_masking = False
@@ -260,12 +261,13 @@ class Layer(Configurable, StateOwner, Tracked):
         return self._first_node("output").outputs
 
     def _first_node(self, what: str) -> Node:
-        if not self._nodes:
+        nodes = self._nodes
+        if not nodes:
             raise AttributeError(
                 f"layer '{self.name}' has no {what} yet: "
-                "expected a call on a symbolic tensor (rustnet.Input) first"
+                "expected a call on a symbolic tensor (rustnet.Input) whose result or model is in use"
             )
-        return self._nodes[0]
+        return nodes[0]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
@@ -290,7 +292,7 @@ class Layer(Configurable, StateOwner, Tracked):
             self._build_for(arguments, unknown_size=None)
         outputs = symbolic_outputs(self._call_traced, args, kwargs)
         self._clear_losses()
-        self._nodes.append(Node(self, args, kwargs, outputs))
+        Node(self, args, kwargs, outputs)
         return outputs
 
     def _call_eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

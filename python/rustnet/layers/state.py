@@ -41,7 +41,7 @@ class StateOwner:
     _NOT_STATE = frozenset(
         {
             "_init_arguments",
-            "_nodes",
+            "_node_references",
             "_losses",
             "_watchers",
             "_calls",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rustnet.core import structure
-from rustnet.core.tensors import KerasTensor
+from rustnet.core.node import keras_tensors
 from rustnet.layers.input_layer import Input, InputLayer
 from rustnet.layers.layer import Layer
 from rustnet.models.functional import Functional
@@ -49,9 +49,7 @@ def clone_model(
         return Sequential([clone(layer) for layer in model._layers], model.trainable, model.name)
     if not isinstance(model, Functional):
         raise ValueError(f"expected a Sequential or functional model. Received: {model!r}")
-    inputs: dict[int, KerasTensor] = {
-        id(tensor): Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
-        for tensor in model.inputs
-    }
-    new_inputs = structure.map_structure(lambda tensor: inputs[id(tensor)], model.input)
-    return Functional(new_inputs, model.replay(dict(inputs), clone), name=model.name)
+    new_inputs = structure.map_structure(
+        lambda tensor: Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name), model.input
+    )
+    return Functional(new_inputs, model._graph.run(keras_tensors(new_inputs), clone), name=model.name)

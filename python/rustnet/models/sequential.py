@@ -6,9 +6,10 @@ from typing import Any
 
 from rustnet.core import structure
 from rustnet.core.tensors import KerasTensor
+from rustnet.layers.arguments import is_shape
 from rustnet.layers.input_layer import InputLayer
 from rustnet.layers.layer import Layer
-from rustnet.models.functional import match_inputs
+from rustnet.models.inputs import match_inputs, wanted_dtypes
 from rustnet.models.model import Model
 
 
@@ -32,8 +33,10 @@ class Sequential(Model):
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(trainable=trainable, name=name)
         self._layers: tuple[Layer, ...] = ()
-        # What the first layers (the InputLayer included) return symbolically; all of them once built.
+        # What the layers (the InputLayer included) return symbolically, once the input is known.
         self._tensors: list[Any] = []
+        # Whether the input was known from the first data: then its sizes are no promise.
+        self._is_deferred = False
         for layer in layers or []:
             self.add(layer)
 
@@ -49,30 +52,29 @@ class Sequential(Model):
             raise ValueError(
                 f"model '{self.name}' expected a layer that does not contain it. Received: {layer!r}"
             )
-        if any(layer.name == other.name for other in self._layers):
+        if any(layer.name == other.name and layer is not other for other in self._layers):
             raise ValueError(
                 f"model '{self.name}' expected layers of different names. Received: a second '{layer.name}'"
             )
         if isinstance(layer, InputLayer) and self._layers:
             raise ValueError(f"model '{self.name}' expected its Input first. Received: '{layer.name}' later")
-        if not self._layers and not isinstance(layer, InputLayer):
+        layers = (*self._layers, layer)
+        if len(layers) == 1 and not isinstance(layer, InputLayer):
             shape, dtype = _known_input(layer)
             if shape is not None:
-                self.add(InputLayer(batch_shape=shape, dtype=dtype))
-        self._layers = (*self._layers, layer)
-        self.built = False
-        self._extend()
+                layers = (InputLayer(batch_shape=shape, dtype=dtype), layer)
+        self._set(layers, self._called(layers))
 
     def pop(self) -> Layer:
         """Takes the last layer off and returns it."""
         if not self.layers:
             raise ValueError(f"model '{self.name}' expected at least one layer to pop. Received: none")
         layer = self._layers[-1]
-        self._layers = self._layers[:-1]
-        if len(self._tensors) > len(self._layers):
-            self._tensors.pop()
-            layer._nodes.pop()
-        self.built = len(self._tensors) == len(self._layers) > 1
+        layers = self._layers[:-1]
+        if self._is_deferred and len(layers) == 1:
+            # Of the first data nothing is left to remember.
+            self._is_deferred, layers = False, ()
+        self._set(layers, self._tensors[: len(layers)])
         return layer
 
     def build(self, input_shape: Any = None) -> None:
@@ -81,26 +83,46 @@ class Sequential(Model):
             raise ValueError(f"model '{self.name}' expected at least one layer (add). Received: none")
         if input_shape is None:
             raise ValueError(f"model '{self.name}' expected an input shape. Received: input_shape=None")
-        if not isinstance(self._layers[0], InputLayer):
-            first = self._layers[0]
-            batch_shape = (None, *tuple(input_shape)[1:])
-            self._layers = (InputLayer(batch_shape=batch_shape, dtype=first.dtype), *self._layers)
-        self._extend()
-
-    def _extend(self) -> None:
-        """Calls the layers that were not called yet symbolically, from the known input on."""
-        if not isinstance(self._layers[0], InputLayer):
+        if isinstance(input_shape, list) and len(input_shape) == 1 and is_shape(input_shape[0]):
+            (input_shape,) = input_shape
+        if not is_shape(input_shape):
+            # Several inputs, for a first layer such as Add: no symbolic input, each layer builds itself.
             return
-        if not self._tensors:
-            self._tensors.append(self._layers[0].output)
-        for layer in self._layers[len(self._tensors) :]:
-            self._tensors.append(layer(self._tensors[-1]))
-        self.built = len(self._layers) > 1
+        layers, shape = self._layers, tuple(input_shape)
+        if isinstance(layers[0], InputLayer):
+            if not self._is_deferred and not _is_within(shape, layers[0].batch_shape):
+                raise ValueError(
+                    f"model '{self.name}' expected the input shape that it has, {layers[0].batch_shape}. "
+                    f"Received: input_shape={shape}"
+                )
+        else:
+            layers = (InputLayer(batch_shape=(None, *shape[1:]), dtype=layers[0].dtype), *layers)
+        self._set(layers, self._called(layers))
+
+    def _build_for(self, arguments: dict[str, Any], unknown_size: int | None) -> None:
+        super()._build_for(arguments, unknown_size)
+        self._is_deferred = bool(self._tensors)
+
+    def _called(self, layers: tuple[Layer, ...]) -> list[Any]:
+        """What each of the layers returns symbolically; what was called before is not called again."""
+        if not isinstance(layers[0], InputLayer):
+            return []
+        tensors = self._tensors or [layers[0].output]
+        for layer in layers[len(tensors) :]:
+            tensors = [*tensors, layer(tensors[-1])]
+        return tensors
+
+    def _set(self, layers: tuple[Layer, ...], tensors: list[Any]) -> None:
+        self._layers, self._tensors = layers, tensors
+        self.built = len(tensors) > 1
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        (x,) = match_inputs(inputs, self.input, self.name)
+        x = inputs
+        if self._tensors:
+            (x,) = match_inputs(inputs, self._tensors[0], self.name, any_sizes=self._is_deferred)
         if mask is not None:
-            x._keras_mask = mask
+            for tensor, one in zip(structure.flatten(x), structure.flatten(mask), strict=True):
+                tensor._keras_mask = one
         for layer in self.layers:
             x = layer(x)
         return x
@@ -123,19 +145,23 @@ class Sequential(Model):
 
     @property
     def input(self) -> Any:
-        return self._symbolic(0, "input")
+        """The symbolic input: within the model that this one is part of, else its own."""
+        nodes = self._nodes
+        return nodes[0].inputs if nodes else self._symbolic(0, "input")
 
     @property
     def output(self) -> Any:
-        return self._symbolic(-1, "output")
+        """The symbolic output: within the model that this one is part of, else its own."""
+        nodes = self._nodes
+        return nodes[0].outputs if nodes else self._symbolic(-1, "output")
 
     @property
     def inputs(self) -> list[KerasTensor]:
-        return structure.flatten(self.input)
+        return structure.flatten(self._symbolic(0, "input"))
 
     @property
     def outputs(self) -> list[KerasTensor]:
-        return structure.flatten(self.output)
+        return structure.flatten(self._symbolic(-1, "output"))
 
     @property
     def input_shape(self) -> Any:
@@ -143,15 +169,28 @@ class Sequential(Model):
 
     @property
     def output_shape(self) -> Any:
-        return structure.map_structure(lambda tensor: tensor.shape, self._symbolic(-1, "output shape"))
+        shapes = [tensor.shape for tensor in structure.flatten(self._symbolic(-1, "output shape"))]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    def _input_dtypes(self, inputs: Any) -> list[str | None]:
+        if not self._tensors:
+            return super()._input_dtypes(inputs)
+        return wanted_dtypes(inputs, self._tensors[0], self.name)
 
     @property
     def output_names(self) -> list[str]:
         return [self._layers[-1].name] * len(self.outputs)
 
 
+def _is_within(shape: tuple[Any, ...], known: tuple[Any, ...]) -> bool:
+    return len(shape) == len(known) and all(
+        size is None or other is None or size == other for size, other in zip(shape, known, strict=True)
+    )
+
+
 def _known_input(layer: Layer) -> tuple[Any, str]:
     """The shape (with the batch) and dtype of the input that a first layer asks for, if it does."""
-    if isinstance(layer, Model) and layer.built and hasattr(layer, "input_shape"):
-        return layer.input_shape, structure.flatten(layer.input)[0].dtype
+    inputs = getattr(layer, "inputs", None) if isinstance(layer, Model) and layer.built else None
+    if inputs is not None and len(inputs) == 1:
+        return inputs[0].shape, inputs[0].dtype
     return layer._batch_input_shape, layer.dtype

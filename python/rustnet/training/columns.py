@@ -107,9 +107,17 @@ def _columns(value: Any, name: str) -> Any:
         return None if value is None else column(value, name)
     if isinstance(value, Mapping):
         return {key: _columns(item, f"{name}[{key!r}]") for key, item in value.items()}
-    if isinstance(value, (list, tuple)) and all(_is_array(item) or item is None for item in value):
+    if _is_nesting(value):
         return type(value)(_columns(item, f"{name}[{index}]") for index, item in enumerate(value))
     return column(value, name)
+
+
+def _is_nesting(value: Any) -> bool:
+    """True for a list of arrays, or of lists and dictionaries of them."""
+    return isinstance(value, (list, tuple)) and all(
+        item is None or _is_array(item) or isinstance(item, Mapping) or _is_nesting(item) and len(item) > 0
+        for item in value
+    )
 
 
 def _is_array(value: Any) -> bool:

@@ -10,7 +10,7 @@ from rustnet.core import structure
 from rustnet.core.program_cache import ProgramCache
 from rustnet.core.trace import Trace
 from rustnet.training.columns import Array, Data, engine_dtype
-from rustnet.training.step import input_dtypes, record_evaluation, record_prediction, record_training
+from rustnet.training.step import record_evaluation, record_prediction, record_training
 
 if TYPE_CHECKING:
     from rustnet.training.trainer import Trainer
@@ -45,7 +45,7 @@ def _record_step(
             return None
         return trace.input(dtype or engine_dtype(column), (rows, *column.shape[1:]))
 
-    dtypes = iter(input_dtypes(trainer, data.x))
+    dtypes = iter(trainer._input_dtypes(data.x))
     x = structure.map_structure(lambda column: argument(column, next(dtypes)), data.x)
     y = structure.map_structure(argument, data.y)
     weight = structure.map_structure(argument, data.sample_weight)

@@ -32,16 +32,6 @@ def record_training(trainer: Trainer, trace: Trace, x: Any, y: Any, sample_weigh
     _record_metrics(trainer, trace, y, outputs, sample_weight)
 
 
-def input_dtypes(trainer: Trainer, x: Any) -> list[str | None]:
-    """The dtype that each leaf of `x` is wanted in: that of the model's `Input` where it has one."""
-    leaves = structure.flatten(x)
-    inputs = structure.flatten(getattr(trainer, "inputs", None) or [])
-    if isinstance(x, dict):
-        by_name = {tensor.name: tensor.dtype for tensor in inputs}
-        return [by_name.get(name) for name in sorted(x)]
-    return [tensor.dtype for tensor in inputs] if len(inputs) == len(leaves) else [None] * len(leaves)
-
-
 def _record_loss(
     trainer: Trainer, trace: Trace, x: Any, y: Any, outputs: Any, sample_weight: Any, training: bool
 ) -> Any:

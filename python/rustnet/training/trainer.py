@@ -574,6 +574,10 @@ class Trainer(Layer):
         """The metrics that layers own."""
         return self._found_in_layers.find("metrics", self, _metrics_of_layers)
 
+    def _input_dtypes(self, inputs: Any) -> list[str | None]:
+        """The dtype that each leaf of `inputs` is wanted in, where the model says."""
+        return [None] * len(structure.flatten(inputs))
+
     def _output_names(self, outputs: Any) -> list[str]:
         """A name for each leaf of the outputs."""
         leaves = structure.flatten(outputs)

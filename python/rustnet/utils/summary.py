@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rustnet.core import structure
-from rustnet.core.operation import Node
+from rustnet.core.node import Node
 
 if TYPE_CHECKING:
     from rustnet.models.model import Model
@@ -32,8 +32,9 @@ def print_summary(
     from rich.console import Console
     from rich.table import Table
 
-    nodes: list[Node] = getattr(model, "_graph", [])
-    layers = _in_range(getattr(model, "_operations", model.layers), layer_range)
+    graph = getattr(model, "_graph", None)
+    nodes: list[Node] = [] if graph is None else graph.calls
+    layers = _in_range(model.layers if graph is None else graph.operations, layer_range)
     default_length, default_positions, header = _CHAIN if _is_chain(nodes) else _GRAPH
     ends = list(positions or default_positions)
     if show_trainable:
@@ -117,11 +118,9 @@ def _trainable_text(layer: Any) -> str:
 
 def _output_shape(layer: Any) -> Any:
     """The (nested) output shapes where they are known, else None."""
-    symbolic = getattr(layer, "_nodes", None)
-    if symbolic:
-        return structure.map_structure(lambda tensor: tensor.shape, symbolic[0].outputs)
-    if hasattr(layer, "node"):
-        return structure.map_structure(lambda tensor: tensor.shape, layer.node.outputs)
+    nodes = layer._nodes
+    if nodes:
+        return structure.map_structure(lambda tensor: tensor.shape, nodes[0].outputs)
     if getattr(layer, "_build_shapes", None):
         args, kwargs = layer._build_shapes
         return layer.compute_output_shape(*args, **kwargs)
