@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -12,8 +14,9 @@ from rustnet.core.trace import Trace
 
 def run(function, *arrays):
     """The outputs of one program that computes `function`."""
-    with Trace(binds_arrays=True) as trace:
-        outputs = function(*[trace.constant(array, array.dtype.name) for array in arrays])
+    trace = Trace(binds_arrays=True)
+    tensors = [trace.constant(array, array.dtype.name) for array in arrays]
+    outputs = trace.call(lambda: function(*tensors))
     return trace.run_once(outputs)
 
 
@@ -150,3 +153,53 @@ def test_einsum_of_many_operands_and_letters():
     letters = "abcdefghijkl"
     equation = ",".join(letters) + "->" + letters
     np.testing.assert_allclose(ops.einsum(equation, *vectors), np.einsum(equation, *vectors), rtol=1e-5)
+
+
+def nested(kind, depth):
+    """A Dense(2) of ones within `depth` models."""
+    dense = layers.Dense(2, use_bias=False, kernel_initializer="ones")
+    if kind == "unbuilt":
+        model = rustnet.Sequential([dense])
+        for _ in range(depth):
+            model = rustnet.Sequential([model])
+        return model
+    x = rustnet.Input((2,))
+    model = rustnet.Model(x, dense(x)) if kind == "functional" else rustnet.Sequential([x, dense])
+    for _ in range(depth):
+        x = rustnet.Input((2,))
+        model = rustnet.Model(x, model(x)) if kind == "functional" else rustnet.Sequential([x, model])
+    return model
+
+
+KINDS = ["functional", "sequential", "unbuilt"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_models_nested_too_deep_say_what_to_do(kind):
+    def use():
+        nested(kind, 150).predict(np.ones((1, 2)), verbose=0)
+
+    with pytest.raises(RecursionError, match=r"one model, or raise the limit .* sys.setrecursionlimit"):
+        use()
+    with pytest.raises(RecursionError, match="setrecursionlimit"):
+        nested(kind, 150).build((None, 2))
+    # Nothing is left behind by the calls that did not end.
+    assert ops.add(1.0, 2.0).numpy() == 3.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_models_nested_deep_work_where_the_limit_is_raised(kind):
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    try:
+        model, x = nested(kind, 150), np.ones((3, 2))
+        np.testing.assert_array_equal(model.predict(x, verbose=0), x * 2)
+        model.compile("sgd", "mse")
+        model.fit(x, x * 2, verbose=0)
+        assert len(model.weights) == 1 and model.evaluate(x, x * 2, verbose=0) == 0
+        lines: list[str] = []
+        model.summary(print_fn=lines.append, expand_nested=True)
+        assert "\n".join(lines).count("dense") == 1
+        np.testing.assert_array_equal(rustnet.models.clone_model(model).predict(x, verbose=0), x * 2)
+    finally:
+        sys.setrecursionlimit(limit)

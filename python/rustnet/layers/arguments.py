@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -67,3 +68,14 @@ def located(error: ValueError, scope: str) -> ValueError:
     if type(error) is not ValueError or str(error).startswith(("layer '", "model '")):
         return error
     return _LocatedError(f"{scope}: {error}")
+
+
+def too_deep(error: RecursionError) -> RecursionError:
+    """The error with what can be done about it, once."""
+    if "setrecursionlimit" in str(error):
+        return error
+    return RecursionError(
+        f"expected layers and models nested less deep than Python's limit of {sys.getrecursionlimit()} calls "
+        "allows, which is about a hundred within one another. Put the layers into one model, or raise the "
+        "limit before the model is made: sys.setrecursionlimit(20_000). Received: calls nested deeper"
+    )

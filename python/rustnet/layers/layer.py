@@ -26,6 +26,7 @@ from rustnet.layers.arguments import (
     map_tensors,
     parameters_of,
     take_batch_input_shape,
+    too_deep,
 )
 from rustnet.layers.configuration import Configurable
 from rustnet.layers.input_spec import check_inputs
@@ -37,7 +38,10 @@ def _builder(build: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(build)
     def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
-        escape(build, self, *args, **kwargs)
+        try:
+            escape(build, self, *args, **kwargs)
+        except RecursionError as error:
+            raise too_deep(error) from error.__cause__
         self.built = True
         if args or kwargs:
             self._build_shapes = (args, kwargs)
@@ -327,6 +331,8 @@ class Layer(Configurable, StateOwner, Called, Tracked):
                 return self._run_call(trace, arguments)
             except ValueError as error:
                 raise located(error, trace.scope_name) from error.__cause__
+            except RecursionError as error:
+                raise too_deep(error) from error.__cause__
             finally:
                 trace.training = outer_training
 
