@@ -294,10 +294,13 @@ class Layer(Configurable, StateOwner, Called, Tracked):
             check_inputs(self.input_spec, first, self.name)
         if not self.built:
             self._build_for(arguments, unknown_size=None)
-        outputs = symbolic_outputs(self._call_traced, args, kwargs)
+        outputs = self._symbolic_outputs(args, kwargs)
         self._clear_losses()
         Node(self, args, kwargs, outputs)
         return outputs
+
+    def _symbolic_outputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return symbolic_outputs(self._call_traced, args, kwargs)
 
     def _call_eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         trace = Trace(binds_arrays=True)

@@ -9,7 +9,7 @@ from rustnet.core.node import keras_tensors
 from rustnet.core.tensors import KerasTensor
 from rustnet.layers.layer import Layer
 from rustnet.models.graph import Graph
-from rustnet.models.inputs import match_inputs, wanted_dtypes
+from rustnet.models.inputs import known_output, match_inputs, wanted_dtypes
 from rustnet.models.model import Model
 
 
@@ -85,6 +85,10 @@ class Functional(Model):
                 tensor._keras_mask = one
         outputs = self._graph.run(tensors)
         return _alone(outputs) if isinstance(outputs, (list, tuple)) else outputs
+
+    def _symbolic_outputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        known = known_output(self, args, kwargs) if type(self).call is Functional.call else None
+        return super()._symbolic_outputs(args, kwargs) if known is None else known
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         # The layers inside have put their masks on the outputs already.

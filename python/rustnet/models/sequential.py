@@ -9,7 +9,7 @@ from rustnet.core.tensors import KerasTensor
 from rustnet.layers.arguments import is_shape
 from rustnet.layers.input_layer import InputLayer
 from rustnet.layers.layer import Layer
-from rustnet.models.inputs import match_inputs, wanted_dtypes
+from rustnet.models.inputs import known_output, match_inputs, wanted_dtypes
 from rustnet.models.model import Model
 
 
@@ -126,6 +126,11 @@ class Sequential(Model):
         for layer in self.layers:
             x = layer(x)
         return x
+
+    def _symbolic_outputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        may_be_known = self._tensors and type(self).call is Sequential.call
+        known = known_output(self, args, kwargs) if may_be_known else None
+        return super()._symbolic_outputs(args, kwargs) if known is None else known
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         # The layers inside have put their masks on the output already.
