@@ -207,7 +207,9 @@ def softmaxes() -> list[OpCase]:
     logits = numbers(2, 3, 4)
     target = softmax(numbers(2, 3, 4, seed=5))
     labels = integers(2, 3, low=0, high=4)
+    bounds = {"low": -2.0, "high": 2.0, "allows_nan": False, "whole": False, "expected": "small numbers"}
     cases = [
+        OpCase("check_range", [logits], bounds, lambda x: x),
         OpCase(
             "softmax_cross_entropy",
             [logits, target],

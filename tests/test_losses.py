@@ -206,11 +206,54 @@ def test_targets_of_another_shape_are_an_error(loss, y_true, y_pred):
     assert str(y_pred) in str(error.value) and "y_true.shape=" in str(error.value)
 
 
-@pytest.mark.parametrize("label, shown", [(7, "7"), (-1, "-1"), (float("nan"), "-1")])
+@pytest.mark.parametrize("label, shown", [(7, "7"), (-1, "-1"), (float("nan"), "NaN"), (1.5, "1.5")])
 def test_labels_out_of_range_are_an_error(label, shown):
     for from_logits in (True, False):
         with pytest.raises(ValueError, match=shown):
             losses.SparseCategoricalCrossentropy(from_logits=from_logits)([label], [[0.2, 0.3, 0.5]])
+
+
+# A target that is out of its domain, and one at its edge that is not.
+DOMAINS = [
+    ("binary_crossentropy", 255.0, 1.0),
+    ("binary_crossentropy", -1.0, 0.0),
+    ("binary_crossentropy", np.nan, 0.5),
+    ("binary_crossentropy", 2, 1),
+    ("binary_crossentropy", 1.2, 1.05),  # the labels of a GAN, with noise
+    ("categorical_crossentropy", 2.0, 1.0),
+    ("categorical_crossentropy", -1.0, 0.0),
+    ("categorical_crossentropy", np.nan, 0.5),
+    ("kl_divergence", 1.5, 1.0),
+    ("kl_divergence", np.nan, 0.0),
+    ("hinge", 2.0, -1.0),
+    ("squared_hinge", -3.0, 1.0),
+    ("categorical_hinge", 2.0, -1.0),
+    ("poisson", -1.0, 1000.0),
+    ("poisson", -1.0, np.nan),
+    ("sparse_categorical_crossentropy", 0.5, 1.0),
+    ("sparse_categorical_crossentropy", np.inf, 0.0),
+    ("sparse_categorical_crossentropy", 1e10, 0),
+]
+
+
+@pytest.mark.parametrize("name, bad, good", DOMAINS, ids=[f"{n}-{b}" for n, b, _ in DOMAINS])
+def test_targets_out_of_their_domain_are_an_error(name, bad, good):
+    prediction = [[0.25, 0.75]]
+    smoothed = {"label_smoothing": 0.9} if name in ("binary_crossentropy", "categorical_crossentropy") else {}
+    for arguments in ({}, smoothed, {"from_logits": True} if smoothed else {}):
+        loss = losses.LossFunctionWrapper(losses.get(name), **arguments)
+        targets = [
+            [bad] if name.startswith("sparse") else [0, bad],
+            [good] if name.startswith("sparse") else [0, good],
+        ]
+        loss([targets[1]], prediction)
+        with pytest.raises(ValueError, match=f"targets of {name}.*Received: "):
+            loss([targets[0]], prediction)
+
+
+def test_a_loss_of_numbers_takes_any():
+    for name in ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh"):
+        assert np.isnan(float(losses.LossFunctionWrapper(losses.get(name))([[np.nan]], [[0.0]])))
 
 
 def test_bad_arguments():

@@ -100,6 +100,7 @@ CASES = [
     ("CosineSimilarity", {}, numbers),
     ("R2Score", {}, numbers),
     ("R2Score", {"class_aggregation": None}, numbers),
+    ("R2Score", {"num_regressors": 2}, numbers),
     ("R2Score", {"class_aggregation": "variance_weighted_average"}, numbers),
     ("BinaryCrossentropy", {}, bits),
     ("BinaryCrossentropy", {"from_logits": True, "label_smoothing": 0.1}, logits),
@@ -173,6 +174,98 @@ def test_configuration_round_trip(name, arguments, make):
         assert again.get_config() == metric.get_config()
     y_true, y_pred = make()
     assert_close(again(y_true, y_pred), metric(y_true, y_pred))
+
+
+# A batch that adds 1 to the state called so, which float32 would not add to 2²⁴.
+COUNTS = [
+    ("TruePositives", {}, ([1.0], [1.0]), "count"),
+    ("FalsePositives", {"thresholds": [0.2, 0.7]}, ([0.0], [1.0]), "count"),
+    ("TrueNegatives", {}, ([0.0], [0.0]), "count"),
+    ("FalseNegatives", {}, ([1.0], [0.0]), "count"),
+    ("Precision", {}, ([1.0], [1.0]), "true_positives"),
+    ("Recall", {"thresholds": [0.2, 0.7]}, ([1.0], [0.0]), "errors"),
+    ("AUC", {}, ([1.0], [0.5]), "true_positives"),
+    ("AUC", {"thresholds": [0.1, 0.2]}, ([0.0], [0.5]), "false_positives"),
+    ("F1Score", {}, ([[1.0, 1.0]], [[1.0, 1.0]]), "true_positives"),
+    ("R2Score", {}, ([[1.0]], [[1.0]]), "count"),
+    ("Sum", {}, ([1.0],), "total"),
+    ("Sum", {}, ([1],), "total"),
+    ("Mean", {}, ([1.0],), "count"),
+    ("BinaryAccuracy", {}, ([1.0], [1.0]), "count"),
+    ("MeanSquaredError", {}, ([[0.0]], [[1.0]]), "total"),
+    ("RootMeanSquaredError", {}, ([[0.0]], [[1.0]]), "total"),
+]
+
+
+@pytest.mark.parametrize(
+    "name, arguments, batch, state", COUNTS, ids=[f"{n}-{i}" for i, (n, *_) in enumerate(COUNTS)]
+)
+def test_sums_and_counts_stay_exact(name, arguments, batch, state):
+    metric = getattr(metrics, name)(**arguments)
+    metric.update_state(*batch)
+    variable = getattr(metric, state)
+    # What a batch adds to an element is 0 or 1.
+    added = variable.numpy()
+    assert added.max() == 1.0 and set(np.ravel(added)) <= {0.0, 1.0}
+    for start in (2.0**24, 2.0**31):
+        variable.assign(np.full(variable.shape, start))
+        for _ in range(5):
+            metric.update_state(*batch)
+        np.testing.assert_array_equal(variable.numpy(), start + 5 * added)
+
+
+@pytest.mark.parametrize("name", ["Sum", "TruePositives", "AUC"])
+def test_one_large_batch_is_counted_exactly(name):
+    metric, ones = getattr(metrics, name)(), np.ones((1 << 24) + 5, "float32")
+    metric.update_state(ones) if name == "Sum" else metric.update_state(ones, ones)
+    assert int(np.max(metric.variables[0].numpy())) == (1 << 24) + 5
+    if name != "AUC":
+        assert int(metric.result()) == (1 << 24) + 5
+
+
+def test_the_state_of_several_labels_is_that_of_keras():
+    ours, theirs = metrics.AUC(multi_label=True), keras.metrics.AUC(multi_label=True)
+    y_true, y_pred = multi_bits()
+    ours.update_state(y_true, y_pred)
+    theirs.update_state(y_true, y_pred)
+    assert len(ours.variables) == len(theirs.variables)
+    for variable, expected in zip(ours.variables, theirs.variables, strict=True):
+        assert_close(variable.numpy(), expected)
+
+
+def test_labels_that_are_no_class_are_never_predicted():
+    predictions = [[0.1, 0.2, 0.7]] * 4
+    for name, arguments in [("SparseCategoricalAccuracy", {}), ("SparseTopKCategoricalAccuracy", {"k": 3})]:
+        metric = getattr(metrics, name)(**arguments)
+        metric.update_state([2, -1, 3, 2], predictions)
+        assert float(metric.result()) == 0.5
+    metric = metrics.SparseTopKCategoricalAccuracy(k=1)
+    metric.update_state([0], [[np.nan, 0.2, 0.7]])
+    assert float(metric.result()) == 0.0
+
+
+@pytest.mark.parametrize(
+    "name, y_true, shown",
+    [
+        ("BinaryAccuracy", [np.nan], "NaN"),
+        ("CategoricalAccuracy", [[0.0, np.nan]], "NaN"),
+        ("SparseCategoricalAccuracy", [np.nan], "NaN"),
+        ("SparseCategoricalAccuracy", [0.5], "0.5"),
+        ("TopKCategoricalAccuracy", [[0.0, np.nan]], "NaN"),
+        ("SparseTopKCategoricalAccuracy", [0.5], "0.5"),
+        ("Precision", [np.nan], "NaN"),
+        ("TrueNegatives", [np.nan], "NaN"),
+        ("AUC", [np.nan], "NaN"),
+        ("F1Score", [[2.0, 0.0]], "2"),
+        ("BinaryCrossentropy", [255.0], "255"),
+    ],
+)
+def test_targets_that_are_no_classes_are_an_error(name, y_true, shown):
+    matrix = np.ndim(y_true) == 2 or name.startswith("Sparse")
+    metric = getattr(metrics, name)()
+    with pytest.raises(ValueError, match=f"Received: {shown} at position"):
+        metric.update_state(y_true, [[0.5, 0.5]] if matrix else [0.5])
+    assert all(not variable.numpy().any() for variable in metric.variables)
 
 
 @pytest.mark.parametrize("name", ["Mean", "Sum"])
@@ -311,6 +404,13 @@ def test_variables_are_those_of_now():
     [
         (lambda: metrics.Precision(thresholds=1.5), "thresholds=1.5"),
         (lambda: metrics.AUC(num_thresholds=1), "num_thresholds=1"),
+        (lambda: metrics.AUC(num_thresholds=2**31), "num_thresholds=2147483648"),
+        (lambda: metrics.AUC(num_thresholds=200.0), "num_thresholds=200.0"),
+        (lambda: metrics.AUC(multi_label=True, num_labels=0), "num_labels=0"),
+        (lambda: metrics.Precision(top_k=0), "top_k=0"),
+        (lambda: metrics.Recall(class_id=-1), "class_id=-1"),
+        (lambda: metrics.TopKCategoricalAccuracy(k=0), "k=0"),
+        (lambda: metrics.R2Score(num_regressors=-1), "num_regressors=-1"),
         (lambda: metrics.AUC(curve="ABC"), "curve='ABC'"),
         (lambda: metrics.F1Score(average="all"), "average='all'"),
         (lambda: metrics.MeanSquaredError().update_state(np.ones((4, 1)), np.ones((4, 3))), r"\(4, 1\)"),

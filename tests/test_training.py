@@ -293,3 +293,66 @@ def test_fit_ends_with_the_moving_average_of_the_weights(keras):
     for model in models:
         model.fit(x, y, epochs=2, batch_size=16, shuffle=False, verbose=0)
     assert_same_weights(*models)
+
+
+def line(loss="mse", optimizer=None, **compiled):
+    """One weight, 1 at the start."""
+    model = models.Sequential(
+        [layers.Input((1,)), layers.Dense(1, use_bias=False, kernel_initializer="ones")]
+    )
+    model.compile(optimizer or optimizers.SGD(0.1), loss, **compiled)
+    return model
+
+
+def test_a_target_out_of_its_domain_stops_before_its_batch():
+    x, y = np.full((4, 1), 0.5), np.array([[1.0], [0.0], [1.0], [255.0]])
+    model, before_it = line("binary_crossentropy"), line("binary_crossentropy")
+    with pytest.raises(ValueError, match="targets of binary_crossentropy between 0 and 1. Received: 255"):
+        model.fit(x, y, batch_size=2, shuffle=False, verbose=0)
+    before_it.fit(x[:2], y[:2], batch_size=2, shuffle=False, verbose=0)
+    assert model.get_weights() == before_it.get_weights()
+    for run in (model.evaluate, model.train_on_batch, model.test_on_batch):
+        with pytest.raises(ValueError, match="Received: 255"):
+            run(x, y)
+
+
+def test_a_loss_of_ones_own_may_mask_targets_that_are_nan():
+    def masked(y_true, y_pred):
+        known = ops.logical_not(ops.isnan(y_true))
+        return ops.mean(ops.where(known, ops.square(ops.where(known, y_true, 0.0) - y_pred), 0.0), axis=-1)
+
+    x, y = np.array([[1.0], [2.0]]), np.array([[np.nan], [0.0]])
+    model = line(masked)
+    model.fit(x, y, verbose=0)
+    # d loss / d w = 2 · x² / 2 of the second row
+    np.testing.assert_allclose(model.get_weights()[0], 1.0 - 0.1 * 4.0, rtol=1e-6)
+    with pytest.raises(ValueError, match="NaN in row 0"):
+        model.fit(x, y, class_weight={0: 1.0}, verbose=0)
+
+
+@pytest.mark.parametrize("clip", [{}, {"clipnorm": 0.5}])
+@pytest.mark.parametrize(
+    "name", ["SGD", "RMSprop", "Adam", "AdamW", "Adagrad", "Adadelta", "Adamax", "Nadam"]
+)
+def test_a_scaled_loss_trains_as_the_plain_one(name, clip):
+    x, y = np.arange(1.0, 5.0)[:, None], np.zeros((4, 1))
+    results = []
+    for scale in (None, 1024.0):
+        optimizer = getattr(optimizers, name)(learning_rate=0.1, loss_scale_factor=scale, **clip)
+        model = line(optimizer=optimizer)
+        history = model.fit(x, y, epochs=3, shuffle=False, verbose=0).history
+        results.append((model.get_weights(), history["loss"]))
+    # A power of two scales without rounding.
+    assert results[0] == results[1] and results[0][0] != line().get_weights()
+
+
+def test_an_optimizer_serves_one_model():
+    optimizer = optimizers.SGD(0.1)
+    x = np.ones((2, 1))
+    first, second = line(optimizer=optimizer), line(optimizer=optimizer)
+    first.fit(x, x, verbose=0)
+    with pytest.raises(ValueError, match="bound to the variables"):
+        second.fit(x, x, verbose=0)
+    first.compile(optimizer, "mae")
+    first.fit(x, x, verbose=0)
+    assert second.get_weights() == line().get_weights()

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::fuse::{behind_views, producer};
 use crate::graph::{Graph, NodeId, Source, Value};
 
-/// Orders the units: each as soon as what it reads is there, and otherwise as the graph was written.
+/// Orders the units: each as soon as what it reads is there, and otherwise as the graph was written; but what checks the
+/// program's inputs runs first, since no variable may be written before the last check.
 ///
 /// Where nothing speaks against it, the unit that computes a variable's new content runs after all readers of the
 /// old content, so that it can write in place. `unit_of` names the unit of each node, itself a node; a view has none.
@@ -25,7 +26,7 @@ pub fn schedule(graph: &Graph, unit_of: &[Option<NodeId>], updates: &[(usize, Va
         }
     }
     let nodes = (0..graph.nodes().len() as u32).map(NodeId);
-    let units: Vec<NodeId> = nodes.filter(|&node| unit_of[node.0 as usize] == Some(node)).collect();
+    let mut units: Vec<NodeId> = nodes.filter(|&node| unit_of[node.0 as usize] == Some(node)).collect();
 
     // (writer, reader) for each reader of the old content of what the writer computes.
     let wishes: Vec<(NodeId, NodeId)> = updates
@@ -44,7 +45,23 @@ pub fn schedule(graph: &Graph, unit_of: &[Option<NodeId>], updates: &[(usize, Va
             waits_for[writer.0 as usize].push(reader);
         }
     }
+    let follows = follows_from_inputs(graph);
+    let checks_inputs = |unit: &NodeId| follows[unit.0 as usize] && graph.node(*unit).op.checks_data();
+    units.sort_by_key(|unit| !checks_inputs(unit));
     depth_first(&waits_for, &units)
+}
+
+/// For each node, whether it depends on the program's inputs and constants alone.
+fn follows_from_inputs(graph: &Graph) -> Vec<bool> {
+    let mut follows = Vec::with_capacity(graph.nodes().len());
+    for node in graph.nodes() {
+        follows.push(node.inputs.iter().all(|&input| match graph.source(input) {
+            Source::Input(_) | Source::Constant(_) => true,
+            Source::Variable(_) => false,
+            Source::Output { node, .. } => follows[node.0 as usize],
+        }));
+    }
+    follows
 }
 
 /// The units, each after those that it waits for, as far as these do not wait for one another.

@@ -9,6 +9,7 @@ pub mod matmul;
 mod normalize;
 pub mod pool;
 mod random;
+mod range;
 pub mod recurrent;
 pub mod reduce;
 pub mod registry;

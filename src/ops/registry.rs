@@ -25,6 +25,7 @@ const FAMILIES: &[&[Entry]] = &[
     super::pool::OPS,
     super::recurrent::OPS,
     super::random::OPS,
+    super::range::OPS,
     super::reduce::OPS,
     super::shape::OPS,
     super::softmax::OPS,

@@ -6,8 +6,10 @@ import warnings
 from typing import Any
 
 from rustnet import config, ops
+from rustnet.core.convert import as_float
 from rustnet.core.operation import operation
 from rustnet.losses.loss import LossFunctionWrapper, same_shape
+from rustnet.ops.crossentropy import checked_labels, checked_targets
 
 Reduction = str | None
 
@@ -26,7 +28,8 @@ def binary_crossentropy(
         axis: the axis of the mean, default the last.
 
     Raises:
-        ValueError: shapes that differ.
+        ValueError: shapes that differ; when it is run, a target that is NaN or not between 0 and 1 (up to 0.1
+            outside is let pass, for noisy labels).
 
     Example:
         >>> binary_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).numpy().round(4)
@@ -36,6 +39,7 @@ def binary_crossentropy(
     """
     y_true, y_pred = same_shape(y_true, y_pred)
     if label_smoothing:
+        y_true = checked_targets(y_true, "binary_crossentropy")
         y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
     return ops.mean(ops.binary_crossentropy(y_true, y_pred, from_logits=from_logits), axis=axis)
 
@@ -54,7 +58,8 @@ def categorical_crossentropy(
         axis: the axis of the classes, default the last.
 
     Raises:
-        ValueError: shapes that differ.
+        ValueError: shapes that differ; when it is run, a target that is NaN or not between 0 and 1 (up to 0.1
+            outside is let pass, for noisy labels).
 
     Example:
         >>> categorical_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).numpy().round(4)
@@ -73,6 +78,7 @@ def categorical_crossentropy(
             stacklevel=2,
         )
     if label_smoothing:
+        y_true = checked_targets(y_true, "categorical_crossentropy")
         y_true = y_true * (1.0 - label_smoothing) + label_smoothing / classes
     return ops.categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
 
@@ -99,7 +105,7 @@ def sparse_categorical_crossentropy(
 
     Source: https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-function
     """
-    y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+    y_true, y_pred = ops.convert_to_tensor(y_true), as_float(y_pred)
     labels = list(y_pred.shape)
     del labels[axis]
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[axis] == 1:
@@ -112,7 +118,7 @@ def sparse_categorical_crossentropy(
             f"sparse_categorical_crossentropy needs one integer label for each row of classes.{hint} "
             f"Received: y_true.shape={tuple(y_true.shape)}, y_pred.shape={tuple(y_pred.shape)}"
         )
-    y_true = _as_labels(y_true)
+    y_true = checked_labels(y_true, "sparse_categorical_crossentropy")
     if ignore_class is None:
         return ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
     valid = ops.not_equal(y_true, ignore_class)
@@ -124,19 +130,15 @@ def sparse_categorical_crossentropy(
     return losses
 
 
-def _as_labels(y_true: Any) -> Any:
-    """int32 labels. A NaN becomes -1, which the kernel reports, where a plain cast would make it 0."""
-    if y_true.dtype in ("float32", "float64"):
-        y_true = ops.where(ops.isnan(y_true), -1.0, y_true)
-    return ops.cast(y_true, "int32")
-
-
 @operation
 def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     """`sum(y_true * log(y_true / y_pred))` over the last axis, both clipped to [epsilon, 1].
 
     Arguments:
         y_true, y_pred: (batch, …, n), probabilities.
+
+    Raises:
+        ValueError: shapes that differ; when it is run, a target that is NaN or not between 0 and 1.
 
     Example:
         >>> kl_divergence([[0.5, 0.5]], [[0.5, 0.5]]).numpy().tolist()
@@ -145,6 +147,7 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     Source: https://keras.io/api/losses/probabilistic_losses/#kldivergence-function
     """
     y_true, y_pred = same_shape(y_true, y_pred)
+    y_true = checked_targets(y_true, "kl_divergence")
     y_true = ops.clip(y_true, config.epsilon(), 1.0)
     y_pred = ops.clip(y_pred, config.epsilon(), 1.0)
     return ops.sum(y_true * ops.log(y_true / y_pred), axis=-1)

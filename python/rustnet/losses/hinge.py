@@ -7,6 +7,7 @@ from typing import Any
 from rustnet import ops
 from rustnet.core.operation import operation
 from rustnet.losses.loss import LossFunctionWrapper, same_shape
+from rustnet.ops.crossentropy import checked_targets
 
 Reduction = str | None
 
@@ -19,6 +20,9 @@ def hinge(y_true: Any, y_pred: Any) -> Any:
         y_true: (batch, …, n), -1 or 1; targets that are all 0 or 1 are moved to -1 and 1.
         y_pred: (batch, …, n).
 
+    Raises:
+        ValueError: shapes that differ; when it is run, a target that is NaN or not between -1 and 1.
+
     Example:
         >>> hinge([[-1.0, 1.0]], [[0.0, 2.0]]).numpy().tolist()
         [0.5]
@@ -26,7 +30,8 @@ def hinge(y_true: Any, y_pred: Any) -> Any:
     Source: https://keras.io/api/losses/hinge_losses/#hinge-function
     """
     y_true, y_pred = same_shape(y_true, y_pred)
-    return ops.mean(ops.maximum(1.0 - _signs(y_true) * y_pred, 0.0), axis=-1)
+    y_true = _signs(checked_targets(y_true, "hinge", low=-1.0))
+    return ops.mean(ops.maximum(1.0 - y_true * y_pred, 0.0), axis=-1)
 
 
 @operation
@@ -37,6 +42,9 @@ def squared_hinge(y_true: Any, y_pred: Any) -> Any:
         y_true: (batch, …, n), -1 or 1; targets that are all 0 or 1 are moved to -1 and 1.
         y_pred: (batch, …, n).
 
+    Raises:
+        ValueError: shapes that differ; when it is run, a target that is NaN or not between -1 and 1.
+
     Example:
         >>> squared_hinge([[-1.0, 1.0]], [[1.0, 2.0]]).numpy().tolist()
         [2.0]
@@ -44,7 +52,8 @@ def squared_hinge(y_true: Any, y_pred: Any) -> Any:
     Source: https://keras.io/api/losses/hinge_losses/#squaredhinge-function
     """
     y_true, y_pred = same_shape(y_true, y_pred)
-    return ops.mean(ops.square(ops.maximum(1.0 - _signs(y_true) * y_pred, 0.0)), axis=-1)
+    y_true = _signs(checked_targets(y_true, "squared_hinge", low=-1.0))
+    return ops.mean(ops.square(ops.maximum(1.0 - y_true * y_pred, 0.0)), axis=-1)
 
 
 @operation
@@ -52,8 +61,11 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
     """`max(max((1 - y_true) * y_pred) - sum(y_true * y_pred) + 1, 0)` over the classes.
 
     Arguments:
-        y_true: (batch, …, classes), one-hot.
+        y_true: (batch, …, classes), one-hot, with 0 or -1 for the other classes.
         y_pred: (batch, …, classes).
+
+    Raises:
+        ValueError: shapes that differ; when it is run, a target that is NaN or not between -1 and 1.
 
     Example:
         >>> categorical_hinge([[0.0, 1.0]], [[2.0, 1.0]]).numpy().tolist()
@@ -62,6 +74,7 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
     Source: https://keras.io/api/losses/hinge_losses/#categoricalhinge-function
     """
     y_true, y_pred = same_shape(y_true, y_pred)
+    y_true = checked_targets(y_true, "categorical_hinge", low=-1.0)
     positive = ops.sum(y_true * y_pred, axis=-1)
     negative = ops.max((1.0 - y_true) * y_pred, axis=-1)
     return ops.maximum(negative - positive + 1.0, 0.0)

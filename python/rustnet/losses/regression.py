@@ -8,6 +8,7 @@ from typing import Any
 from rustnet import config, ops
 from rustnet.core.operation import operation
 from rustnet.losses.loss import LossFunctionWrapper, same_shape
+from rustnet.ops.crossentropy import checked_counts
 
 Reduction = str | None
 
@@ -148,7 +149,10 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
     """`mean(y_pred - y_true * log(y_pred))` over the last axis: the deviance of counts, up to a constant.
 
     Arguments:
-        y_true, y_pred: (batch, …, n); predictions of 0 or more.
+        y_true, y_pred: (batch, …, n), both 0 or more.
+
+    Raises:
+        ValueError: shapes that differ; when it is run, a negative target.
 
     Example:
         >>> poisson([[1.0]], [[1.0]]).numpy().round(4)
@@ -157,6 +161,7 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
     Source: https://keras.io/api/losses/probabilistic_losses/#poisson-function
     """
     y_true, y_pred = same_shape(y_true, y_pred)
+    y_true = checked_counts(y_true, "poisson")
     return ops.mean(y_pred - y_true * ops.log(y_pred + config.epsilon()), axis=-1)
 
 

@@ -7,7 +7,9 @@ from typing import Any
 from rustnet import config, ops
 from rustnet.core.operation import operation
 from rustnet.losses.loss import same_shape
+from rustnet.metrics.confusion import checked_count
 from rustnet.metrics.reduction import MeanMetricWrapper
+from rustnet.ops.crossentropy import checked_known, checked_labels
 
 
 @operation
@@ -43,6 +45,7 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
     Source: https://keras.io/api/metrics/accuracy_metrics/#binaryaccuracy-class
     """
     y_true, y_pred = same_shape(y_true, y_pred)
+    y_true = checked_known(y_true, "binary_accuracy")
     return _matches(y_true, ops.cast(y_pred > threshold, y_true.dtype))
 
 
@@ -61,6 +64,7 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     Source: https://keras.io/api/metrics/accuracy_metrics/#categoricalaccuracy-class
     """
     y_true, y_pred = same_shape(y_true, y_pred)
+    y_true = checked_known(y_true, "categorical_accuracy")
     return _matches(ops.argmax(y_true, axis=-1), ops.argmax(y_pred, axis=-1))
 
 
@@ -78,7 +82,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
 
     Source: https://keras.io/api/metrics/accuracy_metrics/#sparsecategoricalaccuracy-class
     """
-    labels, y_pred = _labels(y_true, y_pred)
+    labels, y_pred = _labels(y_true, y_pred, "sparse_categorical_accuracy")
     return _matches(labels, ops.argmax(y_pred, axis=-1))
 
 
@@ -98,6 +102,7 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
     Source: https://keras.io/api/metrics/accuracy_metrics/#topkcategoricalaccuracy-class
     """
     y_true, y_pred = same_shape(y_true, y_pred)
+    y_true = checked_known(y_true, "top_k_categorical_accuracy")
     return _among_largest(ops.argmax(y_true, axis=-1), y_pred, k)
 
 
@@ -116,11 +121,11 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> A
 
     Source: https://keras.io/api/metrics/accuracy_metrics/#sparsetopkcategoricalaccuracy-class
     """
-    labels, y_pred = _labels(y_true, y_pred)
-    return _among_largest(ops.cast(labels, "int32"), y_pred, k)
+    labels, y_pred = _labels(y_true, y_pred, "sparse_top_k_categorical_accuracy")
+    return _among_largest(labels, y_pred, k)
 
 
-def _labels(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+def _labels(y_true: Any, y_pred: Any, of: str) -> tuple[Any, Any]:
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
         y_true = ops.squeeze(y_true, -1)
@@ -129,14 +134,16 @@ def _labels(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
             "Expected one class index for each row of predictions. "
             f"Received: y_true.shape={tuple(y_true.shape)}, y_pred.shape={tuple(y_pred.shape)}"
         )
-    return y_true, y_pred
+    return checked_labels(y_true, of), y_pred
 
 
 def _among_largest(labels: Any, y_pred: Any, k: int) -> Any:
-    # As many or more than k larger ones push the label's class out. Counting them needs no sorting.
-    own = ops.take_along_axis(y_pred, ops.expand_dims(labels, -1), axis=-1)
-    larger = ops.sum(ops.cast(y_pred > own, "int32"), axis=-1)
-    return ops.cast(larger < k, config.floatx())
+    # As many or more than k larger ones push the label's class out. Counting them needs no sorting. A label
+    # that is no class is never among them, nor is a prediction that is NaN.
+    is_class = ops.logical_and(labels >= 0, labels < y_pred.shape[-1])
+    own = ops.take_along_axis(y_pred, ops.expand_dims(ops.where(is_class, labels, 0), -1), axis=-1)
+    larger = ops.sum(ops.cast(ops.logical_not(y_pred <= own), "int32"), axis=-1)
+    return ops.cast(ops.logical_and(is_class, larger < checked_count("k", k)), config.floatx())
 
 
 def _matches(y_true: Any, y_pred: Any) -> Any:
@@ -218,6 +225,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
     Source: https://keras.io/api/metrics/accuracy_metrics/#sparsecategoricalaccuracy-class
     """
 
+    _takes_labels = True
     _direction = "up"
 
     def __init__(self, name: str = "sparse_categorical_accuracy", dtype: str | None = None) -> None:
@@ -244,7 +252,7 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
     def __init__(
         self, k: int = 5, name: str = "top_k_categorical_accuracy", dtype: str | None = None
     ) -> None:
-        super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
+        super().__init__(top_k_categorical_accuracy, name, dtype, k=checked_count("k", k))
 
 
 class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
@@ -262,9 +270,10 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     Source: https://keras.io/api/metrics/accuracy_metrics/#sparsetopkcategoricalaccuracy-class
     """
 
+    _takes_labels = True
     _direction = "up"
 
     def __init__(
         self, k: int = 5, name: str = "sparse_top_k_categorical_accuracy", dtype: str | None = None
     ) -> None:
-        super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=k)
+        super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=checked_count("k", k))

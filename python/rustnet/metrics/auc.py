@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from rustnet import config, ops
-from rustnet.metrics.confusion import checked_thresholds, counts, decisions
-from rustnet.metrics.metric import Metric
+from rustnet.metrics.confusion import checked_count, checked_thresholds, counts, decisions
+from rustnet.metrics.metric import SUMS, Metric
+
+# More would tell a float32 prediction apart from its neighbours, and cost a second to write down.
+_MOST_THRESHOLDS = 1 << 20
 
 
 class AUC(Metric):
@@ -19,7 +22,7 @@ class AUC(Metric):
     Counts are kept at each threshold; the area is a Riemann sum over the intervals between them.
 
     Arguments:
-        num_thresholds: evenly spaced over [0, 1], 2 or more, default 200.
+        num_thresholds: evenly spaced over [0, 1], 2 to 2²⁰, default 200.
         curve: `"ROC"` (default) or `"PR"`.
         summation_method: `"interpolation"` (default; the mean of both ends, for PR the formula of Davis and
             Goadrich), `"minoring"` or `"majoring"` (the smaller or larger end).
@@ -67,10 +70,10 @@ class AUC(Metric):
                 "`summation_method` must be 'interpolation', 'minoring' or 'majoring'. "
                 f"Received: summation_method={summation_method!r}"
             )
-        if thresholds is None and not num_thresholds > 1:
-            raise ValueError(
-                f"`num_thresholds` must be 2 or more. Received: num_thresholds={num_thresholds!r}"
-            )
+        if thresholds is None:
+            checked_count("num_thresholds", num_thresholds, least=2, most=_MOST_THRESHOLDS)
+        if num_labels is not None:
+            checked_count("num_labels", num_labels)
         if num_labels is not None and not multi_label:
             raise ValueError(f"`num_labels` needs multi_label=True. Received: num_labels={num_labels!r}")
         self.given_thresholds = None if thresholds is None else sorted(checked_thresholds(thresholds))
@@ -86,19 +89,19 @@ class AUC(Metric):
         self.summation_method = summation_method.lower()
         self.multi_label = multi_label
         self.num_labels = num_labels
-        self.label_weights = None if label_weights is None else np.asarray(label_weights, self.dtype)
+        self.label_weights = None if label_weights is None else np.asarray(label_weights, SUMS)
         self.from_logits = from_logits
         self.built = False
         if num_labels is not None or not multi_label:
             self._build(num_labels or 1)
 
     def _build(self, labels: int) -> None:
-        # (labels, thresholds) each, without the first axis where there is one list only
-        shape = (labels, self.num_thresholds) if self.multi_label else (self.num_thresholds,)
-        self.true_positives = self.add_variable(shape, "zeros", name="true_positives")
-        self.false_positives = self.add_variable(shape, "zeros", name="false_positives")
-        self.true_negatives = self.add_variable(shape, "zeros", name="true_negatives")
-        self.false_negatives = self.add_variable(shape, "zeros", name="false_negatives")
+        # (thresholds, labels) each, without the last axis where there is one list only
+        shape = (self.num_thresholds, labels) if self.multi_label else (self.num_thresholds,)
+        self.true_positives = self._add_sums(shape, "true_positives")
+        self.false_positives = self._add_sums(shape, "false_positives")
+        self.true_negatives = self._add_sums(shape, "true_negatives")
+        self.false_negatives = self._add_sums(shape, "false_negatives")
         self.built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -119,15 +122,13 @@ class AUC(Metric):
         true, false = self._positives(positive, negative, y_pred)
         axis = 0 if self.multi_label else None
         positives, negatives = ops.sum(positive, axis=axis), ops.sum(negative, axis=axis)
-        if self.multi_label:
-            positives, negatives = ops.expand_dims(positives, -1), ops.expand_dims(negatives, -1)
         self.true_positives.assign_add(true)
         self.false_positives.assign_add(false)
         self.true_negatives.assign_add(negatives - false)
         self.false_negatives.assign_add(positives - true)
 
     def _positives(self, positive: Any, negative: Any, y_pred: Any) -> tuple[Any, Any]:
-        """True and false positives, (thresholds,) or (labels, thresholds)."""
+        """True and false positives, (thresholds,) or (thresholds, labels)."""
         if not self.evenly_spaced:
             if not self.multi_label:
                 return counts(positive, negative, y_pred, self.thresholds)
@@ -135,7 +136,7 @@ class AUC(Metric):
                 counts(positive[:, label], negative[:, label], y_pred[:, label], self.thresholds)
                 for label in range(y_pred.shape[1])
             ]
-            return ops.stack([true for true, _ in columns]), ops.stack([false for _, false in columns])
+            return ops.stack([true for true, _ in columns], 1), ops.stack([false for _, false in columns], 1)
         # Each prediction is counted once, in its interval; a sum from above then gives all thresholds.
         intervals = self.num_thresholds - 1
         interval = ops.maximum(ops.ceil(ops.clip(y_pred, 0.0, 1.0) * float(intervals)) - 1.0, 0.0)
@@ -143,8 +144,8 @@ class AUC(Metric):
         shape: tuple[int, ...] = (self.num_thresholds,)
         if self.multi_label:
             labels = y_pred.shape[1]
-            interval = interval + np.arange(labels, dtype="int32") * self.num_thresholds
-            shape = (labels, self.num_thresholds)
+            interval = interval * labels + np.arange(labels, dtype="int32")
+            shape = (self.num_thresholds, labels)
         interval = ops.reshape(interval, (-1,))
         true, false = (
             ops.reshape(ops.segment_sum(ops.reshape(weights, (-1,)), interval, math.prod(shape)), shape)
@@ -164,20 +165,20 @@ class AUC(Metric):
             areas = _interpolated_precision(tp, fp, fn)
         else:
             areas = self._riemann(recall, ops.divide_no_nan(tp, tp + fp))
-        areas = ops.sum(areas, axis=-1)
-        if not self.multi_label:
-            return areas
-        if self.label_weights is None:
-            return ops.mean(areas)
-        return ops.divide_no_nan(ops.sum(areas * self.label_weights), float(self.label_weights.sum()))
+        area = ops.sum(areas, axis=0)
+        if self.multi_label and self.label_weights is not None:
+            area = ops.divide_no_nan(ops.sum(area * self.label_weights), float(self.label_weights.sum()))
+        elif self.multi_label:
+            area = ops.mean(area)
+        return ops.cast(area, self.dtype)
 
     def _riemann(self, x: Any, y: Any) -> Any:
-        left, right = y[..., :-1], y[..., 1:]
+        left, right = y[:-1], y[1:]
         if self.summation_method == "interpolation":
             height = (left + right) / 2.0
         else:
             height = (ops.minimum if self.summation_method == "minoring" else ops.maximum)(left, right)
-        return (x[..., :-1] - x[..., 1:]) * height
+        return (x[:-1] - x[1:]) * height
 
     def get_config(self) -> dict[str, Any]:
         own = {
@@ -194,16 +195,16 @@ class AUC(Metric):
 
 
 def _sum_from_above(values: Any) -> Any:
-    return ops.flip(ops.cumsum(ops.flip(values, axis=-1), axis=-1), axis=-1)
+    return ops.flip(ops.cumsum(ops.flip(values, axis=0), axis=0), axis=0)
 
 
 def _interpolated_precision(tp: Any, fp: Any, fn: Any) -> Any:
     """The area of each interval: between two thresholds, true positives grow linearly with all positives."""
     predicted = tp + fp
-    dtp, dp = tp[..., :-1] - tp[..., 1:], predicted[..., :-1] - predicted[..., 1:]
+    dtp, dp = tp[:-1] - tp[1:], predicted[:-1] - predicted[1:]
     slope = ops.divide_no_nan(dtp, ops.maximum(dp, 0.0))
-    intercept = tp[..., 1:] - slope * predicted[..., 1:]
-    both = ops.logical_and(predicted[..., :-1] > 0.0, predicted[..., 1:] > 0.0)
-    ratio = ops.where(both, ops.divide_no_nan(predicted[..., :-1], ops.maximum(predicted[..., 1:], 0.0)), 1.0)
+    intercept = tp[1:] - slope * predicted[1:]
+    both = ops.logical_and(predicted[:-1] > 0.0, predicted[1:] > 0.0)
+    ratio = ops.where(both, ops.divide_no_nan(predicted[:-1], ops.maximum(predicted[1:], 0.0)), 1.0)
     area = slope * (dtp + intercept * ops.log(ratio))
-    return ops.divide_no_nan(area, ops.maximum(tp[..., 1:] + fn[..., 1:], 0.0))
+    return ops.divide_no_nan(area, ops.maximum(tp[1:] + fn[1:], 0.0))

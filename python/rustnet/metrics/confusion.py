@@ -9,7 +9,8 @@ import numpy as np
 
 from rustnet import ops
 from rustnet.losses.loss import same_shape, weighted
-from rustnet.metrics.metric import Metric
+from rustnet.metrics.metric import SUMS, Metric
+from rustnet.ops.crossentropy import checked_known
 
 Thresholds = float | Sequence[float] | None
 
@@ -21,10 +22,28 @@ def checked_thresholds(thresholds: Thresholds, default: float = 0.5) -> list[flo
     """A list of thresholds in [0, 1]; ValueError otherwise."""
     if thresholds is None:
         return [default]
-    values = [thresholds] if isinstance(thresholds, (int, float)) else list(thresholds)
-    if not values or any(value is None or not 0 <= value <= 1 for value in values):
+    values = np.ravel(np.asarray(thresholds, dtype=object)).tolist()
+    if not values or any(not _is_number(value) or not 0 <= value <= 1 for value in values):
         raise ValueError(f"`thresholds` must be between 0 and 1. Received: thresholds={thresholds!r}")
-    return values
+    return [float(value) for value in values]
+
+
+def _as_given(thresholds: Thresholds, values: list[float]) -> Thresholds:
+    """The thresholds for the configuration: none, one or a list."""
+    if thresholds is None:
+        return None
+    return values if np.ndim(thresholds) else values[0]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+def checked_count(name: str, value: Any, least: int = 1, most: int = 2**31 - 1) -> int:
+    """An int from `least` to `most`; ValueError otherwise."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or not least <= int(value) <= most:
+        raise ValueError(f"`{name}` must be an int from {least} to {most}. Received: {name}={value!r}")
+    return int(value)
 
 
 def decisions(
@@ -54,7 +73,8 @@ def decisions(
                 f"Received: class_id={class_id}, y_pred.shape={tuple(y_pred.shape)}"
             )
         y_true, y_pred = y_true[..., class_id : class_id + 1], y_pred[..., class_id : class_id + 1]
-    positive = ops.cast(ops.not_equal(y_true, 0.0), dtype)
+    y_true = checked_known(y_true, "a metric of classes")
+    positive = ops.cast(ops.not_equal(y_true, 0.0), SUMS)
     negative = 1.0 - positive
     if sample_weight is not None:
         weight = ops.convert_to_tensor(sample_weight)
@@ -72,11 +92,11 @@ def counts(positive: Any, negative: Any, y_pred: Any, thresholds: Sequence[float
     """True and false positives at each threshold, (thresholds,) each."""
     flat = [ops.reshape(value, (-1, 1)) for value in (positive, negative)]
     if len(thresholds) == 1:
-        above = ops.reshape(ops.cast(y_pred > thresholds[0], y_pred.dtype), (-1, 1))
+        above = ops.reshape(ops.cast(y_pred > thresholds[0], SUMS), (-1, 1))
         return ops.sum(above * flat[0], axis=0), ops.sum(above * flat[1], axis=0)
     # above (thresholds, n) times labels (n, 1)
     levels = np.asarray(thresholds, y_pred.dtype).reshape(-1, 1)
-    above = ops.cast(ops.reshape(y_pred, (1, -1)) > levels, y_pred.dtype)
+    above = ops.cast(ops.reshape(y_pred, (1, -1)) > levels, SUMS)
     true, false = (ops.squeeze(ops.matmul(above, labels), -1) for labels in flat)
     return true, false
 
@@ -88,9 +108,9 @@ class _Count(Metric):
         self, thresholds: Thresholds = None, name: str | None = None, dtype: str | None = None
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.given_thresholds = thresholds
         self.thresholds = checked_thresholds(thresholds)
-        self.count = self.add_variable((len(self.thresholds),), "zeros", name="count")
+        self.given_thresholds = _as_given(thresholds, self.thresholds)
+        self.count = self._add_sums((len(self.thresholds),), "count")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         positive, negative, y_pred = decisions(y_true, y_pred, sample_weight, self.dtype)
@@ -195,12 +215,12 @@ class _Ratio(Metric):
         dtype: str | None = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.given_thresholds = thresholds
         self.thresholds = checked_thresholds(thresholds, 0.5 if top_k is None else LOWEST)
-        self.top_k = top_k
-        self.class_id = class_id
-        self.true_positives = self.add_variable((len(self.thresholds),), "zeros", name="true_positives")
-        self.errors = self.add_variable((len(self.thresholds),), "zeros", name=self.error)
+        self.given_thresholds = _as_given(thresholds, self.thresholds)
+        self.top_k = None if top_k is None else checked_count("top_k", top_k)
+        self.class_id = None if class_id is None else checked_count("class_id", class_id, least=0)
+        self.true_positives = self._add_sums((len(self.thresholds),), "true_positives")
+        self.errors = self._add_sums((len(self.thresholds),), self.error)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         positive, negative, y_pred = decisions(
@@ -212,7 +232,7 @@ class _Ratio(Metric):
 
     def result(self) -> Any:
         ratio = ops.divide_no_nan(self.true_positives, self.true_positives + self.errors)
-        return ratio[0] if len(self.thresholds) == 1 else ratio
+        return ops.cast(ratio[0] if len(self.thresholds) == 1 else ratio, self.dtype)
 
     def get_config(self) -> dict[str, Any]:
         own = {"thresholds": self.given_thresholds, "top_k": self.top_k, "class_id": self.class_id}

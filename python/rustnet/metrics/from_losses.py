@@ -6,7 +6,8 @@ from typing import Any
 
 from rustnet import losses, ops
 from rustnet.losses.loss import same_shape
-from rustnet.metrics.metric import Metric
+from rustnet.metrics.confusion import checked_count
+from rustnet.metrics.metric import SUMS, Metric
 from rustnet.metrics.reduction import Mean, MeanMetricWrapper
 
 
@@ -160,6 +161,8 @@ class R2Score(Metric):
     Arguments:
         class_aggregation: over the outputs, `"uniform_average"` (default), `"variance_weighted_average"` or
             None for one score an output.
+        num_regressors: the number k of variables that the model explains the n target values by; above 0, the
+            score is adjusted to `1 - (1 - score) * (n - 1) / (n - k - 1)` (where n > k + 1). Default 0.
         name, dtype: see `Metric`.
 
     Raises:
@@ -177,6 +180,7 @@ class R2Score(Metric):
     def __init__(
         self,
         class_aggregation: str | None = "uniform_average",
+        num_regressors: int = 0,
         name: str = "r2_score",
         dtype: str | None = None,
     ) -> None:
@@ -187,13 +191,15 @@ class R2Score(Metric):
                 f"Received: class_aggregation={class_aggregation!r}"
             )
         self.class_aggregation = class_aggregation
+        self.num_regressors = checked_count("num_regressors", num_regressors, least=0)
+        self.samples = self._add_sums((), "num_samples")
         self.built = False
 
     def _build(self, outputs: int) -> None:
-        self.squares = self.add_variable((outputs,), "zeros", name="squared_sum")
-        self.total = self.add_variable((outputs,), "zeros", name="sum")
-        self.residual = self.add_variable((outputs,), "zeros", name="residual")
-        self.count = self.add_variable((outputs,), "zeros", name="count")
+        self.squares = self._add_sums((outputs,), "squared_sum")
+        self.total = self._add_sums((outputs,), "sum")
+        self.residual = self._add_sums((outputs,), "residual")
+        self.count = self._add_sums((outputs,), "count")
         self.built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -205,13 +211,15 @@ class R2Score(Metric):
             )
         if not self.built:
             self._build(y_pred.shape[1])
-        weight = ops.ones((y_pred.shape[0], 1), self.dtype)
+        weight = ops.ones((y_pred.shape[0], 1), SUMS)
         if sample_weight is not None:
-            weight = ops.reshape(ops.cast(sample_weight, self.dtype), (y_pred.shape[0], 1))
+            weight = ops.reshape(ops.convert_to_tensor(sample_weight, SUMS), (y_pred.shape[0], 1))
+        y_true, y_pred = ops.cast(y_true, SUMS), ops.cast(y_pred, SUMS)
         self.squares.assign_add(ops.sum(weight * ops.square(y_true), axis=0))
         self.total.assign_add(ops.sum(weight * y_true, axis=0))
         self.residual.assign_add(ops.sum(weight * ops.square(y_true - y_pred), axis=0))
         self.count.assign_add(ops.sum(ops.broadcast_to(weight, y_true.shape), axis=0))
+        self.samples.assign_add(float(y_pred.size))
 
     def result(self) -> Any:
         if not self.built:
@@ -220,13 +228,18 @@ class R2Score(Metric):
         variance = self.squares - self.total * mean
         score = ops.where(variance > 0.0, 1.0 - ops.divide_no_nan(self.residual, variance), 0.0)
         if self.class_aggregation == "uniform_average":
-            return ops.mean(score)
-        if self.class_aggregation == "variance_weighted_average":
-            return ops.divide_no_nan(ops.sum(score * variance), ops.sum(variance))
-        return score
+            score = ops.mean(score)
+        elif self.class_aggregation == "variance_weighted_average":
+            score = ops.divide_no_nan(ops.sum(score * variance), ops.sum(variance))
+        if self.num_regressors:
+            free = self.samples - float(self.num_regressors) - 1.0
+            adjusted = 1.0 - (1.0 - score) * (self.samples - 1.0) / ops.where(free > 0.0, free, 1.0)
+            score = ops.where(free > 0.0, adjusted, score)
+        return ops.cast(score, self.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "class_aggregation": self.class_aggregation}
+        own = {"class_aggregation": self.class_aggregation, "num_regressors": self.num_regressors}
+        return {**super().get_config(), **own}
 
 
 class BinaryCrossentropy(MeanMetricWrapper):
@@ -303,6 +316,8 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
 
     Source: https://keras.io/api/metrics/probabilistic_metrics/#sparsecategoricalcrossentropy-class
     """
+
+    _takes_labels = True
 
     def __init__(
         self,

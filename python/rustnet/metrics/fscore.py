@@ -6,7 +6,8 @@ from typing import Any
 
 from rustnet import config, ops
 from rustnet.losses.loss import same_shape, weighted
-from rustnet.metrics.metric import Metric
+from rustnet.metrics.metric import SUMS, Metric
+from rustnet.ops.crossentropy import checked_targets
 
 
 class FBetaScore(Metric):
@@ -58,9 +59,9 @@ class FBetaScore(Metric):
 
     def _build(self, classes: int) -> None:
         shape = () if self.average == "micro" else (classes,)
-        self.true_positives = self.add_variable(shape, "zeros", name="true_positives")
-        self.false_positives = self.add_variable(shape, "zeros", name="false_positives")
-        self.false_negatives = self.add_variable(shape, "zeros", name="false_negatives")
+        self.true_positives = self._add_sums(shape, "true_positives")
+        self.false_positives = self._add_sums(shape, "false_positives")
+        self.false_negatives = self._add_sums(shape, "false_negatives")
         self.built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -77,7 +78,8 @@ class FBetaScore(Metric):
             positive = ops.logical_and(y_pred >= largest, ops.abs(y_pred) > 1e-9)
         else:
             positive = y_pred > self.threshold
-        positive = ops.cast(positive, self.dtype)
+        y_true = ops.cast(checked_targets(y_true, self.name), SUMS)
+        positive = ops.cast(positive, SUMS)
         axis = None if self.average == "micro" else 0
         for variable, value in (
             (self.true_positives, positive * y_true),
@@ -99,8 +101,10 @@ class FBetaScore(Metric):
         score = (1.0 + square) * (precision * recall / (square * precision + recall + epsilon))
         if self.average == "weighted":
             occurrences = tp + self.false_negatives
-            return ops.sum(score * (occurrences / (ops.sum(occurrences) + epsilon)))
-        return score if self.average is None else ops.mean(score)
+            score = ops.sum(score * (occurrences / (ops.sum(occurrences) + epsilon)))
+        elif self.average is not None:
+            score = ops.mean(score)
+        return ops.cast(score, self.dtype)
 
     def get_config(self) -> dict[str, Any]:
         own = {"average": self.average, "beta": self.beta, "threshold": self.threshold}

@@ -13,6 +13,9 @@ from rustnet.core.operation import operation
 from rustnet.core.tracked import Tracked
 from rustnet.core.variable import Variable
 
+# The dtype of sums and counts over samples: float32 cannot count on after 2²⁴.
+SUMS = "float64"
+
 
 class Metric(Tracked):
     """Base class of metrics.
@@ -81,6 +84,10 @@ class Metric(Tracked):
         self._variables.append(variable)
         vars(self)["_found"] = None
         return variable
+
+    def _add_sums(self, shape: Any, name: str) -> Variable:
+        """State that adds up over any number of samples."""
+        return self.add_variable(shape, "zeros", SUMS, name=name)
 
     def add_weight(
         self, shape: Any = (), initializer: Any = "zeros", dtype: str | None = None, name: str | None = None

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from rustnet import losses, ops
+from rustnet.core.dtypes import is_float
+from rustnet.core.naming import to_snake_case
 from rustnet.losses.loss import get_mask, masked_weight, same_rank
-from rustnet.metrics.metric import Metric
+from rustnet.metrics.metric import SUMS, Metric
 from rustnet.registry import serialize
 
 
@@ -29,10 +31,10 @@ class Sum(Metric):
 
     def __init__(self, name: str = "sum", dtype: str | None = None) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.total = self.add_variable((), "zeros", name="total")
+        self.total = self._add_sums((), "total")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        samples, _ = sample_values(values, sample_weight, ops.sum, self.dtype)
+        samples, _ = sample_values(values, sample_weight, ops.sum, SUMS)
         self.total.assign_add(ops.sum(samples))
 
     def result(self) -> Any:
@@ -59,8 +61,8 @@ class Mean(Metric):
 
     def __init__(self, name: str | None = "mean", dtype: str | None = None) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.total = self.add_variable((), "zeros", name="total")
-        self.count = self.add_variable((), "zeros", name="count")
+        self.total = self._add_sums((), "total")
+        self.count = self._add_sums((), "count")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         samples, weight = sample_values(values, sample_weight, ops.mean, self.dtype)
@@ -71,7 +73,7 @@ class Mean(Metric):
             self.count.assign_add(float(samples.shape[0] if samples.shape else 1))
 
     def result(self) -> Any:
-        return ops.divide_no_nan(self.total, self.count)
+        return ops.cast(ops.divide_no_nan(self.total, self.count), self.dtype)
 
 
 class MeanMetricWrapper(Mean):
@@ -79,7 +81,7 @@ class MeanMetricWrapper(Mean):
 
     Arguments:
         fn: returns one value for each sample, or for each of its elements.
-        name: default the function's.
+        name: default that of the function or loss.
         dtype: default `floatx()`.
         kwargs: passed on to `fn`.
 
@@ -93,11 +95,14 @@ class MeanMetricWrapper(Mean):
     """
 
     _without_state = (*Mean._without_state, "arguments")
+    # Whether the function wants its targets as they are, for those that are class indices, and not as floats.
+    _takes_labels = False
 
     def __init__(
         self, fn: Callable[..., Any], name: str | None = None, dtype: str | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(name=name or getattr(fn, "__name__", None), dtype=dtype)
+        own_name = getattr(fn, "name", None) or to_snake_case(getattr(fn, "__name__", type(fn).__name__))
+        super().__init__(name=name or own_name, dtype=dtype)
         self.fn = fn
         self.arguments = kwargs
         if fn in losses.FUNCTIONS or isinstance(fn, losses.Loss):
@@ -107,10 +112,12 @@ class MeanMetricWrapper(Mean):
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
         mask = get_mask(y_pred)
-        y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+        if not self._takes_labels:
+            y_true = ops.cast(y_true, self.dtype)
+        y_true, y_pred = ops.convert_to_tensor(y_true), ops.cast(y_pred, self.dtype)
         values = self.fn(y_true, y_pred, **self.arguments)
         if mask is not None:
-            sample_weight = masked_weight(_tensor(sample_weight), mask, self.dtype, rescale=False)
+            sample_weight = masked_weight(_tensor(sample_weight), mask, SUMS, rescale=False)
         super().update_state(values, sample_weight=sample_weight)
 
     def get_config(self) -> dict[str, Any]:
@@ -127,23 +134,24 @@ class MeanMetricWrapper(Mean):
 
 
 def sample_values(values: Any, sample_weight: Any, reduce: Callable[..., Any], dtype: str) -> tuple[Any, Any]:
-    """The weighted value of each sample, (batch,), and its weight, (batch,) or None.
+    """The weighted value of each sample, (batch,), and its weight, (batch,) or None, ready to be added up.
 
     Arguments:
         values: (batch, …).
         sample_weight: (batch,), or the leading axes of the values, or None.
         reduce: `ops.mean` or `ops.sum`, over the axes of one sample.
+        dtype: in which floats are reduced.
 
     Raises:
         ValueError: weights that do not fit the values.
     """
     mask = get_mask(values)
-    values = ops.cast(values, dtype)
-    weight = _tensor(sample_weight)
+    values = ops.convert_to_tensor(values)
+    values = ops.cast(values, dtype if is_float(values.dtype) else SUMS)
+    weight = None if sample_weight is None else ops.convert_to_tensor(sample_weight, SUMS)
     if weight is not None:
-        weight = ops.cast(
-            weight if mask is None else masked_weight(weight, mask, dtype, rescale=False), dtype
-        )
+        if mask is not None:
+            weight = masked_weight(weight, mask, SUMS, rescale=False)
         values, weight = same_rank(values, weight)
         rank = len(weight.shape)
         if len(values.shape) > rank:
@@ -161,7 +169,7 @@ def sample_values(values: Any, sample_weight: Any, reduce: Callable[..., Any], d
             weight = reduce(weight, axis=list(range(1, rank)))
     if len(values.shape) > 1:
         values = reduce(values, axis=list(range(1, len(values.shape))))
-    return values, weight
+    return ops.cast(values, SUMS), weight
 
 
 def _tensor(value: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 
 from rustnet import initializers, ops
 from rustnet.core.variable import Variable
-from rustnet.optimizers.optimizer import Optimizer, checked_fraction
+from rustnet.optimizers.hyperparameters import amount, fraction
+from rustnet.optimizers.optimizer import Optimizer
 
 
 class Adagrad(Optimizer):
@@ -17,7 +18,7 @@ class Adagrad(Optimizer):
         learning_rate: default 0.001.
         initial_accumulator_value: of a, 0 or more, default 0.1.
         epsilon: under the root, default 1e-7.
-        kwargs: see `Optimizer`.
+        weight_decay, …: see `Optimizer`.
 
     Raises:
         ValueError: a negative `initial_accumulator_value`.
@@ -31,25 +32,43 @@ class Adagrad(Optimizer):
     Source: Duchi et al. 2011, https://jmlr.org/papers/v12/duchi11a.html
     """
 
+    _HYPERPARAMETERS = {**Optimizer._HYPERPARAMETERS, "initial_accumulator_value": amount, "epsilon": amount}
+
     def __init__(
         self,
         learning_rate: Any = 0.001,
         initial_accumulator_value: float = 0.1,
         epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = "adagrad",
         **kwargs: Any,
     ) -> None:
-        super().__init__(learning_rate, **kwargs)
-        if not initial_accumulator_value >= 0:
-            raise ValueError(
-                "`initial_accumulator_value` must be 0 or more. "
-                f"Received: initial_accumulator_value={initial_accumulator_value!r}"
-            )
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
 
     def build(self, variables: Sequence[Variable]) -> None:
-        if self.built:
-            return
         super().build(variables)
         initial = initializers.Constant(self.initial_accumulator_value)
         self._accumulators = self.add_optimizer_variables(variables, "accumulator", initial)
@@ -73,7 +92,7 @@ class Adadelta(Optimizer):
         learning_rate: default 0.001 (the paper has none, i.e. 1).
         rho: in [0, 1], default 0.95.
         epsilon: default 1e-7.
-        kwargs: see `Optimizer`.
+        weight_decay, …: see `Optimizer`.
 
     Raises:
         ValueError: `rho` outside [0, 1].
@@ -86,16 +105,43 @@ class Adadelta(Optimizer):
     Source: Zeiler 2012, https://arxiv.org/abs/1212.5701
     """
 
+    _HYPERPARAMETERS = {**Optimizer._HYPERPARAMETERS, "rho": fraction, "epsilon": amount}
+
     def __init__(
-        self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, **kwargs: Any
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.95,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = "adadelta",
+        **kwargs: Any,
     ) -> None:
-        super().__init__(learning_rate, **kwargs)
-        self.rho = checked_fraction("rho", rho)
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        self.rho = rho
         self.epsilon = epsilon
 
     def build(self, variables: Sequence[Variable]) -> None:
-        if self.built:
-            return
         super().build(variables)
         self._squares, self._changes = self.add_optimizer_variables(
             variables, ["accumulated_grad", "accumulated_delta_var"]

@@ -7,7 +7,8 @@ from typing import Any
 
 from rustnet import config, initializers, ops
 from rustnet.core.variable import Variable
-from rustnet.optimizers.optimizer import Optimizer, checked_fraction
+from rustnet.optimizers.hyperparameters import amount, beta, flag
+from rustnet.optimizers.optimizer import Optimizer
 
 
 class Adam(Optimizer):
@@ -19,14 +20,14 @@ class Adam(Optimizer):
 
     Arguments:
         learning_rate: default 0.001.
-        beta_1: in [0, 1], default 0.9.
-        beta_2: in [0, 1], default 0.999.
+        beta_1: in [0, 1), default 0.9.
+        beta_2: in [0, 1), default 0.999.
         epsilon: default 1e-7 (the "epsilon hat" of the paper: it is not corrected).
         amsgrad: default False.
-        kwargs: see `Optimizer`.
+        weight_decay, …: see `Optimizer`.
 
     Raises:
-        ValueError: `beta_1` or `beta_2` outside [0, 1].
+        ValueError: `beta_1` or `beta_2` outside [0, 1).
 
     Example:
         >>> weight = Variable([1.0])
@@ -36,6 +37,15 @@ class Adam(Optimizer):
     Source: Kingma and Ba 2015, https://arxiv.org/abs/1412.6980
     """
 
+    _HYPERPARAMETERS = {
+        **Optimizer._HYPERPARAMETERS,
+        "beta_1": beta,
+        "beta_2": beta,
+        "epsilon": amount,
+        "amsgrad": flag,
+    }
+    _WITH_STATE = (*Optimizer._WITH_STATE, "amsgrad")
+
     def __init__(
         self,
         learning_rate: Any = 0.001,
@@ -43,17 +53,38 @@ class Adam(Optimizer):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = "adam",
         **kwargs: Any,
     ) -> None:
-        super().__init__(learning_rate, **kwargs)
-        self.beta_1 = checked_fraction("beta_1", beta_1)
-        self.beta_2 = checked_fraction("beta_2", beta_2)
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
         self.epsilon = epsilon
         self.amsgrad = amsgrad
 
     def build(self, variables: Sequence[Variable]) -> None:
-        if self.built:
-            return
         super().build(variables)
         self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
         if self.amsgrad:
@@ -91,7 +122,7 @@ class AdamW(Adam):
         learning_rate: default 0.001.
         weight_decay: default 0.004.
         beta_1, beta_2, epsilon, amsgrad: see `Adam`.
-        kwargs: see `Optimizer`.
+        clipnorm, …: see `Optimizer`.
 
     Raises:
         ValueError: `weight_decay` is None.
@@ -105,6 +136,8 @@ class AdamW(Adam):
     Source: Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101
     """
 
+    _HYPERPARAMETERS = {**Adam._HYPERPARAMETERS, "weight_decay": amount}
+
     def __init__(
         self,
         learning_rate: Any = 0.001,
@@ -113,11 +146,35 @@ class AdamW(Adam):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = "adamw",
         **kwargs: Any,
     ) -> None:
-        if weight_decay is None:
-            raise ValueError("`weight_decay` of AdamW must be a number. Received: weight_decay=None")
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs)
+        super().__init__(
+            learning_rate,
+            beta_1,
+            beta_2,
+            epsilon,
+            amsgrad,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
 
 
 class Adamax(Optimizer):
@@ -127,10 +184,10 @@ class Adamax(Optimizer):
 
     Arguments:
         learning_rate: default 0.001.
-        beta_1: in [0, 1], default 0.9.
-        beta_2: in [0, 1], default 0.999.
+        beta_1: in [0, 1), default 0.9.
+        beta_2: in [0, 1), default 0.999.
         epsilon: default 1e-7.
-        kwargs: see `Optimizer`.
+        weight_decay, …: see `Optimizer`.
 
     Example:
         >>> weight = Variable([1.0])
@@ -140,22 +197,50 @@ class Adamax(Optimizer):
     Source: Kingma and Ba 2015, section 7.1, https://arxiv.org/abs/1412.6980
     """
 
+    _HYPERPARAMETERS = {
+        **Optimizer._HYPERPARAMETERS,
+        "beta_1": beta,
+        "beta_2": beta,
+        "epsilon": amount,
+    }
+
     def __init__(
         self,
         learning_rate: Any = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = "adamax",
         **kwargs: Any,
     ) -> None:
-        super().__init__(learning_rate, **kwargs)
-        self.beta_1 = checked_fraction("beta_1", beta_1)
-        self.beta_2 = checked_fraction("beta_2", beta_2)
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
         self.epsilon = epsilon
 
     def build(self, variables: Sequence[Variable]) -> None:
-        if self.built:
-            return
         super().build(variables)
         self._momentums, self._norms = self.add_optimizer_variables(variables, ["momentum", "norm"])
 
@@ -182,10 +267,10 @@ class Nadam(Optimizer):
 
     Arguments:
         learning_rate: default 0.001.
-        beta_1: in [0, 1], default 0.9.
-        beta_2: in [0, 1], default 0.999.
+        beta_1: in [0, 1), default 0.9.
+        beta_2: in [0, 1), default 0.999.
         epsilon: default 1e-7.
-        kwargs: see `Optimizer`.
+        weight_decay, …: see `Optimizer`.
 
     Example:
         >>> weight = Variable([1.0])
@@ -195,22 +280,50 @@ class Nadam(Optimizer):
     Source: Dozat 2016, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ
     """
 
+    _HYPERPARAMETERS = {
+        **Optimizer._HYPERPARAMETERS,
+        "beta_1": beta,
+        "beta_2": beta,
+        "epsilon": amount,
+    }
+
     def __init__(
         self,
         learning_rate: Any = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = "nadam",
         **kwargs: Any,
     ) -> None:
-        super().__init__(learning_rate, **kwargs)
-        self.beta_1 = checked_fraction("beta_1", beta_1)
-        self.beta_2 = checked_fraction("beta_2", beta_2)
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
         self.epsilon = epsilon
 
     def build(self, variables: Sequence[Variable]) -> None:
-        if self.built:
-            return
         super().build(variables)
         self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
         product = Variable(

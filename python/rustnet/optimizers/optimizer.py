@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from rustnet import config, ops
+from rustnet.core.arrays import as_array
 from rustnet.core.naming import auto_name, to_snake_case
 from rustnet.core.operation import operation
 from rustnet.core.tracked import Tracked
 from rustnet.core.variable import Variable
-from rustnet.optimizers import schedules
+from rustnet.core.whole import all_or_nothing, is_being_made
+from rustnet.optimizers import hyperparameters, schedules
+from rustnet.optimizers.hyperparameters import amount, count, factor, flag, fraction, limit, optional
+from rustnet.optimizers.hyperparameters import learning_rate as checked_rate
 from rustnet.registry import serialize
 
 LearningRate = float | schedules.LearningRateSchedule | Callable[[], Any]
@@ -23,11 +28,12 @@ class Optimizer(Tracked):
 
     A step scales and clips the gradients, decays the weights (`w -= w * weight_decay * learning_rate`),
     updates each variable by `update_step`, and applies its constraint. All of it is recorded into the
-    training step.
+    training step. Hyperparameters can be set at any time, as attributes, and take effect at the next step.
 
-    A subclass creates its variables in `build(variables)` with `add_optimizer_variables`, and defines
-    `update_step(gradient, variable, learning_rate)` with `rustnet.ops` and `assign`. What all variables
-    share, such as a step size, can be computed once in `step_size`.
+    A subclass creates its variables in `build(variables)` with `add_optimizer_variables`, after
+    `super().build(variables)`, and defines `update_step(gradient, variable, learning_rate)` with
+    `rustnet.ops` and `assign`. What all variables share, such as a step size, can be computed once in
+    `step_size`. An exception in `build` leaves the optimizer as it was before.
 
     Arguments:
         learning_rate: a number of 0 or more, a schedule called with the number of updates so far, or a
@@ -40,12 +46,13 @@ class Optimizer(Tracked):
         ema_momentum: of that average, in [0, 1], default 0.99.
         ema_overwrite_frequency: every how many updates the weights are set to their average; default None:
             only by `finalize_variable_values`.
-        loss_scale_factor: what the loss was multiplied by; gradients are divided by it. Default none.
+        loss_scale_factor: what the loss is multiplied by for the gradients, which are then divided by it,
+            before clipping; default none. Gradients given to `apply` must be those of the scaled loss.
         decay: `learning_rate / (1 + decay * updates)`, for scripts of older versions; default 0.
         name: default the class's name in snake_case.
 
     Raises:
-        ValueError: an unknown argument, or one out of range.
+        ValueError: an unknown argument, or one out of range, here and where it is set later.
 
     Example:
         >>> class Step(Optimizer):
@@ -61,6 +68,21 @@ class Optimizer(Tracked):
 
     # What `build` makes.
     _UNWATCHED = Tracked._UNWATCHED | {"_averages", "_positions", "_trainable_variables", "_variables"}
+
+    # What each hyperparameter may be, and which of them need variables of their own that `build` makes: these
+    # can be switched on before it only.
+    _HYPERPARAMETERS: ClassVar[dict[str, hyperparameters.Check]] = {
+        "weight_decay": optional(amount),
+        "clipnorm": optional(limit),
+        "clipvalue": optional(limit),
+        "global_clipnorm": optional(limit),
+        "use_ema": flag,
+        "ema_momentum": fraction,
+        "ema_overwrite_frequency": optional(count),
+        "loss_scale_factor": optional(factor),
+        "decay": amount,
+    }
+    _WITH_STATE: ClassVar[tuple[str, ...]] = ("use_ema",)
 
     def __init__(
         self,
@@ -78,27 +100,13 @@ class Optimizer(Tracked):
         **kwargs: Any,
     ) -> None:
         learning_rate = kwargs.pop("lr", learning_rate)
-        self.decay = float(kwargs.pop("decay", None) or 0.0)
+        self.decay = kwargs.pop("decay", None) or 0.0
         if kwargs:
             raise ValueError(f"{type(self).__name__} does not know these arguments. Received: {kwargs}")
         if gradient_accumulation_steps is not None:
             raise ValueError(
                 "`gradient_accumulation_steps` is not supported: use a larger batch. "
                 f"Received: gradient_accumulation_steps={gradient_accumulation_steps}"
-            )
-        clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
-        given = {key: value for key, value in clips.items() if value is not None}
-        if len(given) > 1 or any(not value > 0 for value in given.values()):
-            raise ValueError(
-                "Only one of clipnorm, clipvalue and global_clipnorm can be given, above 0. "
-                f"Received: {given}"
-            )
-        if not 0 <= ema_momentum <= 1:
-            raise ValueError(f"`ema_momentum` must be in [0, 1]. Received: ema_momentum={ema_momentum!r}")
-        if ema_overwrite_frequency is not None and not ema_overwrite_frequency >= 1:
-            raise ValueError(
-                "`ema_overwrite_frequency` must be 1 or more, or None. "
-                f"Received: ema_overwrite_frequency={ema_overwrite_frequency!r}"
             )
         self.name = name or auto_name(to_snake_case(type(self).__name__))
         self.weight_decay = weight_decay
@@ -114,14 +122,48 @@ class Optimizer(Tracked):
         self._positions: dict[int, int] = {}
         self._trainable_variables: list[Variable] = []
         self._averages: list[Variable] = []
-        self._excluded: tuple[frozenset[int], tuple[str, ...]] = (frozenset(), ())
+        # Those of `_WITH_STATE` that were switched on when the state was made.
+        self._has_state: tuple[str, ...] = ()
+        self._excluded: tuple[list[Variable], tuple[str, ...]] = ([], ())
         self.iterations = self._track(Variable(np.int32(0), dtype="int32", trainable=False, name="iteration"))
-        self._learning_rate: Any = learning_rate
+        # The variable of an optimizer that was made with a number, kept while a schedule takes its place.
+        self._rate: Variable | None = None
         if not callable(learning_rate):
-            rate = Variable(
-                _checked_rate(learning_rate), dtype=config.floatx(), trainable=False, name="learning_rate"
+            rate = checked_rate("learning_rate", learning_rate)
+            self._rate = Variable(rate, dtype=config.floatx(), trainable=False, name="learning_rate")
+            self._track(self._rate)
+        self._learning_rate: Any = learning_rate if self._rate is None else self._rate
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _builder(vars(cls)["build"])  # type: ignore[method-assign]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        check = self._HYPERPARAMETERS.get(name)
+        if check is not None:
+            value = check(name, value)
+            self._check_together(name, value)
+        super().__setattr__(name, value)
+
+    def _check_together(self, name: str, value: Any) -> None:
+        """Raises `ValueError` where a hyperparameter does not fit the others or the state."""
+        clips = ("clipnorm", "clipvalue", "global_clipnorm")
+        if name in clips and value is not None:
+            others = {clip: vars(self).get(clip) for clip in clips if clip != name}
+            given = {clip: other for clip, other in others.items() if other is not None}
+            if given:
+                given[name] = value
+                raise ValueError(f"Only one of {', '.join(clips)} can be given. Received: {given}")
+        if name in self._WITH_STATE and value and vars(self).get("built") and name not in self._has_state:
+            raise ValueError(
+                f"`{name}` needs variables that '{self.name}' was built without: set it before the first "
+                f"step, or compile with a new optimizer. Received: {name}={value!r}"
             )
-            self._learning_rate = self._track(rate)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._positions = _positions(self._trainable_variables)
 
     # The state.
 
@@ -141,29 +183,28 @@ class Optimizer(Tracked):
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        if isinstance(self._learning_rate, Variable) and not callable(value):
-            self._learning_rate.assign(_checked_rate(value))
-        elif callable(value):
-            if isinstance(self._learning_rate, Variable):
-                self._variables.remove(self._learning_rate)
+        if callable(value):
             self._learning_rate = value
-        else:
+            self._variables = [variable for variable in self._variables if variable is not self._rate]
+        elif self._rate is None:
             raise TypeError(
                 f"The learning rate of '{self.name}' comes from {type(self._learning_rate).__name__} "
                 f"and cannot be set to a number. Received: learning_rate={value!r}"
             )
+        else:
+            self._rate.assign(checked_rate("learning_rate", value))
+            if self._learning_rate is not self._rate:
+                self._learning_rate = self._rate
+                self._variables = [self.iterations, self._rate, *self._variables[1:]]
 
     lr = learning_rate
 
     def build(self, variables: Sequence[Variable]) -> None:
         """Creates the state for these variables, to which the optimizer is bound from then on."""
-        if self.built:
-            return
         self._trainable_variables = list(variables)
-        self._positions = {id(variable): index for index, variable in enumerate(self._trainable_variables)}
+        self._positions = _positions(self._trainable_variables)
         if self.use_ema:
             self._averages = self.add_optimizer_variables(self._trainable_variables, "average")
-        self.built = True
 
     def add_variable_from_reference(
         self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
@@ -207,8 +248,18 @@ class Optimizer(Tracked):
                 f"'{self.name}' has {len(self._variables)} variables; it has them after `build`. "
                 f"Received: {len(weights)} weights"
             )
-        for variable, weight in zip(self._variables, weights, strict=True):
-            variable.assign(weight)
+        arrays = [
+            as_array(weight, variable.dtype, variable.name)
+            for variable, weight in zip(self._variables, weights, strict=True)
+        ]
+        for variable, array in zip(self._variables, arrays, strict=True):
+            if array.shape != variable.shape:
+                raise ValueError(
+                    f"Expected shape {variable.shape} for {variable.name} of '{self.name}'. "
+                    f"Received: shape={array.shape}"
+                )
+        for variable, array in zip(self._variables, arrays, strict=True):
+            variable.assign(array)
 
     # The step.
 
@@ -242,17 +293,25 @@ class Optimizer(Tracked):
             )
         if not grads:
             return
+        pairs = [pair for pair in zip(grads, trainable_variables, strict=True) if pair[0] is not None]
+        if not pairs:
+            raise ValueError("The loss depends on none of the variables: there is no gradient to apply.")
+        for gradient, variable in pairs:
+            shape = tuple(gradient.shape) if hasattr(gradient, "shape") else np.shape(gradient)
+            if shape != tuple(variable.shape):
+                raise ValueError(
+                    f"Expected a gradient of shape {tuple(variable.shape)} for variable {variable.name}. "
+                    f"Received: gradient.shape={shape}"
+                )
         if not self.built:
             self.build(trainable_variables)
         for variable in trainable_variables:
             if id(variable) not in self._positions:
                 raise ValueError(
-                    f"'{self.name}' is bound to the variables that it was built with; others need a new one. "
+                    f"'{self.name}' is bound to the variables that it was built with, those of another model "
+                    "or of this one before it was changed: others need an optimizer of their own. "
                     f"Received: variable {getattr(variable, 'path', variable.name)}"
                 )
-        pairs = [pair for pair in zip(grads, trainable_variables, strict=True) if pair[0] is not None]
-        if not pairs:
-            raise ValueError("The loss depends on none of the variables: there is no gradient to apply.")
         _record_step(self, [gradient for gradient, _ in pairs], [variable for _, variable in pairs])
 
     def _step(self, grads: list[Any], variables: list[Variable]) -> None:
@@ -316,7 +375,7 @@ class Optimizer(Tracked):
         """
         if self.built:
             raise ValueError(f"exclude_from_weight_decay must be called before '{self.name}' is built.")
-        self._excluded = (frozenset(id(variable) for variable in var_list or ()), tuple(var_names or ()))
+        self._excluded = (list(var_list or ()), tuple(var_names or ()))
 
     def _decay_weights(self, variables: list[Variable], learning_rate: Any) -> None:
         if self.weight_decay is None:
@@ -324,7 +383,8 @@ class Optimizer(Tracked):
         excluded, names = self._excluded
         rate = learning_rate * self.weight_decay
         for variable in variables:
-            if id(variable) not in excluded and not any(name in variable.name for name in names):
+            listed = any(variable is other for other in excluded)
+            if not listed and not any(name in variable.name for name in names):
                 variable.assign(variable - variable * ops.cast(rate, variable.dtype))
 
     def _update_averages(self) -> None:
@@ -371,37 +431,44 @@ class Optimizer(Tracked):
         return cls(**config)
 
 
+def _builder(build: Callable[..., None]) -> Callable[..., None]:
+    """`build` of a class: once, and all or nothing, together with the builds that it calls."""
+
+    @all_or_nothing
+    def complete(self: Optimizer, variables: Sequence[Variable]) -> None:
+        build(self, variables)
+        if len(self._trainable_variables) != len(variables):
+            raise RuntimeError(
+                f"Expected build(variables) of {type(self).__name__} to call super().build(variables). "
+                "Received: an optimizer that is bound to no variables"
+            )
+        self._has_state = tuple(name for name in self._WITH_STATE if getattr(self, name))
+        self.built = True
+
+    @functools.wraps(build)
+    def once(self: Optimizer, variables: Sequence[Variable]) -> None:
+        if is_being_made(self):
+            build(self, variables)  # for the build of a subclass
+        elif not self.built:
+            complete(self, variables)
+
+    return once
+
+
+Optimizer.build = _builder(Optimizer.build)  # type: ignore[method-assign]
+
+
+def _positions(variables: Sequence[Variable]) -> dict[int, int]:
+    return {id(variable): index for index, variable in enumerate(variables)}
+
+
 @operation
 def _record_step(optimizer: Optimizer, grads: list[Any], variables: list[Variable]) -> None:
     """One step as one program when it is called outside of a training step."""
-    converted = [
-        ops.convert_to_tensor(gradient, variable.dtype)
-        for gradient, variable in zip(grads, variables, strict=True)
-    ]
-    for gradient, variable in zip(converted, variables, strict=True):
-        if tuple(gradient.shape) != tuple(variable.shape):
-            raise ValueError(
-                f"Expected a gradient of shape {tuple(variable.shape)} for variable {variable.name}. "
-                f"Received: gradient.shape={tuple(gradient.shape)}"
-            )
-    optimizer._step(converted, list(variables))
-
-
-def _checked_rate(value: Any) -> float:
-    try:
-        rate = float(value)
-    except (TypeError, ValueError):
-        rate = float("nan")
-    if isinstance(value, (bool, str)) or not 0.0 <= rate < float("inf"):
-        raise ValueError(
-            "`learning_rate` must be a finite number of 0 or more, a LearningRateSchedule or a function. "
-            f"Received: learning_rate={value!r}"
-        )
-    return rate
-
-
-def checked_fraction(name: str, value: float) -> float:
-    """A decay rate or momentum, in [0, 1]; ValueError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
-        raise ValueError(f"`{name}` must be a number in [0, 1]. Received: {name}={value!r}")
-    return float(value)
+    optimizer._step(
+        [
+            ops.convert_to_tensor(gradient, variable.dtype)
+            for gradient, variable in zip(grads, variables, strict=True)
+        ],
+        list(variables),
+    )

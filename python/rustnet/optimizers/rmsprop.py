@@ -7,7 +7,8 @@ from typing import Any
 
 from rustnet import ops
 from rustnet.core.variable import Variable
-from rustnet.optimizers.optimizer import Optimizer, checked_fraction
+from rustnet.optimizers.hyperparameters import amount, flag, fraction
+from rustnet.optimizers.optimizer import Optimizer
 
 
 class RMSprop(Optimizer):
@@ -22,7 +23,7 @@ class RMSprop(Optimizer):
         momentum: in [0, 1], default 0.
         epsilon: under the root, default 1e-7.
         centered: default False.
-        kwargs: see `Optimizer`.
+        weight_decay, …: see `Optimizer`.
 
     Raises:
         ValueError: `rho` or `momentum` outside [0, 1].
@@ -35,6 +36,15 @@ class RMSprop(Optimizer):
     Source: Hinton 2012, lecture 6e, https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf
     """
 
+    _HYPERPARAMETERS = {
+        **Optimizer._HYPERPARAMETERS,
+        "rho": fraction,
+        "momentum": fraction,
+        "epsilon": amount,
+        "centered": flag,
+    }
+    _WITH_STATE = (*Optimizer._WITH_STATE, "momentum", "centered")
+
     def __init__(
         self,
         learning_rate: Any = 0.001,
@@ -42,17 +52,38 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         epsilon: float = 1e-7,
         centered: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = "rmsprop",
         **kwargs: Any,
     ) -> None:
-        super().__init__(learning_rate, **kwargs)
-        self.rho = checked_fraction("rho", rho)
-        self.momentum = checked_fraction("momentum", momentum)
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        self.rho = rho
+        self.momentum = momentum
         self.epsilon = epsilon
         self.centered = centered
 
     def build(self, variables: Sequence[Variable]) -> None:
-        if self.built:
-            return
         super().build(variables)
         self._velocities = self.add_optimizer_variables(variables, "velocity")
         if self.momentum:

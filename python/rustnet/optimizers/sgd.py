@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rustnet.core.variable import Variable
-from rustnet.optimizers.optimizer import Optimizer, checked_fraction
+from rustnet.optimizers.hyperparameters import flag, fraction
+from rustnet.optimizers.optimizer import Optimizer
 
 
 class SGD(Optimizer):
@@ -18,7 +19,7 @@ class SGD(Optimizer):
         learning_rate: default 0.01.
         momentum: in [0, 1], default 0.
         nesterov: default False.
-        kwargs: see `Optimizer`.
+        weight_decay, …: see `Optimizer`.
 
     Raises:
         ValueError: `momentum` outside [0, 1].
@@ -31,16 +32,44 @@ class SGD(Optimizer):
     Source: Sutskever et al. 2013, https://proceedings.mlr.press/v28/sutskever13.html
     """
 
+    _HYPERPARAMETERS = {**Optimizer._HYPERPARAMETERS, "momentum": fraction, "nesterov": flag}
+    _WITH_STATE = (*Optimizer._WITH_STATE, "momentum")
+
     def __init__(
-        self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **kwargs: Any
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = "SGD",
+        **kwargs: Any,
     ) -> None:
-        super().__init__(learning_rate, **kwargs)
-        self.momentum = checked_fraction("momentum", momentum)
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        self.momentum = momentum
         self.nesterov = nesterov
 
     def build(self, variables: Sequence[Variable]) -> None:
-        if self.built:
-            return
         super().build(variables)
         if self.momentum:
             self._momentums = self.add_optimizer_variables(variables, "momentum")

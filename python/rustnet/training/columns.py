@@ -66,7 +66,7 @@ class Data:
 def make_data(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> Data:
     """Checks the arguments of `fit`, `evaluate` or `predict` and makes columns of them.
 
-    Raises `ValueError` where something is no array of numbers, lengths differ, or targets are not finite.
+    Raises `ValueError` where something is no array of numbers, or lengths differ.
     """
     given, x = x, _columns(x, "x")
     if x is None or (not isinstance(x, np.ndarray) and all(leaf is None for leaf in structure.flatten(x))):
@@ -74,10 +74,6 @@ def make_data(x: Any, y: Any = None, sample_weight: Any = None, class_weight: An
     if y is None and sample_weight is None and class_weight is None:
         return _with_equal_rows(Data(x))
     y = _columns(y, "y")
-    for column in structure.flatten(y):
-        if column is not None and column.dtype.kind == "f" and np.isnan(column).any():
-            row = int(np.argwhere(np.isnan(column))[0][0])
-            raise ValueError(f"expected targets without NaN. Received: y=an array with NaN in row {row}")
     if class_weight is not None:
         if sample_weight is not None:
             raise ValueError("expected class_weight or sample_weight, not both. Received: both")
@@ -160,6 +156,11 @@ def _class_weights(class_weight: Any, y: Any) -> Array:
         labels = y[:, 0]
     elif y.ndim != 1:
         raise ValueError(f"expected targets of rank 1 or 2 with class_weight. Received: y.shape={y.shape}")
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        row = int(np.flatnonzero(np.isnan(labels))[0])
+        raise ValueError(
+            f"expected class_weight with targets that are classes. Received: NaN in row {row} of y"
+        )
     weights = np.ones(len(y), "float32")
     for label, weight in class_weight.items():
         weights[labels == label] = weight

@@ -44,7 +44,7 @@ def _record_loss(
 
 def _record_update(trainer: Trainer, trace: Trace, loss: Any) -> None:
     variables = _trained_variables(trainer)
-    gradients = trace.gradients(loss, variables)
+    gradients = trace.gradients(trainer.optimizer.scale_loss(loss), variables)
     missing = [variable.path for variable, one in zip(variables, gradients, strict=True) if one is None]
     if missing and len(missing) == len(variables):
         raise ValueError(f"expected a loss that depends on the weights. Received: no gradient for {missing}")

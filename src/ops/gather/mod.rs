@@ -63,7 +63,7 @@ pub fn checked_indices<'a>(indices: &TensorView<'a>, size: usize) -> Result<&'a 
 }
 
 /// The position in a tensor of `shape` of the element at `flat` in row-major order.
-fn position(mut flat: usize, shape: &[usize]) -> Vec<usize> {
+pub(super) fn position(mut flat: usize, shape: &[usize]) -> Vec<usize> {
     let mut position: Vec<usize> = shape
         .iter()
         .rev()
