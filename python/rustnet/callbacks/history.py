@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 from rustnet.callbacks.callback import Callback, Logs
@@ -50,6 +52,17 @@ class History(Callback):
     Source: https://keras.io/api/callbacks/
     """
 
+    # Not among the other attributes, which the model keeps: see `KeptHistory`.
+    __slots__ = ("_model",)
+
+    @property
+    def model(self) -> Any:
+        return self._model
+
+    @model.setter
+    def model(self, model: Any) -> None:
+        self._model = model
+
     def __init__(self) -> None:
         super().__init__()
         self.history: dict[str, list[Any]] = Metrics()
@@ -65,3 +78,35 @@ class History(Callback):
             self.history.setdefault(name, []).append(value)
         if getattr(self.model, "history", None) is not self:
             self.model.history = self
+
+
+class KeptHistory:
+    """A `History` as its model keeps it: without the way back to the model, which would be a circle.
+
+    The history itself is made again, of the same attributes, where nobody has it any more.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._class = type(history)
+        self._attributes = vars(history)
+        self._living: Callable[[], History | None] = weakref.ref(history)
+
+    def of(self, model: Any) -> History:
+        history = self._living()
+        if history is None:
+            history = self._class.__new__(self._class)
+            history.__dict__ = self._attributes
+            history.model = model
+            self._living = weakref.ref(history)
+        return history
+
+    def __getstate__(self) -> tuple[type[History], dict[str, Any]]:
+        return self._class, self._attributes
+
+    def __setstate__(self, state: tuple[type[History], dict[str, Any]]) -> None:
+        self._class, self._attributes = state
+        self._living = _nobody
+
+
+def _nobody() -> None:
+    return None

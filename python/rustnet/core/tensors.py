@@ -196,10 +196,11 @@ class Tensor(TensorOperators):
 class TracedTensor(TensorOperators):
     """A value of the graph that a trace records: a static shape and a dtype, no content yet."""
 
-    __slots__ = ("_keras_mask", "_logits", "dtype", "shape", "trace", "value")
+    __slots__ = ("_keras_mask", "_logits", "_trace", "dtype", "shape", "value")
 
     def __init__(self, trace: Trace, value: int, dtype: str, shape: Shape) -> None:
-        self.trace = trace
+        # Weakly: the trace holds its tensors, and the layers that it met. It is there while it records.
+        self._trace = weakref.ref(trace)
         self.value = value
         self.dtype = dtype
         self.shape = shape
@@ -207,6 +208,11 @@ class TracedTensor(TensorOperators):
         # "softmax" or "sigmoid", and what it was applied to: the cross-entropy that belongs to that
         # activation is computed from there, stably.
         self._logits: tuple[str, TracedTensor] | None = None
+
+    @property
+    def trace(self) -> Trace | None:
+        """The trace that records this tensor, `None` once it is gone."""
+        return self._trace()
 
     @property
     def ndim(self) -> int:

@@ -85,14 +85,15 @@ class Variable(TensorOperators, Tracked):
 
         if callable(value) and not hasattr(value, "shape"):
             value = value(self.shape, self.dtype)
-        if current_trace() is None:
+        trace = current_trace()
+        if trace is None:
             array = as_array(value, self.dtype, self.path)
             self._check(array.shape)
             self.storage.assign(array)
             return Tensor(array)
         tensor = ops.convert_to_tensor(value, self.dtype)
         self._check(tensor.shape)
-        tensor.trace.update(self, tensor)
+        trace.update(self, tensor)
         return tensor
 
     def clear(self) -> None:

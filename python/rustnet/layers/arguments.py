@@ -10,6 +10,7 @@ from typing import Any
 
 from rustnet.core import structure
 from rustnet.core.convert import is_tensor
+from rustnet.core.tensors import KerasTensor
 
 
 @functools.cache
@@ -44,6 +45,15 @@ def is_numeric(value: Any) -> bool:
 def is_shape(shape: Any) -> bool:
     """True for one shape, False for a structure of several."""
     return isinstance(shape, (list, tuple)) and all(size is None or isinstance(size, int) for size in shape)
+
+
+def symbolic_tensors(shape: Any, dtype: str) -> Any:
+    """The symbolic tensor of a shape, or those of shapes nested in lists and dictionaries."""
+    if is_shape(shape):
+        return KerasTensor(shape, dtype)
+    if isinstance(shape, dict):
+        return {key: symbolic_tensors(one, dtype) for key, one in shape.items()}
+    return [symbolic_tensors(one, dtype) for one in shape]
 
 
 def take_batch_input_shape(kwargs: dict[str, Any]) -> tuple[int | None, ...] | None:

@@ -14,17 +14,17 @@ from rustnet.core.convert import cast, tensor
 from rustnet.core.dtypes import is_float, standardize_dtype
 from rustnet.core.node import Called, Node
 from rustnet.core.operation import any_symbolic, symbolic_outputs
-from rustnet.core.tensors import KerasTensor, Tensor, TracedTensor
+from rustnet.core.tensors import Tensor, TracedTensor
 from rustnet.core.trace import Trace, current_trace, escape
 from rustnet.core.tracked import Tracked, tell
 from rustnet.core.variable import Variable
 from rustnet.layers.arguments import (
     holds_data,
     is_numeric,
-    is_shape,
     located,
     map_tensors,
     parameters_of,
+    symbolic_tensors,
     take_batch_input_shape,
     too_deep,
 )
@@ -152,17 +152,13 @@ class Layer(Configurable, StateOwner, Called, Tracked):
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The shape(s) of the output(s) for the shape(s) of the input(s), `None` for a size left open."""
 
-        def symbolic(shape: Any) -> Any:
-            if is_shape(shape):
-                return KerasTensor(shape, self._dtype)
-            if isinstance(shape, dict):
-                return {key: symbolic(one) for key, one in shape.items()}
-            return [symbolic(one) for one in shape]
-
-        names = {key.removesuffix("_shape"): symbolic(shape) for key, shape in kwargs.items()}
+        names = {
+            key.removesuffix("_shape"): symbolic_tensors(shape, self._dtype) for key, shape in kwargs.items()
+        }
         if "input" in names:
             args, names = (*args, kwargs["input_shape"]), {k: v for k, v in names.items() if k != "input"}
-        outputs = symbolic_outputs(self, tuple(map(symbolic, args)), names)
+        inputs = tuple(symbolic_tensors(shape, self._dtype) for shape in args)
+        outputs = symbolic_outputs(self, inputs, names)
         return structure.map_structure(lambda output: output.shape, outputs)
 
     def add_weight(

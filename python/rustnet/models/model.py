@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
@@ -13,10 +14,10 @@ from rustnet.core import structure
 from rustnet.core.arrays import as_array
 from rustnet.core.operation import any_symbolic, symbolic_outputs
 from rustnet.core.program_cache import ProgramCache
-from rustnet.core.tensors import KerasTensor, Tensor, TracedTensor
+from rustnet.core.tensors import Tensor, TracedTensor
 from rustnet.core.trace import Trace, current_trace
 from rustnet.core.variable import Variable
-from rustnet.layers.arguments import is_shape
+from rustnet.layers.arguments import symbolic_tensors
 from rustnet.layers.layer import Layer
 from rustnet.training.trainer import Trainer
 
@@ -24,7 +25,8 @@ from rustnet.training.trainer import Trainer
 class _Compiled(NamedTuple):
     program: _core.Program
     outputs: Any  # the structure, traced tensors where the program fills in values
-    losses: list[tuple[Layer, int]]  # which layers added how many losses, at the end of the program's outputs
+    # Which layers added how many losses, at the end of the program's outputs; weakly, for a model owns this.
+    losses: list[tuple[weakref.ref[Layer], int]]
 
 
 class Model(Trainer):
@@ -76,15 +78,7 @@ class Model(Trainer):
     def build(self, input_shape: Any) -> None:
         """Makes the weights of all layers for inputs of the given shape(s), the batch first."""
         self.built = True
-
-        def symbolic(shape: Any) -> Any:
-            if is_shape(shape):
-                return KerasTensor(shape, self.dtype)
-            if isinstance(shape, dict):
-                return {name: symbolic(one) for name, one in shape.items()}
-            return [symbolic(one) for one in shape]
-
-        symbolic_outputs(self._call_traced, (symbolic(input_shape),), {})
+        symbolic_outputs(self._call_traced, (symbolic_tensors(input_shape, self.dtype),), {})
         self._clear_losses()
 
     build._is_default = True  # type: ignore[attr-defined]
@@ -168,15 +162,17 @@ class Model(Trainer):
         wanted = [leaf for leaf in structure.flatten(outputs) if isinstance(leaf, TracedTensor)]
         added = [loss for _, values in losses for loss in values]
         program = trace.compile([*wanted, *added])
-        return _Compiled(program, outputs, [(layer, len(values)) for layer, values in losses])
+        return _Compiled(program, outputs, [(weakref.ref(layer), len(values)) for layer, values in losses])
 
 
 def _results(compiled: _Compiled, arrays: list[Any]) -> Any:
     results = compiled.program.run(arrays)
     if compiled.losses:
         position = len(results)
-        for layer, count in reversed(compiled.losses):
-            layer._losses = [Tensor(value) for value in results[position - count : position]]
+        for reference, count in reversed(compiled.losses):
+            layer = reference()
+            if layer is not None:
+                layer._losses = [Tensor(value) for value in results[position - count : position]]
             position -= count
     if type(compiled.outputs) is TracedTensor:
         return Tensor(results[0])

@@ -11,6 +11,7 @@ import numpy as np
 
 from rustnet import _core, optimizers
 from rustnet import callbacks as callbacks_module
+from rustnet.callbacks.history import History, KeptHistory
 from rustnet.core import structure
 from rustnet.core.tracked import Tracked, Watcher
 from rustnet.layers.layer import Layer
@@ -39,7 +40,7 @@ class Trainer(Layer):
         "_found_in_layers",
         "_step_programs",
         "_trainable_at_compile",
-        "history",
+        "_history",
         "stop_evaluating",
         "stop_predicting",
         "stop_training",
@@ -50,7 +51,16 @@ class Trainer(Layer):
     stop_training = False
     stop_evaluating = False
     stop_predicting = False
-    history: Any = None
+
+    @property
+    def history(self) -> Any:
+        """The `History` of the last `fit`, `None` before."""
+        kept = vars(self).get("_history")
+        return kept.of(self) if isinstance(kept, KeptHistory) else kept
+
+    @history.setter
+    def history(self, history: Any) -> None:
+        self._history = KeptHistory(history) if isinstance(history, History) else history
 
     @functools.cached_property
     def _step_programs(self) -> Programs:
