@@ -169,3 +169,57 @@ os._exit(0)
     )
     os.close(writer)
     assert process.stderr.decode() == "trained"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+def test_a_process_forked_while_a_thread_trains_has_a_model_that_works():
+    model = make_model()
+    model.fit(X[:64], Y[:64], verbose=0)
+    stop = threading.Event()
+
+    class StopWhenAsked(rustnet.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = stop.is_set()
+
+    def train() -> None:
+        model.fit(X, Y, batch_size=32, epochs=100_000, verbose=0, callbacks=[StopWhenAsked()])
+
+    def use_it() -> None:
+        assert all(np.isfinite(weight).all() for weight in model.get_weights())
+        np.testing.assert_allclose(model.predict(X[:100], verbose=0).sum(axis=1), 1.0, rtol=1e-5)
+        np.testing.assert_allclose(np.sum(model(X[:5]), axis=1), 1.0, rtol=1e-5)
+        model.set_weights(model.get_weights())
+        assert np.isfinite(model.fit(X[:256], Y[:256], verbose=0).history["loss"]).all()
+
+    training = threading.Thread(target=train)
+    training.start()
+    children = []
+    try:
+        for _ in range(9):
+            time.sleep(0.03)
+            child = os.fork()
+            if child == 0:
+                try:
+                    use_it()
+                    os._exit(0)
+                finally:
+                    os._exit(1)
+            children.append(child)
+        # Two processors and nine children with two threads each: a child that hangs never ends.
+        deadline = time.monotonic() + 60
+        codes: dict[int, int] = {}
+        while len(codes) < len(children) and time.monotonic() < deadline:
+            for child in children:
+                if child not in codes and (ended := os.waitpid(child, os.WNOHANG))[0]:
+                    codes[child] = os.waitstatus_to_exitcode(ended[1])
+            time.sleep(0.01)
+    finally:
+        for child in children:
+            if child not in codes:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+        stop.set()
+        training.join(30)
+    assert [codes.get(child, "hangs") for child in children] == [0] * len(children)
+    # The parent's training was not disturbed.
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
