@@ -112,6 +112,14 @@ impl std::fmt::Display for TensorType {
     }
 }
 
+/// An empty vector with room for so many elements: for what users decide the size of, whose memory may be refused.
+pub fn room_for<T>(elements: usize) -> Result<Vec<T>> {
+    let mut vector = Vec::new();
+    let bytes = elements.saturating_mul(size_of::<T>());
+    vector.try_reserve_exact(elements).map_err(|_| Error::OutOfMemory(bytes))?;
+    Ok(vector)
+}
+
 /// An owned tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tensor {

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import pathlib
+import re
 import signal
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 
 import numpy as np
 import pytest
 
-from rustnet import _core
+import rustnet
+from rustnet import _core, layers, ops
 from rustnet.core.trace import Trace
 
 has_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
@@ -132,11 +138,15 @@ def test_programs_that_share_arenas_give_what_they_give_alone():
     arenas = _core.Arenas()
 
     def program(rows: int, shared: bool) -> _core.Program:
-        with Trace() as trace:
+        trace = Trace()
+
+        def record() -> _core.Program:
             x = trace.input("float32", (rows, 64))
             y = (x @ (x * 2.0 + 1.0)[:, :1] if rows == 64 else x * x + x)[:, :5]
             z = (y + 1.0) * y
             return trace.graph.compile([y.value, z.value], [], arenas if shared else None)
+
+        return trace.call(record)
 
     rng = np.random.default_rng(0)
     sizes = [3, 64, 500, 7, 64]
@@ -145,10 +155,209 @@ def test_programs_that_share_arenas_give_what_they_give_alone():
         for with_shared, alone, size in programs:
             # Rows that must be cast and gathered, and whole arguments.
             x = rng.normal(size=(size, 64))
-            order = rng.permutation(size)
+            order = _core.Order(rng.permutation(size))
             outputs = [[one.new_outputs(size) for one in (with_shared, alone)] for _ in range(2)]
             for one, arrays in zip((with_shared, alone), outputs[0], strict=True):
                 one.run_batches([x], order, (0, size), arrays, 0.0)
             whole = [one.run([x.astype("float32")]) for one in (with_shared, alone)]
             for shared_result, result in [*zip(*outputs[0], strict=True), *zip(*whole, strict=True)]:
                 np.testing.assert_array_equal(shared_result, result)
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+SOURCES = pathlib.Path(__file__).parents[1] / "src" / "python"
+
+
+@pytest.mark.skipif(not SOURCES.is_dir(), reason="the sources are not beside the tests")
+def test_every_function_that_python_calls_is_guarded():
+    guarded, unguarded = 0, []
+    for path in sorted(SOURCES.glob("*.rs")):
+        text = path.read_text()
+        called = [match.end() for match in re.finditer(r"#\[py(?:function|module_init)\]", text)]
+        # A function of an `impl` block is indented by four spaces, and so is the brace that ends it.
+        for block in re.finditer(r"#\[pymethods\]\nimpl .*?\n}\n", text, re.DOTALL):
+            found = re.finditer(r"\n    (?:pub )?fn ", block.group())
+            called += [block.start() + match.start() for match in found]
+        for start in called:
+            name = re.search(r"fn (\w+)", text[start:])
+            body = re.search(r" \{\n\s*(?:let py = function.py\(\);\s*)?", text[start:])
+            assert name and body
+            if text[start + body.end() :].startswith("entry(|| "):
+                guarded += 1
+            else:
+                unguarded.append(f"{path.name}: {name.group(1)}")
+    assert not unguarded
+    assert guarded > 30
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ops.zeros(10**12),
+        lambda: ops.broadcast_to(1.0, (10**6, 10**6)),
+        lambda: ops.add(np.ones((10**6, 1)), np.ones((1, 10**7))),
+        lambda: ops.one_hot([1], 10**12),
+        lambda: ops.repeat(np.ones(10), 10**12),
+        lambda: rustnet.random.normal((10**12,)),
+        lambda: rustnet.Variable("zeros", shape=(10**12,)),
+        lambda: layers.RepeatVector(10**12)(np.ones((2, 3))),
+        lambda: rustnet.Sequential([layers.RepeatVector(10**9)]).predict(np.ones((100, 3)), verbose=0),
+        lambda: rustnet.Sequential([layers.RepeatVector(10**9)]).predict_on_batch(np.ones((100, 3))),
+        lambda: _core.permutation(10**13, 1, 1),
+        lambda: _core.Order(np.broadcast_to(np.int64(1), (10**13,))),
+    ],
+)
+def test_memory_that_cannot_be_had_is_a_memory_error(make):
+    with pytest.raises(MemoryError):
+        make()
+
+
+def test_a_size_beyond_all_addresses_is_an_error():
+    with pytest.raises(ValueError, match="size must fit in memory"):
+        ops.broadcast_to(1.0, (2**40, 2**40))
+    # Each of these values fits in the addresses of a machine, but all four at once do not.
+    graph = _core.Graph()
+    one = graph.constant(np.ones((), np.float32))
+    (x,) = graph.apply("broadcast_to", [one], {"shape": [2**30, 2**30]})
+    sums = [
+        graph.apply("cumsum", [x], {"axis": axis, "reverse": reverse})[0]
+        for axis in (0, 1)
+        for reverse in (False, True)
+    ]
+    total = sums[0]
+    for term in sums[1:]:
+        (total,) = graph.apply("add", [total, term], {})
+    (total,) = graph.apply("reduce_sum", [total], {"axes": [0, 1], "keepdims": False})
+    with pytest.raises(MemoryError):
+        graph.compile([total], []).run([])
+
+
+def test_a_rank_that_numpy_does_not_have_is_a_value_error():
+    with pytest.raises(ValueError, match="Received: rank 65"):
+        ops.reshape(np.ones(4), [1] * 64 + [4])
+
+
+# Memory is short: each script has 100 MB above what it needs so far.
+SHORT = {
+    "a shuffled order": """
+        x = np.ones((2 * 10**7, 1), np.int8)
+        model = make((1,), 2)
+        limit(100)
+        raises(lambda: model.fit(x, x[:, 0], batch_size=10**6, verbose=0))
+        assert model.predict(x[:50], verbose=0).shape == (50, 2)
+        model.fit(x[:1000], x[:1000, 0], verbose=0)
+    """,
+    "weights": """
+        model = make((5000,), 10_000)
+        limit(100)
+        raises(model.get_weights)
+        raises(model.weights[0].numpy)
+        raises(lambda: rustnet.Variable(np.broadcast_to(np.float32(1), (10**8,))))
+        assert model.weights[1].numpy().shape == (10_000,)
+    """,
+    "outputs": """
+        x = np.ones((10**6, 1), np.float32)
+        model = make((1,), 100)
+        limit(100)
+        raises(lambda: model.predict(x, verbose=0))
+        raises(lambda: model(x))
+        raises(lambda: model.predict_on_batch(x))
+        raises(lambda: model.train_on_batch(x, x[:, 0]))
+        raises(lambda: rustnet.ops.matmul(x, np.ones((1, 100), np.float32)))
+        raises(lambda: rustnet.random.normal((10**8,)))
+        raises(lambda: rustnet.ops.sort(np.ones(10**8, np.int8)))
+        assert model.predict(x[:50], verbose=0).shape == (50, 100)
+        model.fit(x[:1000], x[:1000, 0], verbose=0)
+    """,
+    "constants": """
+        array = np.ones(3 * 10**7, np.float32)
+        limit(100)
+        graph = _core.Graph()
+        raises(lambda: graph.constant(array))
+        assert graph.type_of(graph.constant(array[:10])) == ("float32", [10])
+    """,
+}
+
+PREAMBLE = """
+import resource
+import numpy as np
+import rustnet
+from rustnet import _core
+
+def make(shape, units):
+    layers = [rustnet.layers.Input(shape), rustnet.layers.Dense(units)]
+    model = rustnet.Sequential(layers)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    # What is made once is there before memory gets short: the threads of the pool too.
+    model.fit(np.ones((64, *shape), np.float32), np.ones(64), verbose=0)
+    return model
+
+def limit(megabytes):
+    with open("/proc/self/statm") as status:
+        used = int(status.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + megabytes * 2**20,) * 2)
+
+def raises(function):
+    try:
+        function()
+    except MemoryError:
+        return
+    raise AssertionError("expected a MemoryError")
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the system does not tell")
+@pytest.mark.parametrize("what", SHORT)
+def test_where_memory_is_short_the_model_lives_on(what):
+    script = PREAMBLE + textwrap.dedent(SHORT[what])
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+# --- the order of rows ----------------------------------------------------------------------------
+
+
+def test_an_order_holds_its_rows_and_refuses_what_is_none():
+    rows = np.array([2, 0, 1])
+    order = _core.Order(rows[::-1])
+    rows[:] = 0
+    trace = Trace()
+    program = trace.call(lambda: trace.compile([trace.input("float32", (3, 1)) * 2.0]))
+    outputs = program.new_outputs(3)
+    column = np.array([[0.0], [1.0], [2.0]])
+    program.run_batches([column], order, (0, 3), outputs, 0.0)
+    assert len(order) == 3
+    np.testing.assert_array_equal(outputs[0], [[2.0], [0.0], [4.0]])
+    with pytest.raises(ValueError, match="Received: row -1"):
+        _core.Order(np.array([0, -1]))
+    for columns, listed, rows in [
+        ([column[:2]], order, (0, 3)),
+        ([column], _core.Order(np.array([0, 1])), (0, 3)),
+        ([column], _core.Order(np.array([0, 1, 3])), (0, 3)),
+        ([column], order, (2, 1)),
+        ([column], order, (2**64 - 1, 3)),
+    ]:
+        with pytest.raises(ValueError, match="expected"):
+            program.run_batches(columns, listed, rows, outputs, 0.0)
+
+
+def test_a_call_for_one_batch_does_not_look_at_all_rows():
+    # A program that does next to nothing, called for single batches of many rows and of few.
+    rows = 4 * 10**6
+    column = np.zeros((rows, 1), np.float32)
+    trace = Trace()
+    program = trace.call(lambda: trace.compile([trace.input("float32", (32, 1)) * 2.0]))
+
+    def seconds(size: int) -> float:
+        order = _core.permutation(size, 1, 0)
+        best = np.inf
+        for _ in range(5):
+            began = time.perf_counter()
+            for step in range(100):
+                program.run_batches([column[:size]], order, (32 * step, size), [], 0.0)
+            best = min(best, time.perf_counter() - began)
+        return best
+
+    # Going through the order took a thousand times as long as the batch; cold rows cost a little.
+    assert seconds(rows) < 10 * seconds(3200)

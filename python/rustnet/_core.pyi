@@ -13,6 +13,7 @@ __all__ = [
     "Exclusive",
     "Graph",
     "InternalError",
+    "Order",
     "Program",
     "ShapeError",
     "Variable",
@@ -35,12 +36,17 @@ def op_names() -> list[str]: ...
 def set_num_threads(threads: int) -> None: ...
 def get_num_threads() -> int: ...
 def peak_flops_per_second() -> float: ...
-def permutation(size: int, seed: int, round: int) -> npt.NDArray[np.int64]: ...
+def permutation(size: int, seed: int, round: int) -> Order: ...
 
 @final
 class Exclusive:
     def __new__(cls) -> Exclusive: ...
     def run(self, function: Callable[[], _Result]) -> _Result: ...
+
+@final
+class Order:
+    def __new__(cls, rows: npt.NDArray[np.int64]) -> Order: ...
+    def __len__(self) -> int: ...
 
 @final
 class Arenas:
@@ -87,7 +93,7 @@ class Program:
     def run_batches(
         self,
         columns: Sequence[_Array],
-        order: npt.NDArray[np.int64] | None,
+        order: Order | None,
         rows: tuple[int, int],
         outputs: Sequence[_Array],
         max_seconds: float,

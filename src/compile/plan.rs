@@ -403,7 +403,7 @@ impl Planner<'_> {
 /// Offsets are multiples of a cache line, which is also the widest vector.
 const ALIGNMENT: usize = 64;
 
-/// The free blocks of an arena that grows as needed.
+/// The free blocks of an arena that grows as needed. One too large to count is as large as can be: no run gets it.
 #[derive(Default)]
 struct Arena {
     bytes: usize,
@@ -429,7 +429,7 @@ impl Arena {
         if size > bytes {
             self.insert(offset + bytes, size - bytes);
         }
-        self.bytes = self.bytes.max(offset + bytes);
+        self.bytes = self.bytes.max(offset.saturating_add(bytes));
         offset
     }
 

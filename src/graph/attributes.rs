@@ -1,6 +1,7 @@
 //! An op's static parameters as they arrive from outside: a small typed dictionary.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::error::{Error, Result};
 
@@ -11,6 +12,20 @@ pub enum Attribute {
     Float(f64),
     String(String),
     Ints(Vec<i64>),
+}
+
+/// As Python writes it.
+impl fmt::Display for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(true) => write!(f, "True"),
+            Self::Bool(false) => write!(f, "False"),
+            Self::Int(value) => write!(f, "{value}"),
+            Self::Float(value) => write!(f, "{value:?}"),
+            Self::String(value) => write!(f, "{value:?}"),
+            Self::Ints(values) => write!(f, "{values:?}"),
+        }
+    }
 }
 
 /// The attributes of one op, by name.
@@ -27,7 +42,7 @@ impl Attributes {
         match self.0.keys().find(|name| !known.contains(&name.as_str())) {
             None => Ok(()),
             Some(name) => Err(Error::Configuration(format!(
-                "expected only the attributes {known:?}. Received: {name}={:?}",
+                "expected only the attributes {known:?}. Received: {name}={}",
                 self.0[name]
             ))),
         }
@@ -92,7 +107,7 @@ impl Attributes {
 
 fn wrong(name: &str, expected: &str, received: Option<&Attribute>) -> Error {
     Error::Configuration(match received {
-        Some(value) => format!("expected {expected} for {name}. Received: {name}={value:?}"),
+        Some(value) => format!("expected {expected} for {name}. Received: {name}={value}"),
         None => format!("expected {expected} for {name}, which is missing"),
     })
 }

@@ -176,9 +176,9 @@ fn normal_group<T: Random>(elements: &mut [T], group: u64, key: Key, stream: Str
 per_isa! {
     /// The numbers from 0 on, in an order that depends on the key and the round alone. By Fisher and Yates; what a number
     /// of 64 bits prefers some places by is less than anyone could measure.
-    pub fn permutation[][](order: &mut [i64], key: Key, round: u32) {
+    pub fn permutation[][](order: &mut [usize], key: Key, round: u32) {
         for (index, place) in order.iter_mut().enumerate() {
-            *place = index as i64;
+            *place = index;
         }
         const NUMBERS: usize = 2 * LANES;
         let mut left = order.len();
@@ -318,7 +318,7 @@ mod tests {
             let mut order = [9; 5];
             permutation(&mut order, [7, 8], round);
             for (place, &number) in order.iter().enumerate() {
-                counts[place][number as usize] += 1;
+                counts[place][number] += 1;
             }
         }
         assert!(counts.as_flattened().iter().all(|&count| (count - 8000i32).abs() < 400), "{counts:?}");
@@ -329,7 +329,7 @@ mod tests {
             permutation(&mut again, [1, 2], 3);
             assert_eq!(order, again);
             again.sort_unstable();
-            assert!(again.into_iter().eq(0..n as i64), "{n}: {order:?}");
+            assert!(again.into_iter().eq(0..n), "{n}: {order:?}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
+use super::errors::entry;
 use crate::runtime::Arenas;
 
 /// The memory that the runs of several programs take turns at, such as all programs of one model.
@@ -14,7 +15,7 @@ pub struct PyArenas(pub Arc<Arenas>);
 #[pymethods]
 impl PyArenas {
     #[new]
-    fn new() -> Self {
-        Self::default()
+    fn new() -> PyResult<Self> {
+        entry(|| Ok(Self::default()))
     }
 }

@@ -1,15 +1,19 @@
 //! NumPy arrays in and out of the engine.
 
-use numpy::npyffi::NPY_ARRAY_ALIGNED;
+use std::ffi::c_int;
+
+use ndarray::{ArrayD, IxDyn};
+use numpy::npyffi::{NPY_ARRAY_ALIGNED, PY_ARRAY_API, npy_intp};
 use numpy::{
-    PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray,
-    PyUntypedArrayMethods,
+    Element, PyArrayDescr, PyArrayDescrMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
+    dtype,
 };
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::errors::ShapeError;
 use crate::runtime::{Column, ElementKind};
-use crate::tensor::{DType, Tensor, TensorType};
+use crate::tensor::{DType, Tensor, TensorType, room_for};
 
 /// The bytes of a C-contiguous array of one of the engine's dtypes.
 pub struct Bytes {
@@ -83,38 +87,57 @@ pub fn column(array: &Bound<'_, PyUntypedArray>) -> PyResult<Column> {
     Ok(unsafe { Column::new(data_of(array), kind, shape, strides) })
 }
 
-/// A copy of the array as a tensor of the engine.
+/// A copy of a C-contiguous array as a tensor of the engine.
 pub fn tensor(array: &Bound<'_, PyUntypedArray>) -> PyResult<Tensor> {
-    let any = array.as_any();
-    Ok(match element_kind(array)? {
-        ElementKind::F32 => Tensor::F32(
-            any.extract::<PyReadonlyArrayDyn<'_, f32>>()?.as_array().as_standard_layout().into_owned(),
-        ),
-        ElementKind::F64 => Tensor::F64(
-            any.extract::<PyReadonlyArrayDyn<'_, f64>>()?.as_array().as_standard_layout().into_owned(),
-        ),
-        ElementKind::I32 => Tensor::I32(
-            any.extract::<PyReadonlyArrayDyn<'_, i32>>()?.as_array().as_standard_layout().into_owned(),
-        ),
-        ElementKind::Bool => {
-            let array = any.extract::<PyReadonlyArrayDyn<'_, bool>>()?;
-            Tensor::Bool(array.as_array().as_standard_layout().map(|&value| u8::from(value)))
-        }
-        _ => return Err(unfit("dtype float32, float64, int32 or bool", array)),
+    Ok(match Bytes::of(array)?.ty.dtype {
+        DType::F32 => Tensor::F32(copied(array, |value: f32| value)?),
+        DType::F64 => Tensor::F64(copied(array, |value: f64| value)?),
+        DType::I32 => Tensor::I32(copied(array, |value: i32| value)?),
+        DType::Bool => Tensor::Bool(copied(array, |value: bool| u8::from(value))?),
     })
 }
 
-/// A new, zeroed array of this type, and where its bytes are.
+fn copied<S: Element + Copy, T>(
+    array: &Bound<'_, PyUntypedArray>,
+    convert: impl Fn(S) -> T,
+) -> PyResult<ArrayD<T>> {
+    let source = array.as_any().extract::<PyReadonlyArrayDyn<'_, S>>()?;
+    let source = source.as_slice()?;
+    let mut elements = room_for(source.len())?;
+    elements.extend(source.iter().map(|&value| convert(value)));
+    Ok(ArrayD::from_shape_vec(IxDyn(array.shape()), elements).expect("as many elements as the shape says"))
+}
+
+/// A new, zeroed array of this type, and where its bytes are. The error is Python's where NumPy has not the memory, or
+/// does not make arrays of such a rank.
 pub fn zeros<'py>(py: Python<'py>, ty: &TensorType) -> PyResult<(Bound<'py, PyUntypedArray>, NewBytes)> {
-    let shape = ty.shape.as_slice();
-    let array = match ty.dtype {
-        DType::F32 => PyArrayDyn::<f32>::zeros(py, shape, false).as_untyped().clone(),
-        DType::F64 => PyArrayDyn::<f64>::zeros(py, shape, false).as_untyped().clone(),
-        DType::I32 => PyArrayDyn::<i32>::zeros(py, shape, false).as_untyped().clone(),
-        DType::Bool => PyArrayDyn::<bool>::zeros(py, shape, false).as_untyped().clone(),
+    let descriptor: Bound<'py, PyArrayDescr> = match ty.dtype {
+        DType::F32 => dtype::<f32>(py),
+        DType::F64 => dtype::<f64>(py),
+        DType::I32 => dtype::<i32>(py),
+        DType::Bool => dtype::<bool>(py),
     };
+    let rank = c_int::try_from(ty.rank()).unwrap_or(c_int::MAX);
+    let mut sizes = ty.shape.iter().map(|&size| size as npy_intp).collect::<Vec<_>>();
+    // SAFETY: as many sizes as the rank says, or a rank that NumPy refuses; the call takes over the descriptor, and returns null where it sets an error.
+    let array: Bound<'py, PyAny> = unsafe {
+        let array = PY_ARRAY_API.PyArray_Zeros(py, rank, sizes.as_mut_ptr(), descriptor.into_dtype_ptr(), 0);
+        Bound::from_owned_ptr_or_err(py, array).map_err(|error| rank_error(py, error, ty))?
+    };
+    let array = array.cast_into::<PyUntypedArray>()?;
     let bytes = NewBytes(Bytes { ty: ty.clone(), data: data_of(&array) });
     Ok((array, bytes))
+}
+
+/// NumPy's error where the memory is missing; the only other one is that of the rank.
+fn rank_error(py: Python<'_>, error: PyErr, ty: &TensorType) -> PyErr {
+    if !error.is_instance_of::<PyValueError>(py) {
+        return error;
+    }
+    let rank = ty.rank();
+    PyValueError::new_err(format!(
+        "expected a shape that NumPy has arrays of: {error}. Received: rank {rank}"
+    ))
 }
 
 fn element_kind(array: &Bound<'_, PyUntypedArray>) -> PyResult<ElementKind> {

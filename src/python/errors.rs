@@ -31,14 +31,9 @@ impl From<Error> for PyErr {
     }
 }
 
-/// Runs engine code with the interpreter released. A panic becomes an `InternalError`, which `except Exception`
-/// catches, instead of a `PanicException`, which it does not.
-pub fn detached<T: Send>(py: Python<'_>, body: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
-    Ok(py.detach(|| guarded(body))?)
-}
-
-/// [`detached`] for work too short to release the interpreter for.
-pub fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Runs the body of a function that Python calls. A panic becomes an `InternalError`, which `except Exception` catches,
+/// instead of a `PanicException`, which it does not.
+pub fn entry<T>(body: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<String>()
@@ -46,6 +41,11 @@ pub fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("no message");
         let version = env!("CARGO_PKG_VERSION");
-        Err(Error::Internal(format!("a defect of rustnet {version}, please report it: {message}")))
+        Err(InternalError::new_err(format!("a defect of rustnet {version}, please report it: {message}")))
     })
+}
+
+/// Runs engine code with the interpreter released.
+pub fn detached<T: Send>(py: Python<'_>, body: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
+    Ok(py.detach(body)?)
 }

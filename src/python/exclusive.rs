@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
+use super::errors::entry;
 use crate::threads::Reentrant;
 
 /// How long a thread waits before it looks for Ctrl-C.
@@ -17,8 +18,8 @@ pub struct PyExclusive(Reentrant);
 #[pymethods]
 impl PyExclusive {
     #[new]
-    fn new() -> Self {
-        Self::default()
+    fn new() -> PyResult<Self> {
+        entry(|| Ok(Self::default()))
     }
 
     /// `function()`, while no other thread is in a call of this method. A thread that is may call it again.
@@ -26,14 +27,16 @@ impl PyExclusive {
     /// The lock is given back whatever happens in `function`, an interrupt included. In a forked child it is free, unless
     /// the thread that forked holds it.
     fn run<'py>(&self, function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let py = function.py();
-        if !self.0.enter(Duration::ZERO) {
-            while !py.detach(|| self.0.enter(LOOK)) {
-                py.check_signals()?;
+        entry(|| {
+            let py = function.py();
+            if !self.0.enter(Duration::ZERO) {
+                while !py.detach(|| self.0.enter(LOOK)) {
+                    py.check_signals()?;
+                }
             }
-        }
-        let _entered = Entered(&self.0);
-        function.call0()
+            let _entered = Entered(&self.0);
+            function.call0()
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 
 use super::arenas::PyArenas;
 use super::arrays::tensor;
-use super::errors::{ConfigurationError, detached, guarded};
+use super::errors::{ConfigurationError, detached, entry};
 use super::program::PyProgram;
 use super::variable::PyVariable;
 use crate::compile::{Request, gradients};
@@ -55,70 +55,79 @@ impl Recording {
 #[pymethods]
 impl PyGraph {
     #[new]
-    fn new() -> Self {
-        Self(Mutex::default())
+    fn new() -> PyResult<Self> {
+        entry(|| Ok(Self(Mutex::default())))
     }
 
     /// The program's next argument.
     fn input(&self, dtype: &str, shape: Vec<usize>) -> PyResult<u32> {
-        let ty = TensorType::new(DType::from_name(dtype)?, shape).checked()?;
-        let mut recording = self.recording();
-        let index = recording.inputs.len();
-        recording.inputs.push(ty.clone());
-        Ok(recording.graph.input(index, ty).0)
+        entry(|| {
+            let ty = TensorType::new(DType::from_name(dtype)?, shape).checked()?;
+            let mut recording = self.recording();
+            let index = recording.inputs.len();
+            recording.inputs.push(ty.clone());
+            Ok(recording.graph.input(index, ty).0)
+        })
     }
 
     /// The content of a variable at the start of the step; the same value for the same variable.
-    fn variable(&self, variable: &PyVariable) -> u32 {
-        let mut recording = self.recording();
-        let address = Arc::as_ptr(&variable.0).addr();
-        if let Some(value) = recording.value_of.get(&address) {
-            return value.0;
-        }
-        let index = recording.variables.len();
-        let value = recording.graph.variable(index, variable.0.ty().clone());
-        recording.variables.push(variable.0.clone());
-        recording.value_of.insert(address, value);
-        value.0
+    fn variable(&self, variable: &PyVariable) -> PyResult<u32> {
+        entry(|| {
+            let mut recording = self.recording();
+            let address = Arc::as_ptr(&variable.0).addr();
+            if let Some(value) = recording.value_of.get(&address) {
+                return Ok(value.0);
+            }
+            let index = recording.variables.len();
+            let value = recording.graph.variable(index, variable.0.ty().clone());
+            recording.variables.push(variable.0.clone());
+            recording.value_of.insert(address, value);
+            Ok(value.0)
+        })
     }
 
     fn constant(&self, array: &Bound<'_, PyUntypedArray>) -> PyResult<u32> {
-        Ok(self.recording().graph.constant(tensor(array)?).0)
+        entry(|| Ok(self.recording().graph.constant(tensor(array)?).0))
     }
 
     /// Appends a node and returns its outputs.
     fn apply(&self, name: &str, inputs: Vec<u32>, attributes: &Bound<'_, PyDict>) -> PyResult<Vec<u32>> {
-        let attributes = convert_attributes(attributes)?;
-        let outputs = guarded(|| {
+        entry(|| {
+            let attributes = convert_attributes(attributes)?;
             let mut recording = self.recording();
             let inputs = recording.values(&inputs)?;
             let scope = recording.graph.scope();
             let op = registry::build(name, &attributes).map_err(|error| error.within(&scope))?;
-            recording.graph.apply(op, &inputs)
-        })?;
-        Ok(outputs.into_iter().map(|value| value.0).collect())
+            let outputs = recording.graph.apply(op, &inputs)?;
+            Ok(outputs.into_iter().map(|value| value.0).collect())
+        })
     }
 
     /// `(dtype, shape)` of a value.
     fn type_of(&self, value: u32) -> PyResult<(&'static str, Vec<usize>)> {
-        let recording = self.recording();
-        let ty = recording.graph.ty(recording.value(value)?);
-        Ok((ty.dtype.name(), ty.shape.clone()))
+        entry(|| {
+            let recording = self.recording();
+            let ty = recording.graph.ty(recording.value(value)?);
+            Ok((ty.dtype.name(), ty.shape.clone()))
+        })
     }
 
     /// Names the layer, loss or metric that the next nodes belong to.
-    fn set_scope(&self, scope: &str) {
-        self.recording().graph.set_scope(scope);
+    fn set_scope(&self, scope: &str) -> PyResult<()> {
+        entry(|| {
+            self.recording().graph.set_scope(scope);
+            Ok(())
+        })
     }
 
     /// d loss / d wrt, `None` where the loss does not depend on a value.
     fn gradients(&self, loss: u32, wrt: Vec<u32>) -> PyResult<Vec<Option<u32>>> {
-        let gradients = guarded(|| {
+        entry(|| {
             let mut recording = self.recording();
             let (loss, wrt) = (recording.value(loss)?, recording.values(&wrt)?);
-            gradients(&mut recording.graph, loss, &wrt)
-        })?;
-        Ok(gradients.into_iter().map(|value| value.map(|value| value.0)).collect())
+            let gradients = gradients(&mut recording.graph, loss, &wrt)?;
+            Ok(gradients.into_iter().map(|value| value.map(|value| value.0)).collect())
+        })
     }
 
     /// Compiles the part of the graph that `outputs` and `updates` need. The program's arguments are the graph's
@@ -132,36 +141,42 @@ impl PyGraph {
         updates: Vec<(Bound<'_, PyVariable>, u32)>,
         arenas: Option<&Bound<'_, PyArenas>>,
     ) -> PyResult<PyProgram> {
-        let arenas = arenas.map(|arenas| arenas.get().0.clone()).unwrap_or_default();
-        let updates: Vec<(u32, u32)> =
-            updates.into_iter().map(|(variable, value)| (self.variable(variable.get()), value)).collect();
-        let program = detached(py, || {
-            let recording = self.recording();
-            let updates = updates
-                .iter()
-                .map(|&(variable, value)| {
-                    let Source::Variable(index) = *recording.graph.source(Value(variable)) else {
-                        unreachable!("the variable was recorded above");
-                    };
-                    let (new, old) =
-                        (recording.graph.ty(recording.value(value)?), recording.graph.ty(Value(variable)));
-                    if new != old {
-                        return Err(Error::Shape(format!(
-                            "expected {old} to assign to a variable. Received: {new}"
-                        )));
-                    }
-                    Ok((index, Value(value)))
-                })
-                .collect::<Result<Vec<_>>>()?;
-            let request = Request {
-                graph: &recording.graph,
-                inputs: recording.inputs.clone(),
-                outputs: recording.values(&outputs)?,
-                updates,
-            };
-            Program::new(&request, recording.variables.clone(), arenas)
-        })?;
-        Ok(PyProgram::new(program))
+        entry(|| {
+            let arenas = arenas.map(|arenas| arenas.get().0.clone()).unwrap_or_default();
+            let updates: Vec<(u32, u32)> = updates
+                .into_iter()
+                .map(|(variable, value)| Ok((self.variable(variable.get())?, value)))
+                .collect::<PyResult<_>>()?;
+            let program = detached(py, || {
+                let recording = self.recording();
+                let updates = updates
+                    .iter()
+                    .map(|&(variable, value)| {
+                        let Source::Variable(index) = *recording.graph.source(Value(variable)) else {
+                            unreachable!("the variable was recorded above");
+                        };
+                        let (new, old) = (
+                            recording.graph.ty(recording.value(value)?),
+                            recording.graph.ty(Value(variable)),
+                        );
+                        if new != old {
+                            return Err(Error::Shape(format!(
+                                "expected {old} to assign to a variable. Received: {new}"
+                            )));
+                        }
+                        Ok((index, Value(value)))
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                let request = Request {
+                    graph: &recording.graph,
+                    inputs: recording.inputs.clone(),
+                    outputs: recording.values(&outputs)?,
+                    updates,
+                };
+                Program::new(&request, recording.variables.clone(), arenas)
+            })?;
+            Ok(PyProgram::new(program))
+        })
     }
 }
 

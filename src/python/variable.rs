@@ -6,7 +6,7 @@ use numpy::PyUntypedArray;
 use pyo3::prelude::*;
 
 use super::arrays::{Bytes, zeros};
-use super::errors::detached;
+use super::errors::{detached, entry};
 use crate::runtime::Variable;
 
 /// A tensor that programs read and update in place. Its shape and dtype never change.
@@ -18,42 +18,50 @@ impl PyVariable {
     /// A variable that starts as a copy of `array`.
     #[new]
     fn new(py: Python<'_>, array: &Bound<'_, PyUntypedArray>) -> PyResult<Self> {
-        let source = Bytes::of(array)?;
-        detached(py, || {
-            let variable = Variable::zeros(source.ty.clone())?;
-            variable.copy_from(source.as_slice())?;
-            Ok(Self(Arc::new(variable)))
+        entry(|| {
+            let source = Bytes::of(array)?;
+            detached(py, || {
+                let variable = Variable::zeros(source.ty.clone())?;
+                variable.copy_from(source.as_slice())?;
+                Ok(Self(Arc::new(variable)))
+            })
         })
     }
 
     #[getter]
-    fn shape(&self) -> Vec<usize> {
-        self.0.ty().shape.clone()
+    fn shape(&self) -> PyResult<Vec<usize>> {
+        entry(|| Ok(self.0.ty().shape.clone()))
     }
 
     #[getter]
-    fn dtype(&self) -> &'static str {
-        self.0.ty().dtype.name()
+    fn dtype(&self) -> PyResult<&'static str> {
+        entry(|| Ok(self.0.ty().dtype.name()))
     }
 
     /// A copy of the content.
     fn numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyUntypedArray>> {
-        let (array, mut target) = zeros(py, self.0.ty())?;
-        detached(py, || self.0.copy_to(target.as_mut_slice()))?;
-        Ok(array)
+        entry(|| {
+            let (array, mut target) = zeros(py, self.0.ty())?;
+            detached(py, || self.0.copy_to(target.as_mut_slice()))?;
+            Ok(array)
+        })
     }
 
     /// Replaces the content by a copy of `array`, which has the variable's shape and dtype.
     fn assign(&self, py: Python<'_>, array: &Bound<'_, PyUntypedArray>) -> PyResult<()> {
-        let source = Bytes::of_type(array, self.0.ty())?;
-        detached(py, || self.0.copy_from(source.as_slice()))
+        entry(|| {
+            let source = Bytes::of_type(array, self.0.ty())?;
+            detached(py, || self.0.copy_from(source.as_slice()))
+        })
     }
 
     /// Sets every element to zero.
     fn clear(&self, py: Python<'_>) -> PyResult<()> {
-        detached(py, || {
-            self.0.clear();
-            Ok(())
+        entry(|| {
+            detached(py, || {
+                self.0.clear();
+                Ok(())
+            })
         })
     }
 }

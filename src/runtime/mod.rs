@@ -3,6 +3,7 @@
 mod arenas;
 mod buffer;
 mod feed;
+mod order;
 mod profile;
 mod program;
 mod variable;
@@ -10,6 +11,7 @@ mod variable;
 pub use arenas::Arenas;
 pub use buffer::Buffer;
 pub use feed::{Column, ElementKind, Rows};
+pub use order::Order;
 pub use program::{Batches, Program};
 pub use variable::Variable;
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::buffer::CACHE_LINE;
 use super::feed::Argument;
 use super::profile::Profile;
-use super::{Arenas, Buffer, Column, Rows, Variable};
+use super::{Arenas, Buffer, Column, Order, Rows, Variable};
 use crate::compile::{Assignment, Location, Loop, Plan, Request, Slot, Work, compile};
 use crate::error::{Error, Result};
 use crate::graph::{Call, Epilogue, TensorView, TensorViewMut};
@@ -144,7 +144,7 @@ fn loops_over_argument(work: &Work) -> bool {
 pub struct Batches<'a> {
     pub columns: &'a [Column],
     /// The order of the rows; `None` for as they lie.
-    pub order: Option<&'a [usize]>,
+    pub order: Option<&'a Order>,
     pub start: usize,
     pub stop: usize,
     /// Returns after the batch that ends later than this.
@@ -231,14 +231,15 @@ impl Program {
         let mut views = Vec::new();
         let mut arguments = Vec::with_capacity(batches.columns.len());
         let far = self.far_column(batches, size);
+        let order = batches.order.map(Order::rows);
         let mut row = batches.start;
         let mut result = Ok(());
         while row + size <= batches.stop {
-            let rows = match batches.order {
+            let rows = match order {
                 None => Rows::Range { first: row, count: size },
                 Some(order) => Rows::Listed(&order[row..row + size]),
             };
-            let ahead = far.filter(|_| row + 2 * size <= batches.stop).zip(batches.order);
+            let ahead = far.filter(|_| row + 2 * size <= batches.stop).zip(order);
             let ahead = ahead.map(|(column, order)| column.ahead(&order[row + size..row + 2 * size]));
             result = whole(|| {
                 // SAFETY: `batch_size` checked that all rows exist and fit the arguments; the variables are locked.
@@ -280,7 +281,8 @@ impl Program {
         let outputs = self.plan.outputs.iter().map(|slot| &slot.ty);
         let Some(size) = inputs.first().and_then(|ty| ty.shape.first().copied()).filter(|&size| size > 0)
         else {
-            return wrong("a program with a batch axis of 1 or more", format!("inputs={inputs:?}"));
+            let shapes: Vec<_> = inputs.iter().map(TensorType::to_string).collect();
+            return wrong("a batch axis of 1 or more", format!("inputs of {shapes:?}"));
         };
         if let Some(ty) = inputs.iter().chain(outputs).find(|ty| ty.shape.first() != Some(&size)) {
             return wrong(&format!("{size} rows everywhere"), ty.to_string());
@@ -288,14 +290,15 @@ impl Program {
         if batches.columns.len() != inputs.len() {
             return wrong(&format!("{} columns", inputs.len()), batches.columns.len().to_string());
         }
-        let last = match batches.order {
+        if batches.start > batches.stop {
+            return wrong("rows up to an end", format!("rows={}..{}", batches.start, batches.stop));
+        }
+        let needed = match batches.order {
             None => batches.stop,
-            Some(order) if batches.stop > order.len() => {
-                return wrong("an order of all rows", format!("{} rows", order.len()));
+            Some(order) if batches.stop > order.rows().len() => {
+                return wrong("an order of all rows", format!("{} rows", order.rows().len()));
             }
-            Some(order) => {
-                order[batches.start.min(batches.stop)..batches.stop].iter().max().map_or(0, |row| row + 1)
-            }
+            Some(order) => order.needed(),
         };
         for (column, ty) in batches.columns.iter().zip(inputs) {
             if column.row_shape() != &ty.shape[1..] {
@@ -304,8 +307,8 @@ impl Program {
                     format!("{:?}", column.row_shape()),
                 );
             }
-            if last > column.rows() {
-                return wrong(&format!("at most {} rows", column.rows()), format!("row {last}"));
+            if needed > column.rows() {
+                return wrong(&format!("a column of {needed} rows"), format!("{} rows", column.rows()));
             }
         }
         Ok(size)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Batches, Column, ElementKind, Program, Variable};
+use super::{Batches, Column, ElementKind, Order, Program, Variable};
 use crate::compile::{Request, gradients};
 use crate::error::Error;
 use crate::graph::{Graph, Source, Value};
@@ -91,6 +91,10 @@ fn variable(content: &Tensor) -> Arc<Variable> {
     let bytes: Vec<u8> = array.iter().flat_map(|value| value.to_ne_bytes()).collect();
     variable.copy_from(&bytes).unwrap();
     Arc::new(variable)
+}
+
+fn listed(rows: &[i64]) -> Order {
+    Order::of(rows.iter().copied()).unwrap()
 }
 
 fn content(variable: &Variable) -> Vec<f64> {
@@ -206,7 +210,7 @@ fn batches_run_in_order_and_update_variables_between_them() {
     let w = variable(&uniform(&[3], 0, 0.0, 0.0));
     let program = running_program(2, &w);
     let mut y = vec![0.0f64; 18];
-    let order = [5, 4, 3, 2, 1, 0];
+    let order = listed(&[5, 4, 3, 2, 1, 0]);
     let batches = Batches {
         columns: &columns,
         order: Some(&order),
@@ -247,10 +251,11 @@ fn rows_that_lie_apart_are_as_good_as_gathered_ones() {
     let (rows, width, batch) = (7, 2500, 3);
     let data: Vec<f64> =
         (0..rows * width).map(|index| ((index * 7919) % 2003) as f64 / 1001.0 - 1.0).collect();
-    let order = [6, 0, 3, 5, 2, 4, 1];
-    let in_order: Vec<f64> = order.iter().flat_map(|row| &data[row * width..][..width]).copied().collect();
+    let order = listed(&[6, 0, 3, 5, 2, 4, 1]);
+    let in_order: Vec<f64> =
+        order.rows().iter().flat_map(|row| &data[row * width..][..width]).copied().collect();
     let weights = uniform(&[width, 5], 1, -1.0, 1.0);
-    let train = |data: &[f64], order: Option<&[usize]>| {
+    let train = |data: &[f64], order: Option<&Order>| {
         let w = variable(&weights);
         let program = program_of_products(batch, &w);
         assert_eq!(program.plan.listed, [true]);
@@ -274,8 +279,8 @@ fn sparse_rows_are_as_good_as_dense_ones() {
     let sparse = |index: usize| if index * 7919 % 1009 < 25 { index as f32 / 9e3 - 2.0 } else { 0.0 };
     let data: Vec<f32> = (0..rows * width).map(sparse).collect();
     let wide: Vec<f64> = data.iter().map(|&value| f64::from(value)).collect();
-    let order = [6, 0, 3, 5, 2, 4, 1];
-    let train = |data: *const u8, kind: ElementKind, order: Option<&[usize]>, first_weight: f32| {
+    let order = listed(&[6, 0, 3, 5, 2, 4, 1]);
+    let train = |data: *const u8, kind: ElementKind, order: Option<&Order>, first_weight: f32| {
         let mut weights: Vec<f32> = (0..width * 5).map(|index| (index % 83) as f32 / 41.0 - 1.0).collect();
         weights[0] = first_weight;
         let w = Arc::new(Variable::zeros(TensorType::new(DType::F32, [width, 5])).unwrap());
@@ -348,7 +353,9 @@ fn rows_outside_the_columns_are_an_error() {
     let columns = [unsafe { Column::new(data.as_ptr().cast(), ElementKind::F64, vec![2, 3], vec![24, 8]) }];
     let w = variable(&uniform(&[3], 0, 0.0, 0.0));
     let program = running_program(2, &w);
-    let run = |order: Option<&[usize]>, stop: usize| {
+    let run = |rows: Option<&[i64]>, stop: usize| {
+        let order = rows.map(listed);
+        let order = order.as_ref();
         let batches = Batches { columns: &columns, order, start: 0, stop, patience: Duration::ZERO };
         // SAFETY: no outputs.
         unsafe { program.run_batches(&batches, &[]) }
@@ -357,6 +364,7 @@ fn rows_outside_the_columns_are_an_error() {
     assert!(matches!(run(Some(&[0, 2]), 2), Err(Error::Shape(_))));
     assert!(matches!(run(Some(&[0]), 2), Err(Error::Shape(_))));
     assert_eq!(run(Some(&[1, 0]), 2), Ok(2));
+    assert!(matches!(Order::of([0, -1].into_iter()), Err(Error::Configuration(_))));
 }
 
 #[test]

@@ -79,7 +79,7 @@ def _number(value: Array) -> Any:
 def each_batch(
     data: Data,
     batch_size: int,
-    order: Array | None,
+    order: _core.Order | None,
     program_for: Callable[[int], _core.Program],
     outputs: list[Array],
     max_seconds: float,
