@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
-from typing import Any
 
 from rustnet.callbacks.callback import Callback, Logs
 
@@ -51,8 +51,9 @@ class MonitorCallback(Callback):
         name = self.monitor.removeprefix("val_")
         if name == "loss" or name.endswith("_loss"):
             return False
-        for metric in _all_metrics(getattr(self.model, "metrics", ())):
-            if metric.name == name and getattr(metric, "_direction", None):
+        name_of = getattr(self.model, "_metric_name", operator.attrgetter("name"))
+        for metric in getattr(self.model, "metrics", ()):
+            if name_of(metric) == name and getattr(metric, "_direction", None):
                 return metric._direction == "up"
         raise ValueError(
             f"{type(self).__name__} does not know whether a larger '{self.monitor}' is better: "
@@ -69,12 +70,3 @@ class MonitorCallback(Callback):
                 stacklevel=3,
             )
         return value
-
-
-def _all_metrics(metrics: Any) -> list[Any]:
-    """The metrics, and those that a container among them holds."""
-    found: list[Any] = []
-    for metric in metrics:
-        found.append(metric)
-        found.extend(_all_metrics(getattr(metric, "metrics", ())))
-    return found

@@ -47,6 +47,7 @@ class StateOwner:
             "_calls",
             "_found_in_layers",
             "_loss_tracker",
+            "_compile_arguments",
             "_known_at_compile",
             "_trainable_at_compile",
         }

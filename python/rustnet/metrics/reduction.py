@@ -115,7 +115,8 @@ class MeanMetricWrapper(Mean):
         if not self._takes_labels:
             y_true = ops.cast(y_true, self.dtype)
         y_true, y_pred = ops.convert_to_tensor(y_true), ops.cast(y_pred, self.dtype)
-        values = self.fn(y_true, y_pred, **self.arguments)
+        # As for losses: (n,) against (n, 1) would become (n, n).
+        values = self.fn(*same_rank(y_true, y_pred), **self.arguments)
         if mask is not None:
             sample_weight = masked_weight(_tensor(sample_weight), mask, SUMS, rescale=False)
         super().update_state(values, sample_weight=sample_weight)

@@ -103,21 +103,17 @@ def _columns(value: Any, name: str) -> Any:
         return None if value is None else column(value, name)
     if isinstance(value, Mapping):
         return {key: _columns(item, f"{name}[{key!r}]") for key, item in value.items()}
-    if _is_nesting(value):
-        return type(value)(_columns(item, f"{name}[{index}]") for index, item in enumerate(value))
+    if isinstance(value, (list, tuple)) and all(map(_holds_arrays, value)):
+        items = [_columns(item, f"{name}[{index}]") for index, item in enumerate(value)]
+        return items if isinstance(value, list) else tuple(items)
     return column(value, name)
 
 
-def _is_nesting(value: Any) -> bool:
-    """True for a list of arrays, or of lists and dictionaries of them."""
-    return isinstance(value, (list, tuple)) and all(
-        item is None or _is_array(item) or isinstance(item, Mapping) or _is_nesting(item) and len(item) > 0
-        for item in value
-    )
-
-
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "shape") and len(value.shape) > 0
+def _holds_arrays(value: Any) -> bool:
+    """Whether an item of a list is a column, or a nesting of columns, and not a row."""
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(map(_holds_arrays, value))
+    return value is None or isinstance(value, Mapping) or (hasattr(value, "shape") and len(value.shape) > 0)
 
 
 def column(value: Any, name: str) -> Array:

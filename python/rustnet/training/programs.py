@@ -23,17 +23,15 @@ class Programs:
 
     def __init__(self, arenas: _core.Arenas) -> None:
         self._steps = ProgramCache(arenas)
-        # What `results` reports, in the order of the metrics.
-        self.result_names: list[str] = []
 
     def step(self, trainer: Trainer, kind: Kind, data: Data, rows: int) -> tuple[_core.Program, Any]:
         """The program for batches of `rows` rows of such data, for predictions with the outputs' nesting."""
         return self._steps.get((kind, rows, data.signature), _record_step, trainer, kind, data, rows)
 
-    def results(self, metrics: list[Any]) -> dict[str, float]:
+    def results(self, trainer: Trainer) -> dict[str, float]:
         """What all metrics say now, by name in alphabetical order."""
-        key = ("results", *map(id, metrics))
-        program, self.result_names, names, _ = self._steps.get(key, _record_results, metrics)
+        metrics = trainer.metrics
+        program, names, _ = self._steps.get(("results", *map(id, metrics)), _record_results, trainer, metrics)
         return dict(zip(names, map(_number, program.run([])), strict=True))
 
 
@@ -59,16 +57,11 @@ def _record_step(
 
 
 def _record_results(
-    trace: Trace, metrics: list[Any]
-) -> tuple[_core.Program, list[str], list[str], list[Any]]:
-    items: list[tuple[str, Any]] = []
-    for metric in metrics:
-        result = metric.result()
-        items += result.items() if isinstance(result, dict) else [(metric.name, result)]
-    by_name = sorted(items, key=lambda item: item[0])
-    program = trace.compile([value for _, value in by_name])
+    trace: Trace, trainer: Trainer, metrics: list[Any]
+) -> tuple[_core.Program, list[str], list[Any]]:
+    results = dict(sorted(trainer.get_metrics_result().items()))
     # The metrics too: while they are kept, the ids that they are found by are theirs.
-    return program, [name for name, _ in items], [name for name, _ in by_name], metrics
+    return trace.compile(list(results.values())), list(results), metrics
 
 
 def _number(value: Array) -> Any:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rustnet.core import structure
+from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import Trace
 
 if TYPE_CHECKING:
     from rustnet.training.trainer import Trainer
+
+
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 def record_prediction(trainer: Trainer, x: Any) -> Any:
@@ -21,7 +27,7 @@ def record_evaluation(trainer: Trainer, trace: Trace, x: Any, y: Any, sample_wei
     """The outputs, their loss and their metrics."""
     outputs = record_prediction(trainer, x)
     _record_loss(trainer, trace, x, y, outputs, sample_weight, training=False)
-    _record_metrics(trainer, trace, y, outputs, sample_weight)
+    _record_metrics(trainer, trace, x, y, outputs, sample_weight)
 
 
 def record_training(trainer: Trainer, trace: Trace, x: Any, y: Any, sample_weight: Any) -> None:
@@ -29,14 +35,14 @@ def record_training(trainer: Trainer, trace: Trace, x: Any, y: Any, sample_weigh
     outputs = trainer(x, training=True)
     loss = _record_loss(trainer, trace, x, y, outputs, sample_weight, training=True)
     _record_update(trainer, trace, loss)
-    _record_metrics(trainer, trace, y, outputs, sample_weight)
+    _record_metrics(trainer, trace, x, y, outputs, sample_weight)
 
 
 def _record_loss(
     trainer: Trainer, trace: Trace, x: Any, y: Any, outputs: Any, sample_weight: Any, training: bool
 ) -> Any:
     with trace.scope("loss"):
-        loss = trainer.compute_loss(x, y, outputs, sample_weight, training)
+        loss = _computed_loss(trainer, x, y, outputs, sample_weight, training)
         rows = structure.flatten(x)[0].shape[0]
         trainer._loss_tracker.update_state(loss, sample_weight=float(rows))
     return loss
@@ -56,10 +62,37 @@ def _record_update(trainer: Trainer, trace: Trace, loss: Any) -> None:
             trainer.optimizer.apply_gradients(pairs)
 
 
-def _record_metrics(trainer: Trainer, trace: Trace, y: Any, outputs: Any, sample_weight: Any) -> None:
-    if y is not None:
-        with trace.scope("metrics"):
-            trainer._output_metrics.update(y, outputs, trainer._output_names(outputs), sample_weight)
+def _record_metrics(trainer: Trainer, trace: Trace, x: Any, y: Any, outputs: Any, sample_weight: Any) -> None:
+    with trace.scope("metrics"):
+        if trainer._reports_as_it_is():
+            # Without the results, which nobody reads in a step.
+            trainer._update_metrics(y, outputs, sample_weight)
+            return
+        returned = trainer.compute_metrics(x, y, outputs, sample_weight)
+    reported = trainer.get_metrics_result()
+    if not isinstance(returned, Mapping) or set(returned) != set(reported):
+        received = sorted(returned) if isinstance(returned, Mapping) else repr(returned)
+        raise ValueError(
+            f"expected compute_metrics to return the values of model.metrics, {sorted(reported)}. "
+            f"Received: {received}"
+        )
+
+
+def _computed_loss(trainer: Trainer, x: Any, y: Any, outputs: Any, sample_weight: Any, training: bool) -> Any:
+    """What `compute_loss` returns; an override may leave out arguments, or name them otherwise."""
+    known = {"x": x, "y": y, "y_pred": outputs, "sample_weight": sample_weight, "training": training}
+    parameters = inspect.signature(trainer.compute_loss).parameters
+    if all(one.name in known and one.kind in _BY_NAME for one in parameters.values()):
+        loss = trainer.compute_loss(**{name: known[name] for name in parameters})
+    elif any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
+        loss = trainer.compute_loss(**known)
+    else:
+        takes_all = any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in parameters.values())
+        count = len(known) if takes_all else len(parameters)
+        loss = trainer.compute_loss(*list(known.values())[:count])
+    if not isinstance(loss, TracedTensor) or loss.shape:
+        raise ValueError(f"expected compute_loss to return a scalar tensor. Received: {loss!r}")
+    return loss
 
 
 def _trained_variables(trainer: Trainer) -> list[Any]:

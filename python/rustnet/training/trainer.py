@@ -19,6 +19,7 @@ from rustnet.layers.state import OWNED
 from rustnet.metrics import Mean, Metric
 from rustnet.random import new_seed
 from rustnet.training import arguments
+from rustnet.training.alignment import Outputs
 from rustnet.training.batches import Stream, is_stream
 from rustnet.training.columns import Data, make_data, split
 from rustnet.training.isolation import run_of
@@ -148,7 +149,20 @@ class Trainer(Layer):
 
     @property
     def metrics_names(self) -> list[str]:
-        return [metric.name for metric in self.metrics]
+        """What `evaluate` returns, in its order."""
+        return self._in_order(list(self.get_metrics_result())) if self.compiled else []
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """What the metrics say now, by name; those of one that returns a dictionary by its keys."""
+        results: dict[str, Any] = {}
+        for metric in self.metrics:
+            result = metric.result()
+            results.update(result if isinstance(result, dict) else {self._metric_name(metric): result})
+        return results
+
+    def _metric_name(self, metric: Metric) -> str:
+        """What a metric is called in the results: with its output's name before it, and unlike the rest."""
+        return self._output_metrics.names.get(id(metric), metric.name)
 
     def reset_metrics(self) -> None:
         """Starts all metrics again."""
@@ -167,7 +181,7 @@ class Trainer(Layer):
         del x, training
         total = None
         if self.loss is not None:
-            total = self._output_losses(y, y_pred, self._output_names(y_pred), sample_weight)
+            total = self._output_losses(y, self._outputs_of(y_pred), sample_weight)
         for extra in self.losses:
             total = extra if total is None else total + extra
         if total is None:
@@ -176,6 +190,27 @@ class Trainer(Layer):
                 f"Received: loss={self.loss!r}"
             )
         return total
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Updates the metrics with a batch and returns `get_metrics_result()`. May be overridden.
+
+        Raises:
+            ValueError: in a step, where an override returns other names than those of `metrics`: the value of
+                an epoch can only come from a metric.
+        """
+        del x
+        self._update_metrics(y, y_pred, sample_weight)
+        return self.get_metrics_result()
+
+    def _reports_as_it_is(self) -> bool:
+        """Whether `compute_metrics` is not overridden."""
+        return type(self).compute_metrics is Trainer.compute_metrics
+
+    def _update_metrics(self, y: Any, y_pred: Any, sample_weight: Any) -> None:
+        if y is not None:
+            outputs = self._outputs_of(y_pred)
+            targets = self._output_losses.targets(y, outputs)
+            self._output_metrics.update(targets, outputs, sample_weight)
 
     def get_compile_config(self) -> dict[str, Any]:
         """The arguments of `compile`."""
@@ -293,7 +328,7 @@ class Trainer(Layer):
             for _ in self._run("train", source, steps, epoch, callback_list):
                 if self.stop_training:
                     break
-            logs = self._step_programs.results(self.metrics)
+            logs = self._step_programs.results(self)
             if validation is not None and _is_due(validation_freq, epoch):
                 if isinstance(validation, Stream):
                     again: Any = validation
@@ -354,7 +389,7 @@ class Trainer(Layer):
         for _ in self._run("test", source, steps, 0, callback_list):
             if self.stop_evaluating:
                 break
-        logs = self._step_programs.results(self.metrics)
+        logs = self._step_programs.results(self)
         callback_list.on_test_end(logs)
         return logs
 
@@ -482,7 +517,7 @@ class Trainer(Layer):
             self.reset_metrics()
             program, _ = self._step_programs.step(self, kind, data, data.rows)
             program.run_batches(data.columns, None, (0, data.rows), [], 0.0)
-            logs = self._step_programs.results(self.metrics)
+            logs = self._step_programs.results(self)
             return logs if return_dict else self._as_list(logs)
 
     # --- running ----------------------------------------------------------------------------------
@@ -499,7 +534,7 @@ class Trainer(Layer):
                 program, _ = self._step_programs.step(self, kind, data, data.rows)
                 program.run_batches(data.columns, None, (0, data.rows), [], 0.0)
                 if callback_list.sees_batches:
-                    end(index, self._step_programs.results(self.metrics))
+                    end(index, self._step_programs.results(self))
                 yield index + 1
             return
         each = callback_list.needs_batches
@@ -518,7 +553,7 @@ class Trainer(Layer):
             stop,
         ):
             if callback_list.sees_batches:
-                end(done - 1, self._step_programs.results(self.metrics) if each or done < total else {})
+                end(done - 1, self._step_programs.results(self) if each or done < total else {})
             yield done
             if each and done < total:
                 begin(done)
@@ -560,13 +595,19 @@ class Trainer(Layer):
             )
 
     def _as_list(self, logs: dict[str, Any]) -> Any:
-        names = self._step_programs.result_names
-        if self._output_losses.trackers and len(self._output_losses.trackers) > 1:
-            # Keras's order for several outputs: the losses as they are, then the rest by name.
-            losses = ["loss", *(metric.name for metric in self._output_losses.metrics)]
-            names = losses + sorted(name for name in names if name not in losses)
-        values = [logs[name] for name in names]
+        values = [logs[name] for name in self._in_order(list(logs))]
         return values[0] if len(values) == 1 else values
+
+    def _in_order(self, names: list[str]) -> list[str]:
+        """Keras's order of a list of results: the loss, the metrics, the outputs' losses, the rest sorted.
+
+        Metrics whose names begin with that of an output are among the rest.
+        """
+        own = self._output_metrics
+        listed = [] if own.are_prefixed else [self._metric_name(metric) for metric in own.metrics]
+        others = [metric.name for metric in self.metrics if id(metric) not in own.names]
+        first = [name for name in dict.fromkeys(["loss", *listed, *others]) if name in names]
+        return first + sorted(name for name in names if name not in first)
 
     def _ensure_built(self, source: Any) -> None:
         """Makes the weights from the shapes of the data, so that they are there before the first callback."""
@@ -588,15 +629,8 @@ class Trainer(Layer):
         """The dtype that each leaf of `inputs` is wanted in, where the model says."""
         return [None] * len(structure.flatten(inputs))
 
-    def _output_names(self, outputs: Any) -> list[str]:
-        """A name for each leaf of the outputs."""
-        leaves = structure.flatten(outputs)
-        names = getattr(self, "output_names", None)
-        if names is not None and len(names) == len(leaves):
-            return list(names)
-        if isinstance(outputs, dict) and len(outputs) == len(leaves):
-            return sorted(outputs)
-        return [f"output_{index + 1}" for index in range(len(leaves))]
+    def _outputs_of(self, y_pred: Any) -> Outputs:
+        return Outputs(y_pred, getattr(self, "output_names", None))
 
 
 class FoundInLayers(Watcher):
@@ -621,7 +655,9 @@ class FoundInLayers(Watcher):
 
 
 def _metrics_of_layers(model: Layer) -> list[Metric]:
-    return [metric for layer in model._flatten_layers() for metric in layer._owned(Metric)]
+    """The metrics that the layers own, but not those of models inside, which are for their own training."""
+    layers = [one for one in model._flatten_layers() if one is model or not isinstance(one, Trainer)]
+    return [metric for layer in layers for metric in layer._owned(Metric)]
 
 
 def _is_due(frequency: Any, epoch: int) -> bool:
