@@ -120,9 +120,12 @@ class _Description:
 
     def __init__(self, tensor: KerasTensor) -> None:
         self.shape, self.dtype, self.name = tensor.shape, tensor.dtype, tensor.name
+        self.mask_type = tensor.mask_type
 
     def tensor(self) -> KerasTensor:
-        return KerasTensor(self.shape, self.dtype, self.name)
+        tensor = KerasTensor(self.shape, self.dtype, self.name)
+        tensor.mask_type = self.mask_type
+        return tensor
 
 
 def _described(leaf: Any) -> Any:

@@ -65,10 +65,17 @@ def symbolic_outputs(function: Callable[..., Any], args: Any, kwargs: Any) -> An
 def _record_with(size: int, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     trace = Trace(unknown_size=size)
 
+    def known_sizes(shape: tuple[int | None, ...]) -> list[int]:
+        return [size if known is None else known for known in shape]
+
     def stand_in(leaf: Any) -> Any:
         if not isinstance(leaf, KerasTensor):
             return leaf
-        return trace.input(leaf.dtype, [size if known is None else known for known in leaf.shape])
+        traced = trace.input(leaf.dtype, known_sizes(leaf.shape))
+        if leaf.mask_type is not None:
+            mask_shape, mask_dtype = leaf.mask_type
+            traced._keras_mask = trace.input(mask_dtype, known_sizes(mask_shape))
+        return traced
 
     args, kwargs = structure.map_structure(stand_in, (args, kwargs))
     try:
@@ -79,10 +86,18 @@ def _record_with(size: int, function: Callable[..., Any], args: Any, kwargs: Any
         raise type(error)(str(error).replace(str(size), "None")) from None
 
 
+def _common_shape(first: TracedTensor, second: TracedTensor) -> tuple[int | None, ...]:
+    """The sizes that do not depend on the stand-in; None for the others."""
+    return tuple(
+        size if size == other else None for size, other in zip(first.shape, second.shape, strict=True)
+    )
+
+
 def _merge(first: Any, second: Any) -> Any:
     if isinstance(first, TracedTensor):
-        shape = [
-            size if size == other else None for size, other in zip(first.shape, second.shape, strict=True)
-        ]
-        return KerasTensor(shape, first.dtype)
+        tensor = KerasTensor(_common_shape(first, second), first.dtype)
+        if first._keras_mask is not None:
+            mask = first._keras_mask
+            tensor.mask_type = (_common_shape(mask, second._keras_mask), mask.dtype)
+        return tensor
     return first if isinstance(first, (str, bytes)) or first == second else None

@@ -204,7 +204,7 @@ class TracedTensor(TensorOperators):
         self.value = value
         self.dtype = dtype
         self.shape = shape
-        self._keras_mask: TracedTensor | None = None
+        self._keras_mask: Any = None
         # "softmax" or "sigmoid", and what it was applied to: the cross-entropy that belongs to that
         # activation is computed from there, stably.
         self._logits: tuple[str, TracedTensor] | None = None
@@ -269,6 +269,33 @@ class KerasTensor(TensorOperators):
         # The call that produced this tensor, and which of its outputs this is.
         self.node: Node | None = None
         self.position = 0
+        # Shape and dtype of the mask that the call puts on the value; None where it puts none.
+        self.mask_type: tuple[tuple[int | None, ...], str] | None = None
+        # That mask as a symbolic tensor while somebody holds it, and what somebody set in its place.
+        self._carried_mask: weakref.ref[KerasTensor] | None = None
+        self._set_mask: Any = None
+        self.mask_was_set = False
+
+    @property
+    def _keras_mask(self) -> Any:
+        """The mask of the value, symbolic; None where there is none. Setting it gives the value that mask."""
+        if self.mask_was_set or self.mask_type is None:
+            return self._set_mask
+        mask = None if self._carried_mask is None else self._carried_mask()
+        if mask is None:
+            from rustnet.core.masks import carried_mask
+
+            mask = carried_mask(self)
+            self._carried_mask = weakref.ref(mask)
+        return mask
+
+    @_keras_mask.setter
+    def _keras_mask(self, mask: Any) -> None:
+        self._set_mask = mask
+        self.mask_was_set = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_carried_mask": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

@@ -126,7 +126,11 @@ class Softmax(Layer):
         axis: an int, or a sequence of them, default the last.
         kwargs: see `Layer`.
 
-    A `mask` (bool, the inputs' shape) given to the call leaves out the elements where it is False.
+    A `mask` (bool, a shape that broadcasts to the inputs') leaves out the elements where it is False: they
+    get 0, also where all of an axis is masked.
+
+    Raises:
+        ValueError: when it is called, a mask that does not broadcast to the inputs.
 
     Example:
         >>> Softmax()(ops.convert_to_tensor([[0.0, 0.0]])).numpy().tolist()
@@ -141,8 +145,20 @@ class Softmax(Layer):
         self.supports_masking = True
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        if mask is not None:
-            inputs = ops.where(mask, inputs, -3e38)
+        if mask is None:
+            return self._softmax(inputs)
+        sizes = zip(mask.shape[::-1], inputs.shape[::-1], strict=False)
+        if len(mask.shape) > len(inputs.shape) or any(size not in (1, full) for size, full in sizes):
+            raise ValueError(
+                f"layer '{self.name}' expected a mask that broadcasts to its inputs. "
+                f"Received: mask.shape={tuple(mask.shape)}, inputs.shape={tuple(inputs.shape)}"
+            )
+        if mask.dtype != "bool":
+            mask = ops.greater(mask, 0.5)
+        # Where all of an axis is masked, a softmax of equal numbers is left: it becomes 0.
+        return ops.where(mask, self._softmax(ops.where(mask, inputs, -3e38)), 0.0)
+
+    def _softmax(self, inputs: Any) -> Any:
         if isinstance(self.axis, int):
             return activations.softmax(inputs, axis=self.axis)
         axes = list(self.axis)

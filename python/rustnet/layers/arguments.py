@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rustnet.core import structure
@@ -13,12 +14,71 @@ from rustnet.core.convert import is_tensor
 from rustnet.core.tensors import KerasTensor
 
 
-@functools.cache
-def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The parameters of a method by name, without `self`."""
-    parameters = dict(inspect.signature(function).parameters)
-    parameters.pop("self", None)
-    return parameters
+def signature_of(method: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a method of an object, whatever its first parameter is called."""
+    if isinstance(method, types.MethodType):
+        return _signature_of_method(method.__func__)
+    return inspect.signature(method)
+
+
+@functools.lru_cache(maxsize=1024)
+def _signature_of_method(function: Callable[..., Any]) -> inspect.Signature:
+    # Bound to any object, so that no layer is kept alive by the cache.
+    return inspect.signature(types.MethodType(function, object()))
+
+
+def tensor_arguments(
+    arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
+) -> dict[str, Any]:
+    """The arguments that are tensors, or nested tensors and None, in the order of the parameters."""
+    found = {}
+    for name, parameter in parameters.items():
+        if name in arguments and parameter.kind is not parameter.VAR_KEYWORD:
+            value = _unpacked(arguments[name], parameter)
+            leaves = [leaf for leaf in structure.flatten(value) if leaf is not None]
+            if leaves and all(map(is_tensor, leaves)):
+                found[name] = value
+    return found
+
+
+def first_argument(
+    arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
+) -> tuple[str, Any]:
+    """Name and value of the first argument that was passed."""
+    for name, parameter in parameters.items():
+        if name in arguments:
+            return name, _unpacked(arguments[name], parameter)
+    return "", None
+
+
+def _unpacked(value: Any, parameter: inspect.Parameter) -> Any:
+    """The argument itself where it is the only one that `*args` holds."""
+    return value[0] if parameter.kind is parameter.VAR_POSITIONAL and len(value) == 1 else value
+
+
+def build_with(build: Callable[..., None], shapes: Mapping[str, Any], layer_name: str) -> None:
+    """Calls `build` with the shapes of the tensors of `call`, which are given by name.
+
+    A `build` with one parameter gets the first shape. With several, `x_shape` gets that of `x`.
+    """
+    parameters = signature_of(build).parameters.values()
+    named = [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    first = next(iter(shapes.values()), None)
+    by_name = {f"{name}_shape": shape for name, shape in shapes.items()}
+    wanted = [one.name for one in named if one.default is one.empty or one.name in by_name]
+    if not named and not any(one.kind is one.VAR_POSITIONAL for one in parameters):
+        build()
+    elif len(wanted) <= 1:
+        only = wanted[0] if wanted else named[0].name if named else None
+        is_keyword = any(one.name == only and one.kind is one.KEYWORD_ONLY for one in named)
+        build(**{only: first}) if is_keyword and only else build(first)
+    elif all(name in by_name for name in wanted):
+        build(**{name: by_name[name] for name in wanted})
+    else:
+        raise ValueError(
+            f"layer '{layer_name}' expected parameters of build() named after the tensors of call(), here "
+            f"{', '.join(by_name)}. Received: build({', '.join(one.name for one in named)})"
+        )
 
 
 def map_tensors(function: Callable[[Any], Any], value: Any) -> Any:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
-from rustnet.layers.arguments import parameters_of
+from rustnet.layers.arguments import signature_of
 
 
 class Configurable:
@@ -17,10 +16,11 @@ class Configurable:
         if type(self).get_config is not Configurable.get_config:
             return base
         args, kwargs = self._init_arguments
-        given = inspect.signature(type(self).__init__).bind(self, *args, **kwargs).arguments
+        signature = signature_of(self.__init__)
+        given = signature.bind(*args, **kwargs).arguments
         config: dict[str, Any] = {}
         takes_base = False
-        for name, parameter in parameters_of(type(self).__init__).items():
+        for name, parameter in signature.parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
                 takes_base = True
                 config.update(given.get(name, {}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from rustnet.core import naming, structure
 from rustnet.core.convert import cast, tensor
 from rustnet.core.dtypes import is_float, standardize_dtype
+from rustnet.core.masks import masked, masks_of, with_set_masks
 from rustnet.core.node import Called, Node
 from rustnet.core.operation import any_symbolic, symbolic_outputs
 from rustnet.core.tensors import Tensor, TracedTensor
@@ -19,17 +21,21 @@ from rustnet.core.trace import Trace, current_trace, escape
 from rustnet.core.tracked import Tracked, tell
 from rustnet.core.variable import Variable
 from rustnet.layers.arguments import (
+    build_with,
+    first_argument,
     holds_data,
     is_numeric,
     located,
     map_tensors,
-    parameters_of,
+    signature_of,
     symbolic_tensors,
     take_batch_input_shape,
+    tensor_arguments,
     too_deep,
 )
 from rustnet.layers.configuration import Configurable
-from rustnet.layers.input_spec import check_inputs
+from rustnet.layers.input_spec import InputSpec, check_inputs
+from rustnet.layers.masks import fill_masks, with_masks
 from rustnet.layers.state import OWNED, StateOwner, may_own
 
 
@@ -81,6 +87,9 @@ class Layer(Configurable, StateOwner, Called, Tracked):
     }
     # A layer is pickled without the models that it is part of, and without what its last call added.
     _TRANSIENT = {**Tracked._TRANSIENT, "_node_references": list, "_losses": list}
+    # Whether `mask` is that of the first argument where others hold tensors too. Elsewhere, as in Keras, a
+    # call with several tensors has parameters for their masks named after them: `query_mask` for `query`.
+    _mask_is_of_first = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -113,7 +122,7 @@ class Layer(Configurable, StateOwner, Called, Tracked):
         self._node_references = []
         self._build_shapes: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         self.built = False
-        self.supports_masking = False
+        self.supports_masking = type(self).compute_mask is not Layer.compute_mask
         self.input_spec: Any = None
         self._batch_input_shape = take_batch_input_shape(kwargs)
         if kwargs:
@@ -146,7 +155,11 @@ class Layer(Configurable, StateOwner, Called, Tracked):
         raise NotImplementedError(f"expected {type(self).__name__} to define call()")
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
-        """The mask of the outputs; by default that of the inputs."""
+        """The mask of the outputs (or one for each); by default that of the inputs.
+
+        Called where `supports_masking` is set, which it is from the start in a class that defines this
+        method, with the first argument of the call and its mask, or None where it has none.
+        """
         return previous_mask
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
@@ -284,12 +297,7 @@ class Layer(Configurable, StateOwner, Called, Tracked):
         return self._call_traced(*args, **kwargs)
 
     def _call_symbolically(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        arguments = self._bind(args, kwargs)
-        first = next(iter(arguments.values()))
-        if self.input_spec is not None:
-            check_inputs(self.input_spec, first, self.name)
-        if not self.built:
-            self._build_for(arguments, unknown_size=None)
+        args, kwargs = with_set_masks((args, kwargs))
         outputs = self._symbolic_outputs(args, kwargs)
         self._clear_losses()
         Node(self, args, kwargs, outputs)
@@ -336,7 +344,8 @@ class Layer(Configurable, StateOwner, Called, Tracked):
                 trace.training = outer_training
 
     def _run_call(self, trace: Trace, arguments: dict[str, Any]) -> Any:
-        parameters = parameters_of(type(self).call)
+        signature = signature_of(self.call)
+        parameters = signature.parameters
         training = arguments.pop("training", None)
         if training is None:
             training = trace.training
@@ -345,55 +354,43 @@ class Layer(Configurable, StateOwner, Called, Tracked):
             training = None if default is inspect.Parameter.empty else default
         trace.training = bool(training) if training is not None else None
         arguments = {name: self._converted(value) for name, value in arguments.items()}
-        first_name, first = next(iter(arguments.items()), ("", None))
+        first_name, first = first_argument(arguments, parameters)
+        if isinstance(self.input_spec, InputSpec) and type(first) is list and len(first) == 1:
+            # One tensor in a list, for a layer that takes one tensor: read as NumPy reads such a list.
+            first = arguments[first_name] = tensor(first)
         if self.input_spec is not None:
             check_inputs(self.input_spec, first, self.name)
         if not self.built:
             self._path = trace.scope_name
             self._build_for(arguments, trace.unknown_size)
-        masks = structure.map_structure(lambda leaf: getattr(leaf, "_keras_mask", None), first)
-        for name, value in list(arguments.items()):
-            mask_name = "mask" if name == first_name else f"{name}_mask"
-            if mask_name in parameters and arguments.get(mask_name) is None:
-                found = structure.map_structure(lambda leaf: getattr(leaf, "_keras_mask", None), value)
-                if any(mask is not None for mask in structure.flatten(found)):
-                    arguments[mask_name] = found
+            if self.input_spec is not None:
+                check_inputs(self.input_spec, first, self.name)
+        fill_masks(arguments, parameters, self._mask_is_of_first)
+        mask = arguments.get("mask")
+        previous_mask = masks_of(first) if mask is None else mask
         if "training" in parameters:
             arguments["training"] = bool(trace.training)
-        outputs = self._call_with(arguments)
+        bound = inspect.BoundArguments(signature, OrderedDict(arguments))
+        outputs = self.call(*bound.args, **bound.kwargs)
         if self.activity_regularizer is not None:
             for output in structure.flatten(outputs):
                 # The mean over the batch, so that its size does not change how strong the penalty is.
                 self.add_loss(
                     self.activity_regularizer(output) / max(output.shape[0] if output.ndim else 1, 1)
                 )
-        if self.supports_masking or any(mask is not None for mask in structure.flatten(masks)):
-            self._propagate_masks(first, arguments.get("mask", masks), outputs)
-        return outputs
-
-    def _call_with(self, arguments: dict[str, Any]) -> Any:
-        positional: list[Any] = []
-        keywords = dict(arguments)
-        for name, parameter in parameters_of(type(self).call).items():
-            if parameter.kind is parameter.VAR_POSITIONAL:
-                positional += keywords.pop(name, ())
-            elif parameter.kind is parameter.VAR_KEYWORD:
-                keywords.update(keywords.pop(name, {}))
-            elif parameter.kind is not parameter.KEYWORD_ONLY and name in keywords:
-                if len(positional) == list(parameters_of(type(self).call)).index(name):
-                    positional.append(keywords.pop(name))
-        return self.call(*positional, **keywords)
+        return with_masks(self, first, previous_mask, outputs, structure.flatten(arguments))
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments by name. `training` is accepted by every layer."""
-        parameters = parameters_of(type(self).call)
+        signature = signature_of(self.call)
+        parameters = signature.parameters
         accepts_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
         extra = {}
         if "training" in kwargs and "training" not in parameters and not accepts_all:
             kwargs = dict(kwargs)
             extra["training"] = kwargs.pop("training")
         try:
-            bound = inspect.Signature(list(parameters.values())).bind(*args, **kwargs)
+            bound = signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"layer '{self.name}' expected the arguments of its call(): {error}") from None
         arguments = {**bound.arguments, **extra}
@@ -412,7 +409,8 @@ class Layer(Configurable, StateOwner, Called, Tracked):
         def convert(leaf: Any) -> Any:
             if isinstance(leaf, (np.ndarray, Tensor)) or hasattr(leaf, "__array_interface__"):
                 mask, leaf = getattr(leaf, "_keras_mask", None), tensor(leaf)
-                leaf._keras_mask = None if mask is None else tensor(mask)
+                if mask is not None:
+                    leaf = masked(leaf, mask)
             if isinstance(leaf, TracedTensor) and self._autocast and is_float(leaf.dtype):
                 mask, leaf = leaf._keras_mask, cast(leaf, self._dtype)
                 leaf._keras_mask = mask
@@ -430,27 +428,9 @@ class Layer(Configurable, StateOwner, Called, Tracked):
             self.built = True
             return
         shapes = {
-            name: map_tensors(shape_of, value) for name, value in arguments.items() if holds_data(value)
+            name: map_tensors(shape_of, value)
+            for name, value in tensor_arguments(arguments, signature_of(self.call).parameters).items()
+            if name != "mask"
         }
-        parameters = parameters_of(type(self).build)
-        named = {f"{name}_shape": shape for name, shape in shapes.items()}
-        wanted = [name for name, one in parameters.items() if one.default is one.empty or name in named]
-        if len(parameters) == 1 or len(wanted) == 1:
-            self.build(next(iter(shapes.values())))
-        else:
-            self.build(**{name: named[name] for name in parameters if name in named})
-        if not self.built:
-            self.built = True
-
-    def _propagate_masks(self, inputs: Any, masks: Any, outputs: Any) -> None:
-        tensors = structure.flatten(outputs)
-        if all(getattr(leaf, "_keras_mask", None) is not None for leaf in tensors):
-            return
-        if not self.supports_masking:
-            return
-        computed = self.compute_mask(inputs, masks)
-        if computed is None:
-            return
-        for leaf, mask in zip(tensors, structure.flatten(computed), strict=False):
-            if isinstance(leaf, TracedTensor) and leaf._keras_mask is None:
-                leaf._keras_mask = mask
+        build_with(self.build, shapes, self.name)
+        self.built = True

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 from rustnet import ops
+from rustnet.core.masks import any_mask, masks_of
 from rustnet.layers.layer import Layer
+from rustnet.layers.masks import check_mask
 
 
 class Merge(Layer):
     """Base of the layers that combine a list of tensors element by element.
 
-    The tensors' shapes must broadcast, where tensors of fewer axes get axes of size 1 after the batch. The
-    masks are combined by `and`.
+    The tensors' shapes must broadcast, where tensors of fewer axes get axes of size 1 after the batch. Where
+    all have masks, a step of the result is masked if it is masked in all of them; otherwise there is no mask.
     """
 
     least_inputs = 2
@@ -27,21 +29,41 @@ class Merge(Layer):
         """The inputs, of one rank, as one tensor."""
         raise NotImplementedError(f"{type(self).__name__} must define `merge(self, inputs)`.")
 
+    def merge_masked(self, inputs: list[Any], masks: list[Any]) -> Any:
+        """The same where inputs have masks (bool, or None for some); by default masks change no value."""
+        return self.merge(inputs)
+
     def call(self, inputs: Any) -> Any:
         tensors = _list(inputs, self.name, self.least_inputs)
         rank = max(len(tensor.shape) for tensor in tensors)
         tensors = [_with_rank(tensor, rank) for tensor in tensors]
-        for sizes in zip(*(tensor.shape for tensor in tensors), strict=True):
-            if len({size for size in sizes if size != 1}) > 1:
-                raise ValueError(
-                    f"'{self.name}' needs inputs whose shapes broadcast. "
-                    f"Received: shapes {[tuple(tensor.shape) for tensor in inputs]}"
-                )
-        return self.merge(tensors)
+        if not all(map(_broadcasts, zip(*(tensor.shape for tensor in tensors), strict=True))):
+            raise ValueError(
+                f"'{self.name}' needs inputs whose shapes broadcast. "
+                f"Received: shapes {[tuple(tensor.shape) for tensor in inputs]}"
+            )
+        masks = self._aligned_masks(inputs, masks_of(inputs))
+        return self.merge_masked(tensors, masks) if any_mask(masks) else self.merge(tensors)
+
+    def _aligned_masks(self, inputs: Any, masks: Any) -> list[Any]:
+        """The masks, or None, with axes of size 1 after the batch where their tensors get such axes."""
+        masks = _masks_of_inputs(inputs, masks, self.name)
+        rank = max(len(tensor.shape) for tensor in inputs)
+        return [
+            None if mask is None else _with_rank(mask, len(mask.shape) + rank - len(tensor.shape))
+            for mask, tensor in zip(masks, inputs, strict=True)
+        ]
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        masks = [mask for mask in previous_mask or () if mask is not None]
-        return functools.reduce(ops.logical_and, masks) if masks else None
+        if previous_mask is None:
+            return None
+        masks = self._aligned_masks(inputs, previous_mask)
+        if any(mask is None for mask in masks):
+            return None
+        shapes = [tuple(mask.shape) for mask in masks]
+        if len({len(shape) for shape in shapes}) > 1 or not all(map(_broadcasts, zip(*shapes, strict=True))):
+            raise ValueError(f"'{self.name}' needs masks whose shapes broadcast. Received: shapes {shapes}")
+        return functools.reduce(ops.logical_or, masks)
 
 
 class Add(Merge):
@@ -89,6 +111,8 @@ class Subtract(Merge):
 class Multiply(Merge):
     """The product of its inputs, element by element.
 
+    A masked step of one input leaves the others as they are; where all are masked, the product is 0.
+
     Arguments:
         kwargs: see `Layer`.
 
@@ -101,6 +125,18 @@ class Multiply(Merge):
 
     def merge(self, inputs: list[Any]) -> Any:
         return functools.reduce(ops.multiply, inputs)
+
+    def merge_masked(self, inputs: list[Any], masks: list[Any]) -> Any:
+        kept = [_spread(mask, tensor) for mask, tensor in zip(masks, inputs, strict=True)]
+        product = self.merge(
+            [
+                tensor if keep is None else ops.where(keep, tensor, 1.0)
+                for keep, tensor in zip(kept, inputs, strict=True)
+            ]
+        )
+        if any(keep is None for keep in kept):
+            return product
+        return ops.where(functools.reduce(ops.logical_or, kept), product, 0.0)
 
 
 class Average(Merge):
@@ -120,8 +156,25 @@ class Average(Merge):
         return functools.reduce(ops.add, inputs) / float(len(inputs))
 
 
-class Maximum(Merge):
-    """The largest of its inputs, element by element.
+class _Extremum(Merge):
+    def choose(self, first: Any, second: Any) -> Any:
+        raise NotImplementedError
+
+    def merge(self, inputs: list[Any]) -> Any:
+        return functools.reduce(self.choose, inputs)
+
+    def merge_masked(self, inputs: list[Any], masks: list[Any]) -> Any:
+        output, kept = inputs[0], _spread(masks[0], inputs[0])
+        for tensor, mask in zip(inputs[1:], masks[1:], strict=True):
+            keep = _spread(mask, tensor)
+            other = tensor if keep is None else ops.where(keep, tensor, output)
+            output = self.choose(output if kept is None else ops.where(kept, output, other), other)
+            kept = None if kept is None or keep is None else ops.logical_or(kept, keep)
+        return output
+
+
+class Maximum(_Extremum):
+    """The largest of its inputs, element by element. A masked step of one input leaves the others.
 
     Arguments:
         kwargs: see `Layer`.
@@ -133,12 +186,12 @@ class Maximum(Merge):
     Source: https://keras.io/api/layers/merging_layers/maximum/
     """
 
-    def merge(self, inputs: list[Any]) -> Any:
-        return functools.reduce(ops.maximum, inputs)
+    def choose(self, first: Any, second: Any) -> Any:
+        return ops.maximum(first, second)
 
 
-class Minimum(Merge):
-    """The smallest of its inputs, element by element.
+class Minimum(_Extremum):
+    """The smallest of its inputs, element by element. A masked step of one input leaves the others.
 
     Arguments:
         kwargs: see `Layer`.
@@ -150,8 +203,8 @@ class Minimum(Merge):
     Source: https://keras.io/api/layers/merging_layers/minimum/
     """
 
-    def merge(self, inputs: list[Any]) -> Any:
-        return functools.reduce(ops.minimum, inputs)
+    def choose(self, first: Any, second: Any) -> Any:
+        return ops.minimum(first, second)
 
 
 class Concatenate(Layer):
@@ -194,20 +247,20 @@ class Concatenate(Layer):
         return ops.concatenate(tensors, axis=self.axis)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        masks = list(previous_mask or ())
+        if previous_mask is None:
+            return None
+        masks = _masks_of_inputs(inputs, previous_mask, self.name)
         if all(mask is None for mask in masks):
             return None
-        rank = len(inputs[0].shape)
         full = []
         for tensor, mask in zip(inputs, masks, strict=True):
             # The mask lacks the trailing axes: it is spread over them, joined, and reduced again.
             if mask is None:
                 mask = ops.ones(tensor.shape, dtype="bool")
-            elif len(mask.shape) < rank:
-                missing = rank - len(mask.shape)
-                mask = ops.broadcast_to(ops.reshape(mask, (*mask.shape, *(1,) * missing)), tensor.shape)
+            else:
+                mask = ops.broadcast_to(_spread(mask, tensor), tensor.shape)
             full.append(mask)
-        return ops.all(ops.concatenate(full, axis=self.axis), axis=-1)
+        return ops.any(ops.concatenate(full, axis=self.axis), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}
@@ -275,6 +328,28 @@ class Dot(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
+
+
+def _masks_of_inputs(inputs: Any, masks: Any, name: str) -> list[Any]:
+    if not isinstance(masks, (list, tuple)) or len(masks) != len(inputs):
+        raise ValueError(
+            f"'{name}' needs one mask, or None, for each of its inputs. Received: mask={masks!r}"
+        )
+    for mask, tensor in zip(masks, inputs, strict=True):
+        if mask is not None:
+            check_mask(mask, tensor, name, axes=len(mask.shape))
+    return list(masks)
+
+
+def _spread(mask: Any, tensor: Any) -> Any:
+    """A mask (or None) with axes of size 1 at the end, so that it broadcasts to its tensor."""
+    if mask is None:
+        return None
+    return ops.reshape(mask, (*mask.shape, *(1,) * (len(tensor.shape) - len(mask.shape))))
+
+
+def _broadcasts(sizes: tuple[int, ...]) -> bool:
+    return len({size for size in sizes if size != 1}) <= 1
 
 
 def _list(inputs: Any, name: str, least: int) -> list[Any]:

@@ -9,6 +9,7 @@ from rustnet.core.convert import axis_of, tensor
 from rustnet.core.trace import record_several
 from rustnet.layers.input_spec import InputSpec
 from rustnet.layers.layer import Layer
+from rustnet.layers.masks import check_mask
 
 
 class _Normalization(Layer):
@@ -193,11 +194,8 @@ class BatchNormalization(_Normalization):
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        if mask is not None and len(mask.shape) != len(inputs.shape) - 1:
-            raise ValueError(
-                "expected a mask with one axis less than the inputs. "
-                f"Received: mask.shape={mask.shape}, inputs.shape={inputs.shape}"
-            )
+        if mask is not None:
+            check_mask(mask, inputs, self.name, axes=len(inputs.shape) - 1)
         if not training or not self.trainable:
             return self._with_statistics(inputs, self.moving_mean, self.moving_variance)
         if mask is not None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from rustnet.core import structure
+from rustnet.core.masks import with_set_masks
 from rustnet.core.node import keras_tensors
 from rustnet.core.tensors import KerasTensor
 from rustnet.layers.layer import Layer
 from rustnet.models.graph import Graph
-from rustnet.models.inputs import known_output, match_inputs, wanted_dtypes
+from rustnet.models.inputs import known_output, match_inputs, wanted_dtypes, with_given_masks
 from rustnet.models.model import Model
 
 
@@ -29,7 +30,7 @@ class Functional(Model):
                         f"model '{self.name}' expected symbolic tensors (rustnet.Input and what layers make "
                         f"of it) as {what}. Received: {what}={value!r}"
                     )
-        graph = Graph(inputs, outputs, self.name)
+        graph = Graph(inputs, with_set_masks(outputs), self.name)
         layers = [operation for operation in graph.operations if isinstance(operation, Layer)]
         _check_names(layers, self.name)
         self._graph = graph
@@ -79,10 +80,7 @@ class Functional(Model):
         return list(self._layers)
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        tensors = match_inputs(inputs, self._graph.inputs, self.name)
-        if mask is not None:
-            for tensor, one in zip(tensors, structure.flatten(mask), strict=True):
-                tensor._keras_mask = one
+        tensors = match_inputs(with_given_masks(inputs, mask, self.name), self._graph.inputs, self.name)
         outputs = self._graph.run(tensors)
         return _alone(outputs) if isinstance(outputs, (list, tuple)) else outputs
 

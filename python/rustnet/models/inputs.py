@@ -7,6 +7,7 @@ from typing import Any
 
 from rustnet.core import structure
 from rustnet.core.convert import cast
+from rustnet.core.masks import masked
 from rustnet.core.node import keras_tensors
 from rustnet.core.tensors import KerasTensor, TracedTensor
 
@@ -22,6 +23,22 @@ def match_inputs(inputs: Any, expected: Any, name: str, any_sizes: bool = False)
     return [_fitted(leaf, symbol, name, any_sizes) for leaf, symbol in zip(leaves, symbols, strict=True)]
 
 
+def with_given_masks(inputs: Any, mask: Any, name: str) -> Any:
+    """The inputs, those of them that `mask` has a mask for carrying it."""
+    if mask is None:
+        return inputs
+    tensors, masks = structure.flatten(inputs), structure.flatten(mask)
+    if len(tensors) != len(masks):
+        raise ValueError(
+            f"model '{name}' expected a mask, or None, for each of its {len(tensors)} input(s). "
+            f"Received: {len(masks)} masks"
+        )
+    return structure.pack(
+        inputs,
+        [tensor if one is None else masked(tensor, one) for tensor, one in zip(tensors, masks, strict=True)],
+    )
+
+
 def known_output(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> KerasTensor | None:
     """What a model of one input and output returns where it is called on the like of that input, else None.
 
@@ -33,7 +50,7 @@ def known_output(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> K
         return None
     given, expected, output = tensors
     is_alike = (given.shape, given.dtype) == (expected.shape, expected.dtype)
-    has_masks = any(getattr(tensor, "_keras_mask", None) is not None for tensor in tensors)
+    has_masks = any(tensor.mask_type is not None or tensor.mask_was_set for tensor in tensors)
     return KerasTensor(output.shape, output.dtype) if is_alike and not has_masks else None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from rustnet import _core
 from rustnet.core import structure
 from rustnet.core.arrays import as_array
+from rustnet.core.masks import any_mask, masks_of
 from rustnet.core.operation import any_symbolic, symbolic_outputs
 from rustnet.core.program_cache import ProgramCache
 from rustnet.core.tensors import Tensor, TracedTensor
@@ -25,6 +26,7 @@ from rustnet.training.trainer import Trainer
 class _Compiled(NamedTuple):
     program: _core.Program
     outputs: Any  # the structure, traced tensors where the program fills in values
+    masks: list[tuple[int, int]]  # positions of a value and of its mask in the program's outputs
     # Which layers added how many losses, at the end of the program's outputs; weakly, for a model owns this.
     losses: list[tuple[weakref.ref[Layer], int]]
 
@@ -142,6 +144,9 @@ class Model(Trainer):
         return self._call_compiled(args, kwargs)
 
     def _call_compiled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if any_mask(masks_of((args, kwargs))):
+            # Masks are arguments too, which compiled calls do not have: recorded for this call alone.
+            return super().__call__(*args, **kwargs)
         values, kwargs = structure.map_structure(_data, (tuple(map(_plain_lists, args)), kwargs))
         leaves = structure.flatten((values, kwargs))
         arrays = [leaf for leaf in leaves if isinstance(leaf, np.ndarray)]
@@ -160,9 +165,12 @@ class Model(Trainer):
         outputs = self._call_traced(*args, **kwargs)
         losses = [(layer, layer._losses) for layer in self._flatten_layers() if layer._losses]
         wanted = [leaf for leaf in structure.flatten(outputs) if isinstance(leaf, TracedTensor)]
+        masked = [position for position, leaf in enumerate(wanted) if leaf._keras_mask is not None]
+        masks = [(position, len(wanted) + index) for index, position in enumerate(masked)]
         added = [loss for _, values in losses for loss in values]
-        program = trace.compile([*wanted, *added])
-        return _Compiled(program, outputs, [(weakref.ref(layer), len(values)) for layer, values in losses])
+        program = trace.compile([*wanted, *(wanted[position]._keras_mask for position in masked), *added])
+        owners = [(weakref.ref(layer), len(values)) for layer, values in losses]
+        return _Compiled(program, outputs, masks, owners)
 
 
 def _results(compiled: _Compiled, arrays: list[Any]) -> Any:
@@ -174,11 +182,14 @@ def _results(compiled: _Compiled, arrays: list[Any]) -> Any:
             if layer is not None:
                 layer._losses = [Tensor(value) for value in results[position - count : position]]
             position -= count
-    if type(compiled.outputs) is TracedTensor:
+    if type(compiled.outputs) is TracedTensor and not compiled.masks:
         return Tensor(results[0])
-    values = iter(results)
+    tensors = [Tensor(value) for value in results]
+    for position, mask in compiled.masks:
+        tensors[position]._keras_mask = tensors[mask]
+    values = iter(tensors)
     return structure.map_structure(
-        lambda leaf: Tensor(next(values)) if isinstance(leaf, TracedTensor) else leaf, compiled.outputs
+        lambda leaf: next(values) if isinstance(leaf, TracedTensor) else leaf, compiled.outputs
     )
 
 

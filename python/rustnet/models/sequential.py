@@ -9,7 +9,7 @@ from rustnet.core.tensors import KerasTensor
 from rustnet.layers.arguments import is_shape
 from rustnet.layers.input_layer import InputLayer
 from rustnet.layers.layer import Layer
-from rustnet.models.inputs import known_output, match_inputs, wanted_dtypes
+from rustnet.models.inputs import known_output, match_inputs, wanted_dtypes, with_given_masks
 from rustnet.models.model import Model
 
 
@@ -117,12 +117,9 @@ class Sequential(Model):
         self.built = len(tensors) > 1
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        x = inputs
+        x = with_given_masks(inputs, mask, self.name)
         if self._tensors:
-            (x,) = match_inputs(inputs, self._tensors[0], self.name, any_sizes=self._is_deferred)
-        if mask is not None:
-            for tensor, one in zip(structure.flatten(x), structure.flatten(mask), strict=True):
-                tensor._keras_mask = one
+            (x,) = match_inputs(x, self._tensors[0], self.name, any_sizes=self._is_deferred)
         for layer in self.layers:
             x = layer(x)
         return x

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rustnet import ops
+from rustnet.core import structure
 from rustnet.layers.layer import Layer
 from rustnet.layers.rnn.description import describe, layer_from
 
@@ -34,6 +35,8 @@ class Bidirectional(Layer):
 
     Source: Schuster & Paliwal 1997, https://doi.org/10.1109/78.650093; https://keras.io/api/layers/recurrent_layers/bidirectional/
     """
+
+    _mask_is_of_first = True
 
     def __init__(
         self,
@@ -130,7 +133,7 @@ class Bidirectional(Layer):
     reset_states = reset_state
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
-        mask = previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask
+        mask = structure.flatten(previous_mask)[0]
         outputs = 2 if self.merge_mode is None else 1
         masks = [mask if self.return_sequences else None] * outputs
         if self.return_state:

@@ -10,6 +10,7 @@ from rustnet.core.trace import current_trace
 from rustnet.core.variable import Variable
 from rustnet.layers.input_spec import InputSpec
 from rustnet.layers.layer import Layer
+from rustnet.layers.masks import check_mask
 from rustnet.layers.rnn.cell import RecurrentCell
 from rustnet.layers.rnn.description import describe, layer_from
 from rustnet.layers.state import StateOwner
@@ -45,6 +46,8 @@ class RNN(Layer):
     Source: https://keras.io/api/layers/recurrent_layers/rnn/
     """
 
+    # The mask says which timesteps count; the states that may be passed beside the sequence have none.
+    _mask_is_of_first = True
     # States between batches are not weights.
     _NOT_STATE = StateOwner._NOT_STATE | {"states"}
 
@@ -116,6 +119,7 @@ class RNN(Layer):
         states = self._first_states(sequences, initial_state)
         mask = structure.flatten(mask)[0]
         if mask is not None:
+            check_mask(mask, sequences, self.name)
             mask = ops.cast(mask, "bool")
         outputs, states = self._run(sequences, states, mask, training)
         zeroed = mask is not None and self.zero_output_for_mask

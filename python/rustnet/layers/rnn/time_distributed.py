@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from rustnet import ops
 from rustnet.core import structure
+from rustnet.layers.arguments import signature_of
 from rustnet.layers.layer import Layer
 from rustnet.layers.rnn.description import describe, layer_from
 
@@ -21,7 +21,7 @@ class TimeDistributed(Layer):
     Call arguments: `inputs`; `mask` (batch, timesteps), passed on to layers that take one; `training`.
 
     Raises:
-        ValueError: no layer, or inputs without an axis of timesteps.
+        ValueError: no layer, inputs without an axis of timesteps, or a mask of other sizes.
 
     Example:
         >>> TimeDistributed(Dense(4))(ops.ones((2, 3, 5))).shape
@@ -50,8 +50,14 @@ class TimeDistributed(Layer):
     def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
         batch, steps, *features = inputs.shape
         arguments = {"training": training}
-        if mask is not None and "mask" in inspect.signature(self.layer.call).parameters:
-            arguments["mask"] = ops.reshape(mask, (batch * steps, *mask.shape[2:]))
+        if mask is not None:
+            if tuple(mask.shape[:2]) != (batch, steps):
+                raise ValueError(
+                    f"layer '{self.name}' expected a mask whose first sizes are {(batch, steps)}, the batch "
+                    f"and the timesteps. Received: mask.shape={tuple(mask.shape)}"
+                )
+            if "mask" in signature_of(self.layer.call).parameters:
+                arguments["mask"] = ops.reshape(mask, (batch * steps, *mask.shape[2:]))
         outputs = self.layer(ops.reshape(inputs, (batch * steps, *features)), **arguments)
         return structure.map_structure(
             lambda output: ops.reshape(output, (batch, steps, *output.shape[1:])), outputs
