@@ -135,8 +135,6 @@ def no_collector():
 @pytest.mark.parametrize("kind", MODELS)
 def test_weights_go_with_the_model(kind, no_collector):
     for name, action in ACTIONS.items():
-        if name in ("pickle", "deepcopy") and kind.endswith("subclass"):
-            continue
         model = MODELS[kind]()
         action(model)
         model(X)

@@ -1,16 +1,19 @@
 """What is pickled or deep-copied is the same thing again, with state of its own."""
 
 import copy
+import multiprocessing
 import pickle
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
 
 import rustnet
-from rustnet import Input, Sequential, layers
+from rustnet import Input, Model, Sequential, layers
+from rustnet.layers.layer import Layer
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
-Y = X.sum(1, keepdims=True)
+Y = np.abs(X.sum(1, keepdims=True)) / 9
 
 COPIES = {
     **{f"protocol {n}": lambda one, n=n: pickle.loads(pickle.dumps(one, n)) for n in range(2, 6)},
@@ -41,11 +44,190 @@ def test_a_layer_built_and_not(how):
     np.testing.assert_array_equal(twin(X), wanted)
 
 
+class Scaled(Layer):
+    """Weights in attributes, lists and dictionaries, a layer inside, a stream of random numbers."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = layers.Dense(units)
+        self.generator = rustnet.random.SeedGenerator(3)
+
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones")
+        self.parts = {"shift": [self.add_weight(shape=())]}
+
+    def call(self, x):
+        noise = rustnet.random.uniform((1,), seed=self.generator)
+        return self.inner(x * self.scale) + self.parts["shift"][0] + 0.1 * noise
+
+
+class Two(Model):
+    def __init__(self):
+        super().__init__()
+        self.parts = [Scaled(4), layers.Dense(1)]
+
+    def call(self, x):
+        return self.parts[1](self.parts[0](x))
+
+
+class OwnInputs(Model):
+    def __init__(self, units):
+        x = Input((3,))
+        super().__init__(x, layers.Dense(units)(x))
+        self.units = units
+
+
+def chain():
+    head = layers.Dense(1, kernel_regularizer="l2", kernel_constraint="max_norm")
+    return Sequential([Input((3,)), layers.Dense(4, activation="relu"), layers.Dropout(0.5), head])
+
+
+def graph():
+    x = Input((3,))
+    shared = layers.Dense(3)
+    hidden = layers.BatchNormalization()(shared(shared(x))) * 2.0
+    return Model(x, layers.Dense(1)(hidden[:, :2] + np.ones((1, 1), "float32")))
+
+
+def nested():
+    x = Input((3,))
+    return Model({"x": x}, chain()(graph()(x) * np.ones((1, 3), "float32")))
+
+
+def several():
+    a, b = Input((3,), name="a"), Input((3,), name="b")
+    joined = layers.Add()([a, b])
+    return Model({"b": b, "a": a}, {"u": layers.Dense(1, name="u")(joined), "c": layers.Dense(1)(joined)})
+
+
+MODELS = {
+    "chain": chain,
+    "deferred chain": lambda: Sequential([layers.Dense(4), layers.Dense(1)]),
+    "functional": graph,
+    "nested": nested,
+    "recurrent": lambda: Sequential(
+        [
+            Input((3,)),
+            layers.Reshape((3, 1)),
+            layers.Bidirectional(layers.LSTM(2, return_sequences=True)),
+            layers.TimeDistributed(layers.Dense(2)),
+            layers.GRU(2),
+            layers.Dense(1),
+        ]
+    ),
+    "subclass": Two,
+    "functional subclass": lambda: OwnInputs(1),
+    "subclass of a functional model": lambda: OwnFunctional(x := Input((3,)), layers.Dense(1)(x)),
+}
+
+
+class OwnFunctional(Model):
+    pass
+
+
 @pytest.mark.parametrize("how", COPIES)
-def test_a_model(how):
-    model = Sequential([Input((3,)), layers.Dense(4, activation="relu"), layers.Dense(1)])
-    model.compile("sgd", "mse", metrics=["mae"])
-    model.fit(X, Y, verbose=0)
-    twin = COPIES[how](model)
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_model_goes_on_with_the_same_bits(kind, how):
+    model, duplicate = MODELS[kind](), COPIES[how]
+    duplicate(model)
+    model.compile(rustnet.optimizers.Adam(0.01), "mse", metrics=["mae", rustnet.metrics.AUC()])
+    duplicate(model)
+    stopping = rustnet.callbacks.EarlyStopping(monitor="loss", restore_best_weights=True)
+    history = model.fit(X, Y, verbose=0, callbacks=[stopping])
+    twin, its_history, its_stopping = duplicate((model, history, stopping))
+    assert its_history.model is twin and its_stopping.model is twin
+    assert its_history.history == twin.history.history == history.history
+    assert isinstance(twin, type(model)) and twin.name == model.name
+    assert twin.optimizer is not model.optimizer
+    predicted, losses = [], []
+    for one in (model, twin):
+        predicted.append(one(X).numpy())
+        rustnet.utils.set_random_seed(7)
+        losses.append(one.fit(X, Y, verbose=0, epochs=3, batch_size=4).history)
+    np.testing.assert_array_equal(*predicted)
+    assert losses[0] == losses[1]
+    for weight, other in zip(model.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)
     np.testing.assert_array_equal(twin.predict(X, verbose=0), model.predict(X, verbose=0))
-    assert twin.evaluate(X, Y, verbose=0) == model.evaluate(X, Y, verbose=0)
+    texts = []
+    model.summary(print_fn=texts.append)
+    twin.summary(print_fn=texts.append)
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_the_graph_of_a_copy_is_a_graph(how):
+    model = several()
+    twin = COPIES[how](model)
+    data = {"a": X, "b": 2 * X}
+    for name, value in model.predict(data, verbose=0).items():
+        np.testing.assert_array_equal(twin.predict(data, verbose=0)[name], value)
+    part = Model(twin.inputs, twin.get_layer("u").output)
+    assert part.layers[-1] is twin.get_layer("u") and part([X, X]).shape == (6, 1)
+    model.set_weights([0 * one for one in model.get_weights()])
+    assert np.any(twin.predict(data, verbose=0)["u"])
+
+
+def test_models_that_share_layers_share_them_in_the_copy():
+    whole = graph()
+    half = Model(whole.input, whole.layers[1].output)
+    whole_twin, half_twin = pickle.loads(pickle.dumps((whole, half)))
+    half_twin.set_weights([0 * one for one in half_twin.get_weights()])
+    np.testing.assert_array_equal(half_twin(X), np.zeros((6, 3)))
+    assert whole_twin.layers[1] is half_twin.layers[1]
+
+
+@pytest.mark.parametrize("how", ["protocol 5", "deepcopy"])
+def test_long_models_are_copied_without_recursion(how):
+    x = y = Input((3,))
+    for _ in range(2000):
+        y = y + 0.01
+    long = Model(x, layers.Dense(1)(y))
+    chain = Sequential([Input((3,)), *(layers.Activation("relu") for _ in range(400))])
+    for model in (long, chain):
+        np.testing.assert_array_equal(COPIES[how](model)(X), model(X))
+
+
+OBJECTS = {
+    "a seed generator": lambda: rustnet.random.SeedGenerator(1),
+    "a tensor": lambda: rustnet.ops.ones((2, 3)),
+    "an input": lambda: Input((3,)),
+    "a symbolic tensor": lambda: layers.Dense(2)(Input((3,))),
+    "a schedule": lambda: rustnet.optimizers.SGD(rustnet.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)),
+    "a loss": lambda: rustnet.losses.Huber(0.5),
+    "an initializer": lambda: rustnet.initializers.GlorotUniform(3),
+    "a regularizer": lambda: rustnet.regularizers.L1L2(0.1, 0.2),
+    "a constraint": lambda: rustnet.constraints.MaxNorm(2),
+    "an op": lambda: rustnet.ops.relu,
+    "an activation": lambda: rustnet.activations.get("gelu"),
+    "a history": rustnet.callbacks.History,
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+@pytest.mark.parametrize("kind", OBJECTS)
+def test_an_object(kind, how):
+    one = OBJECTS[kind]()
+    twin = COPIES[how](one)
+    assert type(twin) is type(one)
+    for name, value in vars(one).items() if hasattr(one, "__dict__") else ():
+        if isinstance(value, (str, int, float, tuple)):
+            assert vars(twin)[name] == value
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_random_numbers_go_on(how):
+    generator = rustnet.random.SeedGenerator(1)
+    rustnet.random.normal((3,), seed=generator)
+    twin = COPIES[how](generator)
+    first, second = (rustnet.random.normal((3,), seed=one).numpy() for one in (generator, twin))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_another_process_gets_the_model():
+    model = graph()
+    model.compile("adam", "mse")
+    model.fit(X, Y, verbose=0)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as processes:
+        predicted = processes.submit(model.predict, X, verbose=0).result()
+    np.testing.assert_array_equal(predicted, model.predict(X, verbose=0))

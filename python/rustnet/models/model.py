@@ -63,12 +63,10 @@ class Model(Trainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if _is_functional(args, kwargs):
-            # A subclass that calls super().__init__(inputs, outputs) becomes a functional model of its class.
             from rustnet.models.functional import Functional
 
             if not isinstance(self, Functional):
-                cls = type(self)
-                self.__class__ = type(cls.__name__, (cls, Functional), {"__module__": cls.__module__})
+                self.__class__ = _functional_class(type(self))
                 Functional.__init__(cast(Functional, self), *args, **kwargs)
                 return
         elif args:
@@ -195,6 +193,26 @@ def _results(compiled: _Compiled, arrays: list[Any]) -> Any:
 
 def _is_functional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return (len(args) >= 2 or "outputs" in kwargs) and any_symbolic((args, kwargs))
+
+
+def _functional_class(cls: type) -> type:
+    """The class of those models of `cls` that call `super().__init__(inputs, outputs)`; made once."""
+    from rustnet.models.functional import Functional
+
+    if "_functional_class" not in vars(cls):
+        names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
+        # By its name pickle finds `cls`, not this class.
+        reduce: dict[str, Any] = {} if cls.__reduce__ is not object.__reduce__ else {"__reduce__": _reduced}
+        cls._functional_class = type(cls.__name__, (cls, Functional), {**names, **reduce})  # type: ignore[attr-defined]
+    return vars(cls)["_functional_class"]
+
+
+def _reduced(model: Model) -> tuple[Any, ...]:
+    return _new_functional, (type(model).__mro__[1],), model.__getstate__()
+
+
+def _new_functional(cls: type) -> Any:
+    return object.__new__(_functional_class(cls))
 
 
 def _plain_lists(value: Any) -> Any:
