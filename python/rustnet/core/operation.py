@@ -21,11 +21,13 @@ _STAND_INS = (10007, 20011)
 
 def any_symbolic(arguments: Any) -> bool:
     """True where a symbolic tensor is anywhere in nested arguments."""
-    if isinstance(arguments, KerasTensor):
+    # `isinstance` would ask values for their class, through Python code while attributes are noted.
+    cls = type(arguments)
+    if issubclass(cls, KerasTensor):
         return True
-    if isinstance(arguments, (list, tuple)):
+    if issubclass(cls, (list, tuple)):
         return any(map(any_symbolic, arguments))
-    return isinstance(arguments, dict) and any(map(any_symbolic, arguments.values()))
+    return issubclass(cls, dict) and any(map(any_symbolic, arguments.values()))
 
 
 def operation(function: Function) -> Function:

@@ -39,8 +39,8 @@ class ProgramCache(Watcher):
         self._entries: list[_Entry] = []
         # The entries known to be valid since the last change.
         self._valid: dict[Hashable, _Entry] = {}
-        # Owned by the entries, which share them.
-        self._guards: dict[tuple[int, str], weakref.WeakSet[_Guard]] = {}
+        # By the owner's id and the attribute's name: one for each value that programs were recorded with.
+        self._guards: dict[tuple[int, str], list[_Guard]] = {}
         self._changes: deque[tuple[int, str]] = deque()
         self._clock = itertools.count()
 
@@ -79,25 +79,40 @@ class ProgramCache(Watcher):
     def _add(self, key: Hashable, program: Any, reads: Reads) -> None:
         entry = _Entry(key, program, [self._guard(owner, name) for owner, name in reads.attributes])
         entry.used = next(self._clock)
-        kept = sorted([*self._entries, entry], key=operator.attrgetter("used"))[-_MOST_PROGRAMS:]
+        kept = sorted([*self._entries, entry], key=operator.attrgetter("used"))
         # Without an owner an entry can never be valid again.
-        self._entries = [one for one in kept if one.may_be_valid()]
+        self._entries = [one for one in kept[-_MOST_PROGRAMS:] if one.may_be_valid()]
         self._valid = {one.key: one for one in self._valid.values() if one in self._entries}
         self._valid[key] = entry
+        for dropped in set(kept) - set(self._entries):
+            for guard in dropped.guards:
+                self._let_go(guard)
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def _guard(self, owner: Tracked, name: str) -> _Guard:
-        guards = self._guards.setdefault((id(owner), name), weakref.WeakSet())
-        self.watch(owner, name)
+        """A guard of the attribute's present value, one that entries share where there is one."""
+        guards = self._guards.setdefault((id(owner), name), [])
         new = _Guard(owner, name)
         for guard in guards:
             if guard.owner() is owner and guard.expected == new.expected:
-                guard.holds = True
-                return guard
-        guards.add(new)
+                new = guard
+                break
+        else:
+            guards.append(new)
+            self.watch(owner, name)
+        new.holds = True
+        new.users += 1
         return new
+
+    def _let_go(self, guard: _Guard) -> None:
+        guard.users -= 1
+        if guard.users == 0:
+            guards = self._guards[guard.key]
+            guards.remove(guard)
+            if not guards:
+                del self._guards[guard.key]
 
     def _take_changes(self) -> None:
         while self._changes:
@@ -109,13 +124,18 @@ class ProgramCache(Watcher):
 class _Guard:
     """An attribute's value at the end of a recording, and whether it is that now."""
 
+    __slots__ = ("expected", "holds", "is_container", "key", "name", "owner", "users")
+
     def __init__(self, owner: Tracked, name: str) -> None:
         self.owner = weakref.ref(owner)
         self.name = name
+        self.key = (id(owner), name)
         value = vars(owner).get(name, _MISSING)
         self.expected = _summary(value)
         self.is_container = _may_change_in_place(value)
         self.holds = True
+        # The entries that have it.
+        self.users = 0
 
     def check(self) -> bool:
         owner = self.owner()

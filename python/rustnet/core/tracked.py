@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -19,10 +20,13 @@ class Watcher:
 
     def watch(self, owner: Tracked, name: str) -> None:
         """Asks to be told when this attribute of `owner` is set or deleted."""
-        watchers = vars(owner).setdefault("_watchers", {})
-        watching = watchers.setdefault(name, weakref.WeakSet())
-        if watching is not None:
-            watching.add(self)
+        watchers = vars(owner).setdefault("_watchers", {}).setdefault(name, [])
+        if watchers is not None and self._reference not in watchers:
+            watchers.append(self._reference)
+
+    @functools.cached_property
+    def _reference(self) -> weakref.ref[Watcher]:
+        return weakref.ref(self)
 
 
 class Tracked(Transient):
@@ -37,7 +41,7 @@ class Tracked(Transient):
     _TRANSIENT: ClassVar[Mapping[str, Callable[[], Any] | None]] = {"_watchers": None}
     # The watchers of each attribute that has some; `None` for one that recorded code itself changes, such as
     # a counter of calls: a program cannot depend on that.
-    _watchers: dict[str, weakref.WeakSet[Watcher] | None] | None = None
+    _watchers: dict[str, list[weakref.ref[Watcher]] | None] | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -52,8 +56,15 @@ class Tracked(Transient):
 
 def tell(owner: Tracked, name: str) -> None:
     """Tells the watchers of an attribute that it was set."""
-    for watcher in list((owner._watchers or {}).get(name) or ()):
-        watcher.tell(owner, name)
+    watchers = (owner._watchers or {}).get(name)
+    if not watchers:
+        return
+    for reference in list(watchers):
+        watcher = reference()
+        if watcher is None:
+            watchers.remove(reference)
+        else:
+            watcher.tell(owner, name)
 
 
 def _changed(owner: Tracked, name: str) -> None:
@@ -67,7 +78,6 @@ class Reads:
     """The attributes of tracked objects that were read during `collect`."""
 
     def __init__(self) -> None:
-        self._seen: set[tuple[int, str]] = set()
         self.attributes: list[tuple[Tracked, str]] = []
 
     def collect(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -76,33 +86,33 @@ class Reads:
         Only meanwhile attributes are looked up through Python code, so that it costs nothing at other times.
         One thread collects at a time. What an interrupt leaves in place slows look-ups, and does no harm.
         """
-        Tracked.__getattribute__ = _noted_look_up  # type: ignore[assignment, method-assign]
+        seen: set[tuple[int, str]] = set()
+        look_up = object.__getattribute__
+
+        def noted_look_up(owner: Tracked, name: str) -> Any:
+            if (id(owner), name) not in seen and self._is_recording():
+                seen.add((id(owner), name))
+                self._note(owner, name)
+            return look_up(owner, name)
+
+        Tracked.__getattribute__ = noted_look_up  # type: ignore[assignment, method-assign]
         try:
             return function(*args, **kwargs)
         finally:
             if "__getattribute__" in vars(Tracked):
                 del Tracked.__getattribute__
 
-    def note(self, owner: Tracked, name: str) -> None:
-        """Remembers that the attribute was read; methods and properties are none."""
-        key = (id(owner), name)
-        if key in self._seen:
+    def _is_recording(self) -> bool:
+        """Not so in another thread, and not for ops that run at once, as those that make weights."""
+        trace = current_trace()
+        return trace is not None and trace.reads is self
+
+    def _note(self, owner: Tracked, name: str) -> None:
+        """Remembers that an attribute was read; methods and properties are none."""
+        cls = type(owner)
+        if name in cls._UNWATCHED:
             return
-        self._seen.add(key)
-        if name in type(owner)._UNWATCHED or name.startswith("__"):
-            return
-        if name not in object.__getattribute__(owner, "__dict__") and _is_code(type(owner), name):
-            return
-        self.attributes.append((owner, name))
-
-
-def _noted_look_up(owner: Tracked, name: str) -> Any:
-    trace = current_trace()
-    if trace is not None and trace.reads is not None:
-        trace.reads.note(owner, name)
-    return object.__getattribute__(owner, name)
-
-
-def _is_code(cls: type, name: str) -> bool:
-    """Whether a class has a method, property or the like of this name."""
-    return any(hasattr(type(vars(base)[name]), "__get__") for base in cls.__mro__ if name in vars(base))
+        is_own = name in object.__getattribute__(owner, "__dict__")
+        # Else it is one of the class, or not there at all yet.
+        if is_own or not (name.startswith("__") or hasattr(getattr(cls, name, None), "__get__")):
+            self.attributes.append((owner, name))

@@ -19,6 +19,7 @@ from rustnet.core.operation import any_symbolic, symbolic_outputs
 from rustnet.core.tensors import Tensor, TracedTensor
 from rustnet.core.trace import Trace, current_trace, escape
 from rustnet.core.tracked import Tracked, tell
+from rustnet.core.transaction import atomically, is_unfinished, touch
 from rustnet.core.variable import Variable
 from rustnet.layers.arguments import (
     build_with,
@@ -40,10 +41,9 @@ from rustnet.layers.state import OWNED, StateOwner, may_own
 
 
 def _builder(build: Callable[..., None]) -> Callable[..., None]:
-    """Wraps a class's `build`: its ops run at once, and the layer counts as built."""
+    """Wraps a class's `build`: its ops run at once, and it ends with a layer that is built, or as it was."""
 
-    @functools.wraps(build)
-    def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
+    def complete(self: Layer, *args: Any, **kwargs: Any) -> None:
         try:
             escape(build, self, *args, **kwargs)
         except RecursionError as error:
@@ -51,6 +51,10 @@ def _builder(build: Callable[..., None]) -> Callable[..., None]:
         self.built = True
         if args or kwargs:
             self._build_shapes = (args, kwargs)
+
+    @functools.wraps(build)
+    def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
+        atomically(self, complete, self, *args, **kwargs)
 
     return wrapper
 
@@ -300,6 +304,7 @@ class Layer(Configurable, StateOwner, Called, Tracked):
         args, kwargs = with_set_masks((args, kwargs))
         outputs = self._symbolic_outputs(args, kwargs)
         self._clear_losses()
+        touch(self)
         Node(self, args, kwargs, outputs)
         return outputs
 
@@ -360,9 +365,8 @@ class Layer(Configurable, StateOwner, Called, Tracked):
             first = arguments[first_name] = tensor(first)
         if self.input_spec is not None:
             check_inputs(self.input_spec, first, self.name)
-        if not self.built:
-            self._path = trace.scope_name
-            self._build_for(arguments, trace.unknown_size)
+        if not self.built or is_unfinished(self):
+            atomically(self, self._build_for, arguments, trace.unknown_size, trace.scope_name)
             if self.input_spec is not None:
                 check_inputs(self.input_spec, first, self.name)
         fill_masks(arguments, parameters, self._mask_is_of_first)
@@ -418,7 +422,15 @@ class Layer(Configurable, StateOwner, Called, Tracked):
 
         return structure.map_structure(convert, value)
 
-    def _build_for(self, arguments: dict[str, Any], unknown_size: int | None) -> None:
+    def _build_for(
+        self, arguments: dict[str, Any], unknown_size: int | None, path: str | None = None
+    ) -> None:
+        if self.built:
+            # By another thread meanwhile.
+            return
+        if path is not None:
+            self._path = path
+
         def shape_of(leaf: Any) -> Any:
             if not hasattr(leaf, "shape"):
                 return None

@@ -19,12 +19,14 @@ def may_own(value: Any) -> bool:
 
 def owned(value: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
     """The objects of a kind in an attribute's value, also inside lists, tuples, sets and dicts."""
-    if isinstance(value, kind):
+    # `isinstance` would ask values for their class, through Python code while attributes are noted.
+    cls = type(value)
+    if issubclass(cls, kind):
         yield value
-    elif isinstance(value, (list, tuple, set)):
+    elif issubclass(cls, (list, tuple, set)):
         for item in value:
             yield from owned(item, kind)
-    elif isinstance(value, dict):
+    elif issubclass(cls, dict):
         for item in value.values():
             yield from owned(item, kind)
 

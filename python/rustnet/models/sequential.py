@@ -6,6 +6,7 @@ from typing import Any
 
 from rustnet.core import structure
 from rustnet.core.tensors import KerasTensor
+from rustnet.core.transaction import atomically
 from rustnet.layers.arguments import is_shape
 from rustnet.layers.input_layer import InputLayer
 from rustnet.layers.layer import Layer
@@ -63,7 +64,7 @@ class Sequential(Model):
             shape, dtype = _known_input(layer)
             if shape is not None:
                 layers = (InputLayer(batch_shape=shape, dtype=dtype), layer)
-        self._set(layers, self._called(layers))
+        atomically(self, self._set, layers, self._called(layers))
 
     def pop(self) -> Layer:
         """Takes the last layer off and returns it."""
@@ -74,7 +75,7 @@ class Sequential(Model):
         if self._is_deferred and len(layers) == 1:
             # Of the first data nothing is left to remember.
             self._is_deferred, layers = False, ()
-        self._set(layers, self._tensors[: len(layers)])
+        atomically(self, self._set, layers, self._tensors[: len(layers)])
         return layer
 
     def build(self, input_shape: Any = None) -> None:
@@ -99,8 +100,10 @@ class Sequential(Model):
             layers = (InputLayer(batch_shape=(None, *shape[1:]), dtype=layers[0].dtype), *layers)
         self._set(layers, self._called(layers))
 
-    def _build_for(self, arguments: dict[str, Any], unknown_size: int | None) -> None:
-        super()._build_for(arguments, unknown_size)
+    def _build_for(
+        self, arguments: dict[str, Any], unknown_size: int | None, path: str | None = None
+    ) -> None:
+        super()._build_for(arguments, unknown_size, path)
         self._is_deferred = bool(self._tensors)
 
     def _called(self, layers: tuple[Layer, ...]) -> list[Any]:
