@@ -18,11 +18,14 @@ def all_or_nothing(method: Method) -> Method:
     """`method`, which takes back what it did to the object's attributes if it does not return.
 
     Whatever is raised, Ctrl-C between any two lines included, the attributes are those of before; so is the
-    content of the lists, dictionaries and sets among them.
+    content of the lists, dictionaries and sets among them. Of methods that call each other on one object, the
+    outermost counts.
     """
 
     @functools.wraps(method)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if is_being_made(self):
+            return method(self, *args, **kwargs)
         before = vars(self)
         copies = {name: value.copy() for name, value in before.items() if type(value) in (list, dict, set)}
         try:

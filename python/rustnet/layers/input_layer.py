@@ -22,13 +22,19 @@ class InputLayer(Layer):
         batch_size: int | None = None,
         dtype: Any = None,
         sparse: bool | None = None,
+        ragged: bool | None = None,
         batch_shape: Any = None,
-        name: str | None = None,
+        input_tensor: Any = None,
         optional: bool = False,
+        name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if sparse:
-            raise ValueError(f"expected a dense input. Received: sparse={sparse}")
+        if sparse or ragged:
+            raise ValueError(f"expected a dense input. Received: sparse={sparse}, ragged={ragged}")
+        if input_tensor is not None:
+            if not isinstance(input_tensor, KerasTensor):
+                raise ValueError(f"expected a symbolic tensor. Received: input_tensor={input_tensor!r}")
+            shape, batch_shape, dtype = None, input_tensor.shape, input_tensor.dtype
         super().__init__(name=name, dtype=dtype or floatx(), **kwargs)
         if batch_shape is None:
             batch_shape = self._batch_input_shape
@@ -67,6 +73,7 @@ def Input(
     batch_size: int | None = None,
     dtype: Any = None,
     sparse: bool | None = None,
+    ragged: bool | None = None,
     batch_shape: Any = None,
     name: str | None = None,
     tensor: Any = None,
@@ -84,9 +91,5 @@ def Input(
 
     Source: https://keras.io/api/layers/core_layers/input
     """
-    if tensor is not None:
-        if not isinstance(tensor, KerasTensor):
-            raise ValueError(f"expected a symbolic tensor. Received: tensor={tensor!r}")
-        shape, batch_shape, dtype = None, tensor.shape, tensor.dtype
-    layer = InputLayer(shape, batch_size, dtype, sparse, batch_shape, name, optional)
+    layer = InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name)
     return layer.output

@@ -104,6 +104,7 @@ class SpatialDropout2D(_SpatialDropout):
 
     Arguments:
         rate: from 0 to 1.
+        data_format: `"channels_last"`, the one format there is.
         seed: an int, or None.
         kwargs: see `Layer`.
 
@@ -115,6 +116,13 @@ class SpatialDropout2D(_SpatialDropout):
     """
 
     rank = 2
+
+    def __init__(
+        self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(rate, seed, **kwargs)
+        if data_format not in (None, "channels_last"):
+            raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={data_format!r}")
 
 
 class GaussianNoise(Layer):

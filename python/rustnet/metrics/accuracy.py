@@ -107,13 +107,16 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
 
 
 @operation
-def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
+def sparse_top_k_categorical_accuracy(
+    y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False
+) -> Any:
     """1 where the target's class is among the `k` largest predictions.
 
     Arguments:
         y_true: (batch, …) or (batch, …, 1), class indices.
         y_pred: (batch, …, classes).
         k: default 5.
+        from_sorted_ids: whether the predictions are class indices, the likeliest first; default False.
 
     Example:
         >>> sparse_top_k_categorical_accuracy([1], [[0.2, 0.3, 0.5]], k=2).numpy().tolist()
@@ -122,6 +125,10 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> A
     Source: https://keras.io/api/metrics/accuracy_metrics/#sparsetopkcategoricalaccuracy-class
     """
     labels, y_pred = _labels(y_true, y_pred, "sparse_top_k_categorical_accuracy")
+    if from_sorted_ids:
+        ids = y_pred[..., : checked_count("k", k)]
+        found = ops.any(ops.equal(ids, ops.expand_dims(ops.cast(labels, ids.dtype), -1)), axis=-1)
+        return ops.cast(found, config.floatx())
     return _among_largest(labels, y_pred, k)
 
 
@@ -274,6 +281,16 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     _direction = "up"
 
     def __init__(
-        self, k: int = 5, name: str = "sparse_top_k_categorical_accuracy", dtype: str | None = None
+        self,
+        k: int = 5,
+        name: str = "sparse_top_k_categorical_accuracy",
+        dtype: str | None = None,
+        from_sorted_ids: bool = False,
     ) -> None:
-        super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=checked_count("k", k))
+        super().__init__(
+            sparse_top_k_categorical_accuracy,
+            name,
+            dtype,
+            k=checked_count("k", k),
+            from_sorted_ids=from_sorted_ids,
+        )

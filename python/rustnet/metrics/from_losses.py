@@ -307,7 +307,7 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
 
     Arguments:
         name, dtype: see `Metric`.
-        from_logits, axis: see `losses.sparse_categorical_crossentropy`.
+        from_logits, ignore_class, axis: see `losses.sparse_categorical_crossentropy`.
 
     Example:
         >>> metric = SparseCategoricalCrossentropy(); metric.update_state([1], [[0.5, 0.5]])
@@ -324,10 +324,16 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         name: str = "sparse_categorical_crossentropy",
         dtype: str | None = None,
         from_logits: bool = False,
+        ignore_class: int | None = None,
         axis: int = -1,
     ) -> None:
         super().__init__(
-            losses.sparse_categorical_crossentropy, name, dtype, from_logits=from_logits, axis=axis
+            losses.sparse_categorical_crossentropy,
+            name,
+            dtype,
+            from_logits=from_logits,
+            ignore_class=ignore_class,
+            axis=axis,
         )
 
 

@@ -12,6 +12,7 @@ from rustnet.core.naming import auto_name, to_snake_case
 from rustnet.core.operation import operation
 from rustnet.core.tracked import Tracked
 from rustnet.core.variable import Variable
+from rustnet.core.whole import all_or_nothing
 
 # The dtype of sums and counts over samples: float32 cannot count on after 2²⁴.
 SUMS = "float64"
@@ -61,6 +62,9 @@ class Metric(Tracked):
         super().__init_subclass__(**kwargs)
         if "update_state" in vars(cls):
             cls.update_state = operation(vars(cls)["update_state"])  # type: ignore[method-assign]
+        for name in ("build", "_build"):
+            if name in vars(cls):
+                setattr(cls, name, all_or_nothing(vars(cls)[name]))
         if "result" in vars(cls):
             cls.result = operation(_without_variables(vars(cls)["result"]))  # type: ignore[method-assign]
 

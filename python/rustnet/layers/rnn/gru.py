@@ -164,8 +164,8 @@ class GRU(CellRNN):
         return_state: bool = False,
         go_backwards: bool = False,
         stateful: bool = False,
-        reset_after: bool = True,
         unroll: bool = False,
+        reset_after: bool = True,
         **kwargs: Any,
     ) -> None:
         arguments = cell_arguments(

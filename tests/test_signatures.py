@@ -1,0 +1,65 @@
+"""Arguments in Keras's order: what is given by position means the same in both libraries."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+import rustnet
+from oracle import keras
+
+MODULES = [
+    "activations", "callbacks", "constraints", "initializers", "layers", "losses", "metrics", "models", "ops",
+    "optimizers", "optimizers.schedules", "random", "regularizers", "utils",
+]  # fmt: skip
+
+# What is given by position is the same under another name.
+SAME = {"serialize": "value", "deserialize": "config"}
+
+
+def attribute(root, path):
+    for name in path.split("."):
+        root = getattr(root, name)
+    return root
+
+
+def positional(function):
+    """The names of the arguments that can be given by position, or None where Python does not know them."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    return [parameter.name for parameter in parameters if parameter.kind.name.startswith("POSITIONAL")]
+
+
+def pairs(module):
+    ours, theirs = attribute(rustnet, module), attribute(keras, module)
+    for name in dir(ours):
+        if not name.startswith("_") and callable(getattr(ours, name)) and hasattr(theirs, name):
+            yield f"{module}.{name}", getattr(ours, name), getattr(theirs, name)
+
+
+def differences(module):
+    for name, ours, theirs in pairs(module):
+        ours, theirs = positional(ours), positional(theirs)
+        if ours is None or theirs is None:
+            continue
+        if ours and ours[0] == SAME.get(name.rpartition(".")[2]):
+            ours[0] = theirs[0]
+        # Where one library knows more arguments, those come last.
+        common = min(len(ours), len(theirs))
+        if ours[:common] != theirs[:common]:
+            yield f"{name}{tuple(ours)}, Keras: {tuple(theirs)}"
+
+
+CLASSES = [
+    "Model", "Sequential", "Variable", "callbacks.Callback", "layers.Layer", "losses.Loss", "metrics.Metric",
+    "optimizers.Optimizer",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("owner", [*MODULES, *CLASSES])
+def test_arguments_are_in_the_order_of_keras(owner):
+    found = list(differences(owner))
+    assert not found, "\n".join(found)
