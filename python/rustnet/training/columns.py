@@ -10,6 +10,7 @@ import numpy as np
 from rustnet.core import structure
 from rustnet.core.arrays import as_array
 from rustnet.core.dtypes import array_dtype
+from rustnet.training import class_weights, frames
 
 # What the engine's feed reads and casts itself, in native byte order; anything else is converted once.
 _READ_IN_PLACE = frozenset(
@@ -63,8 +64,16 @@ class Data:
         )
 
 
-def make_data(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> Data:
+def make_data(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    class_weight: dict[int, float] | None = None,
+    are_all: bool = False,
+) -> Data:
     """Checks the arguments of `fit`, `evaluate` or `predict` and makes columns of them.
+
+    `class_weight` is checked already; `are_all` says that the targets are not those of one batch.
 
     Raises `ValueError` where something is no array of numbers, or lengths differ.
     """
@@ -77,7 +86,7 @@ def make_data(x: Any, y: Any = None, sample_weight: Any = None, class_weight: An
     if class_weight is not None:
         if sample_weight is not None:
             raise ValueError("expected class_weight or sample_weight, not both. Received: both")
-        sample_weight = _class_weights(class_weight, y)
+        sample_weight = class_weights.sample_weights(class_weight, y, are_all)
     weights = _columns(sample_weight, "sample_weight")
     for column in structure.flatten(weights):
         if column is not None and not np.isfinite(column).all():
@@ -120,7 +129,7 @@ def column(value: Any, name: str) -> Array:
     """One array with an axis of samples, as it lies where the engine can read that."""
     if type(value) is not np.ndarray:
         if hasattr(value, "to_numpy"):
-            value = value.to_numpy()
+            value = frames.to_array(value, name)
         if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
             value = as_array(value, None, name)
         value = value.view(np.ndarray)
@@ -135,32 +144,6 @@ def column(value: Any, name: str) -> Array:
 def engine_dtype(array: Array) -> str:
     """The dtype in which the engine takes a column whose reader does not ask for another."""
     return array_dtype(array.dtype)
-
-
-def _class_weights(class_weight: Any, y: Any) -> Array:
-    """One weight a sample, by the class of its target: an int, or the position of the largest element."""
-    if not isinstance(class_weight, Mapping):
-        raise ValueError(
-            f"expected class_weight to map classes to weights. Received: class_weight={class_weight!r}"
-        )
-    if not isinstance(y, np.ndarray):
-        raise ValueError("expected class_weight with a single array of targets. Received: several")
-    labels = y
-    if y.ndim == 2 and y.shape[1] > 1:
-        labels = y.argmax(axis=1)
-    elif y.ndim == 2:
-        labels = y[:, 0]
-    elif y.ndim != 1:
-        raise ValueError(f"expected targets of rank 1 or 2 with class_weight. Received: y.shape={y.shape}")
-    if labels.dtype.kind == "f" and np.isnan(labels).any():
-        row = int(np.flatnonzero(np.isnan(labels))[0])
-        raise ValueError(
-            f"expected class_weight with targets that are classes. Received: NaN in row {row} of y"
-        )
-    weights = np.ones(len(y), "float32")
-    for label, weight in class_weight.items():
-        weights[labels == label] = weight
-    return weights
 
 
 def split(data: Data, fraction: float) -> tuple[Data, Data]:

@@ -18,7 +18,7 @@ from rustnet.layers.layer import Layer
 from rustnet.layers.state import OWNED
 from rustnet.metrics import Mean, Metric
 from rustnet.random import new_seed
-from rustnet.training import arguments
+from rustnet.training import arguments, class_weights
 from rustnet.training.alignment import Outputs
 from rustnet.training.batches import Stream, is_stream
 from rustnet.training.columns import Data, make_data, split
@@ -251,8 +251,10 @@ class Trainer(Layer):
             validation_split: this last part of the data is not trained on but evaluated after each epoch.
             validation_data: `(x, y)` or `(x, y, sample_weight)` to evaluate instead.
             shuffle: a new order of the rows each epoch; with `__getitem__`, of the batches.
-            class_weight: class → weight of its samples in the loss.
-            sample_weight: (n,) weight of each sample in the loss.
+            class_weight: class (an int) → weight of its samples in the loss, 1 for those that are not listed;
+                for a single output.
+            sample_weight: (n,) weight of each sample in the loss, or (n, steps) of each step; for several
+                outputs one for all, or nested as they are.
             steps_per_epoch: ends an epoch after so many steps; the next goes on where it stopped. Where the
                 data ends before, so does the epoch, with a warning, and the next begins again: of a
                 generator, which cannot, with the first two batches, which are kept.
@@ -278,6 +280,7 @@ class Trainer(Layer):
         steps = arguments.optional_count(steps_per_epoch, "steps_per_epoch")
         validation_steps = arguments.optional_count(validation_steps, "validation_steps")
         arguments.check_frequency(validation_freq)
+        class_weight = class_weights.checked(class_weight, self._classes())
         seed = new_seed() if shuffle else None
         if is_stream(x):
             arguments.batches_alone(y=y, sample_weight=sample_weight, batch_size=batch_size)
@@ -285,7 +288,7 @@ class Trainer(Layer):
                 raise ValueError("expected arrays with validation_split. Received: a generator")
             source: Any = Stream(x, class_weight, seed)
         else:
-            source = make_data(x, y, sample_weight, class_weight)
+            source = make_data(x, y, sample_weight, class_weight, are_all=True)
             if validation_split and validation_data is None:
                 source, validation_data = split(source, validation_split)
             source = Rows(source, batch_size, steps, seed)
@@ -489,6 +492,7 @@ class Trainer(Layer):
     ) -> Any:
         """One training step on this batch; returns its loss and metrics as `evaluate` does."""
         self._check_compiled("train_on_batch")
+        class_weight = class_weights.checked(class_weight, self._classes())
         return self._on_batch("train", make_data(x, y, sample_weight, class_weight), return_dict)
 
     def test_on_batch(
@@ -628,6 +632,12 @@ class Trainer(Layer):
     def _input_dtypes(self, inputs: Any) -> list[str | None]:
         """The dtype that each leaf of `inputs` is wanted in, where the model says."""
         return [None] * len(structure.flatten(inputs))
+
+    def _classes(self) -> int | None:
+        """How many classes a single output tells apart, where that is known."""
+        outputs = getattr(self, "outputs", []) if self.built else []
+        size = outputs[0].shape[-1] if len(outputs) == 1 and outputs[0].shape else None
+        return size if size is not None and size > 1 else None
 
     def _outputs_of(self, y_pred: Any) -> Outputs:
         return Outputs(y_pred, getattr(self, "output_names", None))
