@@ -273,3 +273,54 @@ def test_programs_do_not_keep_alive_what_they_were_recorded_with():
     model = None
     gc.collect()
     assert layer() is None
+
+
+def test_a_method_that_is_replaced_is_called():
+    layer = layers.Rescaling(2.0)
+    model = rustnet.Sequential([layers.Input((3,)), layer])
+    np.testing.assert_allclose(model.predict(X, verbose=0), 2 * X, rtol=1e-6)
+    layer.call = lambda x: x * 5.0
+    np.testing.assert_allclose(model.predict(X, verbose=0), 5 * X, rtol=1e-6)
+    del layer.call
+    np.testing.assert_allclose(model.predict(X, verbose=0), 2 * X, rtol=1e-6)
+
+
+# --- overrides that nothing calls ---------------------------------------------------------------------
+
+STEPS = [
+    "train_step",
+    "test_step",
+    "predict_step",
+    "make_train_function",
+    "make_test_function",
+    "make_predict_function",
+]
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_an_own_step_is_refused_by_name(name):
+    def own(self: Any, *args: Any) -> Any:
+        raise AssertionError("called")
+
+    inputs = rustnet.Input((3,))
+    model = type("Own", (rustnet.Model,), {name: own})(inputs, layers.Dense(1)(inputs))
+    with pytest.raises(NotImplementedError, match=f"Own.{name}"):
+        model.compile("sgd", "mse")
+    with pytest.raises(NotImplementedError, match=f"Own.{name}"):
+        model.predict(X, verbose=0)
+    model = make_model()
+    with pytest.raises(NotImplementedError, match=name):
+        getattr(model, name)(None)
+    setattr(model, name, own)
+    with pytest.raises(NotImplementedError, match=name):
+        model.fit(X, Y, verbose=0)
+
+
+def test_a_compile_that_fails_changes_nothing():
+    model = make_model()
+    model.fit(X, Y, verbose=0)
+    optimizer, loss = model.optimizer, model.loss
+    with pytest.raises(ValueError):
+        model.compile("sgd", "no such loss")
+    assert model.optimizer is optimizer and model.loss is loss
+    model.fit(X, Y, verbose=0)

@@ -116,8 +116,12 @@ class ProgramCache(Watcher):
 
     def _take_changes(self) -> None:
         while self._changes:
-            for guard in self._guards.get(self._changes.popleft(), ()):
+            owner, name = self._changes.popleft()
+            for guard in self._guards.get((owner, name), ()):
                 guard.check()
+            if (owner, name) not in self._guards:
+                # A method was replaced: there is no telling which programs it is in.
+                self._entries = [entry for entry in self._entries if not entry.has_owner(owner)]
         self._valid = {}
 
 
@@ -158,6 +162,9 @@ class _Entry:
         self.guards = guards
         # Those of attributes that can change without being set.
         self.containers = [guard for guard in guards if guard.is_container]
+
+    def has_owner(self, owner: int) -> bool:
+        return any(guard.key[0] == owner for guard in self.guards)
 
     def may_be_valid(self) -> bool:
         return all(guard.owner() is not None for guard in self.guards)

@@ -54,8 +54,8 @@ class Tracked(Transient):
             _changed(self, name)
 
 
-def tell(owner: Tracked, name: str) -> None:
-    """Tells the watchers of an attribute that it was set."""
+def tell(owner: Tracked, name: str, changed: str | None = None) -> None:
+    """Tells the watchers of the attribute `name` that it, or the attribute `changed`, was set."""
     watchers = (owner._watchers or {}).get(name)
     if not watchers:
         return
@@ -64,10 +64,15 @@ def tell(owner: Tracked, name: str) -> None:
         if watcher is None:
             watchers.remove(reference)
         else:
-            watcher.tell(owner, name)
+            watcher.tell(owner, changed or name)
 
 
 def _changed(owner: Tracked, name: str) -> None:
+    if name not in (owner._watchers or {}) and callable(getattr(type(owner), name, None)):
+        # Stands in for a method, which any program may have called.
+        for watched in list(owner._watchers or {}):
+            tell(owner, watched, name)
+        return
     tell(owner, name)
     trace = current_trace()
     if trace is not None and trace.reads is not None and name in (owner._watchers or {}):

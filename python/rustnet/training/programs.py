@@ -38,6 +38,8 @@ class Programs:
 def _record_step(
     trace: Trace, trainer: Trainer, kind: Kind, data: Data, rows: int
 ) -> tuple[_core.Program, Any]:
+    trainer.refuse_own_steps()
+
     def argument(column: Array | None, dtype: str | None = None) -> Any:
         if column is None:
             return None

@@ -14,6 +14,7 @@ from rustnet import callbacks as callbacks_module
 from rustnet.callbacks.history import History, KeptHistory
 from rustnet.core import structure
 from rustnet.core.tracked import Tracked, Watcher
+from rustnet.core.transaction import atomically
 from rustnet.layers.layer import Layer
 from rustnet.layers.state import OWNED
 from rustnet.metrics import Mean, Metric
@@ -24,6 +25,7 @@ from rustnet.training.batches import Stream, is_stream
 from rustnet.training.columns import Data, make_data, split
 from rustnet.training.isolation import run_of
 from rustnet.training.outputs import OutputLosses, OutputMetrics
+from rustnet.training.own_steps import StepMethods
 from rustnet.training.programs import Kind, Programs, each_batch
 from rustnet.training.rows import Rows
 
@@ -31,7 +33,7 @@ from rustnet.training.rows import Rows
 _LOOK_SECONDS = 0.1
 
 
-class Trainer(Layer):
+class Trainer(Layer, StepMethods):
     """The training side of `Model`, which is its only subclass."""
 
     # What `compile` and a run of `fit` write on the model.
@@ -114,6 +116,12 @@ class Trainer(Layer):
         Source: https://keras.io/api/models/model_training_apis/#compile-method
         """
         del run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+        self.refuse_own_steps()
+        atomically(self, self._set_compiled, optimizer, loss, loss_weights, metrics, weighted_metrics)
+
+    def _set_compiled(
+        self, optimizer: Any, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any
+    ) -> None:
         self._output_losses = OutputLosses(loss, loss_weights)
         self._output_metrics = OutputMetrics(metrics, weighted_metrics)
         self.optimizer = optimizers.get(optimizer)
