@@ -387,3 +387,70 @@ def test_bad_arguments_of_fit(case):
     arguments, message = BAD_ARGUMENTS[case]
     with pytest.raises(ValueError, match=message):
         echo().fit(**{"x": FOUR, "y": ZERO, "verbose": 0, **arguments})
+
+
+class Tell(layers.Layer):
+    """Counts how often it is called, and adds that number."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def call(self, inputs):
+        self.calls.append(1)
+        return inputs + 0.0 * len(self.calls)
+
+
+def told(**arguments):
+    tell = Tell()
+    model = rustnet.Sequential([layers.Input((1,)), tell, layers.Dense(1, kernel_initializer="ones")])
+    model.compile(rustnet.optimizers.SGD(0.0), "mse", **arguments)
+    return model, tell.calls
+
+
+@pytest.mark.parametrize("source", ["rows", "batches"])
+def test_run_eagerly_calls_the_layers_in_each_step(source):
+    model, calls = told(run_eagerly=True)
+
+    def run(method, *arguments, **keywords):
+        before = len(calls)
+        if source == "batches":
+            arguments = (iter([tuple(one[index : index + 1] for one in arguments) for index in range(4)]),)
+        else:
+            keywords["batch_size"] = 1
+        getattr(model, method)(*arguments, verbose=0, **keywords)
+        return len(calls) - before
+
+    assert run("fit", FOUR, ZERO) == run("evaluate", FOUR, ZERO) == 4
+    assert run("predict", FOUR) >= 4
+    assert model.fit(FOUR, ZERO, batch_size=2, epochs=2, verbose=0).history["loss"] == [7.5, 7.5]
+    model.run_eagerly = False
+    assert run("fit", FOUR, ZERO, epochs=1) <= 1 and run("fit", FOUR, ZERO) == 0
+
+
+def test_what_compile_is_told_about_running_changes_no_number():
+    for arguments in (
+        {"jit_compile": False},
+        {"jit_compile": True, "auto_scale_loss": False},
+        {"steps_per_execution": 3},
+        {"run_eagerly": True, "steps_per_execution": 2},
+    ):
+        model, _ = told(**arguments)
+        assert model.fit(FOUR, ZERO, batch_size=1, epochs=2, verbose=0).history["loss"] == [7.5, 7.5]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"run_eagerly": "yes"},
+        {"steps_per_execution": 0},
+        {"steps_per_execution": 1.5},
+        {"jit_compile": "always"},
+        {"auto_scale_loss": None},
+    ],
+    ids=str,
+)
+def test_compile_refuses_what_it_does_not_know(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"expected {name}"):
+        told(**wrong)

@@ -65,6 +65,11 @@ class ProgramCache(Watcher):
         found = self.find(key)
         return found if found is not None else exclusively(self._record, key, record, args)
 
+    def once(self, record: Callable[..., Any], *args: Any) -> Any:
+        """A program recorded by `record(trace, *args)` that is not kept."""
+        trace = Trace(arenas=self._arenas)
+        return exclusively(trace.call, record, trace, *args)
+
     def _record(self, key: Hashable, record: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         found = self.find(key)
         if found is not None:

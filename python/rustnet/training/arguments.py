@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
+
 
 def count(value: Any, name: str, least: int = 1) -> int:
     """An int of at least `least`."""
@@ -33,6 +35,18 @@ def verbosity(verbose: Any) -> int:
     if verbose in (0, 1, 2):
         return int(verbose)
     raise ValueError(f"expected verbose to be 0, 1, 2 or 'auto'. Received: verbose={verbose!r}")
+
+
+def check_execution(run_eagerly: Any, steps: Any, jit_compile: Any, auto_scale_loss: Any) -> None:
+    """The arguments of `compile` that say how steps are run."""
+    for name, flag in (("run_eagerly", run_eagerly), ("auto_scale_loss", auto_scale_loss)):
+        if not isinstance(flag, (bool, np.bool_)):
+            raise ValueError(f"expected {name} to be True or False. Received: {name}={flag!r}")
+    if not (isinstance(jit_compile, bool) or jit_compile == "auto"):
+        raise ValueError(
+            f"expected jit_compile to be True, False or 'auto'. Received: jit_compile={jit_compile!r}"
+        )
+    count(steps, "steps_per_execution")
 
 
 def check_frequency(validation_freq: Any) -> None:

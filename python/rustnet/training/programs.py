@@ -26,6 +26,8 @@ class Programs:
 
     def step(self, trainer: Trainer, kind: Kind, data: Data, rows: int) -> tuple[_core.Program, Any]:
         """The program for batches of `rows` rows of such data, for predictions with the outputs' nesting."""
+        if trainer.run_eagerly:
+            return self._steps.once(_record_step, trainer, kind, data, rows)
         return self._steps.get((kind, rows, data.signature), _record_step, trainer, kind, data, rows)
 
     def results(self, trainer: Trainer) -> dict[str, float]:

@@ -54,6 +54,7 @@ class Trainer(Layer, StepMethods):
     stop_training = False
     stop_evaluating = False
     stop_predicting = False
+    run_eagerly = False
 
     @property
     def history(self) -> Any:
@@ -103,21 +104,24 @@ class Trainer(Layer, StepMethods):
             metrics: a list of names, `Metric`s or functions; for several outputs a list of lists or a
                 dictionary.
             weighted_metrics: the same, but they see `sample_weight` and `class_weight`.
-            run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: accepted for compatibility;
-                every step is compiled, and as many steps as fit run in one call.
+            run_eagerly: True to record and compile each step anew, so that the Python code in layers, losses
+                and metrics runs each time, which is slow; tensors have no values inside it. Default False.
+            steps_per_execution, jit_compile, auto_scale_loss: checked, and without effect: every step is
+                compiled, as many run in one call as nobody looks at, and losses need no scaling in float32.
 
         Which weights are trainable is settled here: a later change of `trainable` asks for another `compile`.
 
         Raises:
-            ValueError: an unknown optimizer, loss or metric.
+            ValueError: an unknown optimizer, loss or metric, or another argument of a wrong kind.
 
         >>> model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 
         Source: https://keras.io/api/models/model_training_apis/#compile-method
         """
-        del run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+        arguments.check_execution(run_eagerly, steps_per_execution, jit_compile, auto_scale_loss)
         self.refuse_own_steps()
         atomically(self, self._set_compiled, optimizer, loss, loss_weights, metrics, weighted_metrics)
+        self.run_eagerly = bool(run_eagerly)
 
     def _set_compiled(
         self, optimizer: Any, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any
@@ -463,7 +467,7 @@ class Trainer(Layer, StepMethods):
             None,
             lambda count: programs.step(self, "predict", data, count)[0],
             outputs,
-            0.0 if each else _LOOK_SECONDS,
+            0.0 if each or self.run_eagerly else _LOOK_SECONDS,
             0,
             rows,
         ):
@@ -560,7 +564,7 @@ class Trainer(Layer, StepMethods):
             order,
             lambda rows: self._step_programs.step(self, kind, source.data, rows)[0],
             [],
-            0.0 if each else _LOOK_SECONDS,
+            0.0 if each or self.run_eagerly else _LOOK_SECONDS,
             start,
             stop,
         ):
