@@ -123,6 +123,7 @@ CASES = {
     "roll": [call(CUBE, 2), call(CUBE, -1, axis=1), call(CUBE, 5, axis=2)],
     "pad": [
         call(A, 1),
+        call(A, ((1, 4), (2, 1)), mode="wrap"),
         call(A, ((1, 0), (0, 2)), constant_values=3.0),
         call(A, ((1, 1), (2, 1)), mode="reflect"),
         call(A, ((1, 1), (2, 1)), mode="symmetric"),
@@ -164,8 +165,24 @@ CASES = {
     "argmax": [call(A), call(CUBE, axis=1), call(CUBE, axis=-1, keepdims=True), call(INTEGERS * 0, axis=1)],
     "argmin": [call(A), call(CUBE, axis=1), call(CUBE, axis=-1)],
     "logsumexp": [call(CUBE), call(CUBE * 100, axis=1), call(CUBE, axis=(0, 2), keepdims=True)],
-    "norm": [call(A), call(A, axis=1), call(A, ord=1, axis=0), call(A, ord=np.inf, axis=1, keepdims=True)],
-    "average": [call(A, axis=1), call(A, axis=1, weights=POSITIVE)],
+    "norm": [
+        call(A),
+        call(A, axis=1),
+        call(A, ord=1, axis=0),
+        call(A, ord=np.inf, axis=1, keepdims=True),
+        *(call(A, ord=order) for order in (1, -1, 2, -2, np.inf, -np.inf, "fro", "nuc")),
+        *(call(CUBE, ord=order, axis=(0, 2)) for order in (-1, 2, np.inf)),
+        call(CUBE, ord=2, axis=(-1, 0), keepdims=True),
+        call(A, ord=0, axis=1),
+        call(A, ord=3, axis=1),
+    ],
+    "average": [
+        call(A, axis=1),
+        call(A, axis=1, weights=POSITIVE),
+        call(A, axis=0, weights=POSITIVE[0, :2]),
+        call(A, weights=POSITIVE),
+        call(CUBE, axis=-2, weights=POSITIVE[0]),
+    ],
     "matmul": [
         call(A, B.T),
         call(CUBE, normal(4, 5)),
@@ -360,7 +377,7 @@ def test_gradient_is_that_of_finite_differences(name, number):
             return trace, inputs, loss
 
     trace, inputs, loss = trace_loss()
-    with trace:
+    with recording(trace):
         gradients = trace.gradients(loss, inputs)
         wanted = [ops.zeros_like(x) if dx is None else dx for x, dx in zip(inputs, gradients, strict=True)]
     results = trace.compile(wanted).run(data)

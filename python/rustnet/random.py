@@ -180,14 +180,22 @@ def randint(
 
     Arguments:
         shape: the result's shape.
-        minval, maxval: the range.
+        minval, maxval: the range, ints that int32 holds, `maxval` the larger.
         dtype: default int32.
         seed: an int, a `SeedGenerator`, or None.
+
+    Raises:
+        ValueError: a bound that is no such int, or an empty range.
 
     Example:
         >>> sorted(set(randint((100,), 0, 3, seed=1).numpy().tolist()))
         [0, 1, 2]
     """
+    for name, bound in (("minval", minval), ("maxval", maxval)):
+        if isinstance(bound, bool) or bound != int(bound) or not -(2**31) <= bound <= 2**31:
+            raise ValueError(f"expected {name} to be an int that int32 holds. Received: {name}={bound}")
+    if minval >= maxval:
+        raise ValueError(f"expected minval below maxval. Received: minval={minval}, maxval={maxval}")
     # float64 holds every int32 exactly, so that no value of a wide range is left out.
     sample = _sample("random_uniform", shape, "float64", seed)
     return ops.cast(ops.floor(sample * float(maxval - minval)) + float(minval), dtype)

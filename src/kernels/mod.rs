@@ -8,6 +8,7 @@ pub mod cumulative;
 pub mod elementwise;
 pub mod gather;
 pub mod gemm;
+pub mod integer_product;
 mod lanes;
 pub mod normalize;
 pub mod number;
@@ -22,6 +23,7 @@ pub mod simd;
 pub mod softmax;
 pub mod sort;
 pub mod sparse;
+pub mod svd;
 mod transpose;
 mod turned;
 

@@ -5,6 +5,7 @@ pub mod conv;
 pub mod cumulative;
 pub mod elementwise;
 pub mod gather;
+mod integer_matmul;
 pub mod matmul;
 mod normalize;
 pub mod pool;
@@ -17,6 +18,7 @@ mod rows;
 pub mod shape;
 mod softmax;
 mod sort;
+mod svd;
 #[cfg(test)]
 pub mod testing;
 mod window;

@@ -20,6 +20,7 @@ const FAMILIES: &[&[Entry]] = &[
     super::elementwise::SELECT,
     super::elementwise::CAST,
     super::gather::OPS,
+    super::integer_matmul::OPS,
     super::matmul::OPS,
     super::normalize::OPS,
     super::pool::OPS,
@@ -30,6 +31,7 @@ const FAMILIES: &[&[Entry]] = &[
     super::shape::OPS,
     super::softmax::OPS,
     super::sort::OPS,
+    super::svd::OPS,
 ];
 
 pub fn build(name: &str, attributes: &Attributes) -> Result<OpRef> {

@@ -239,12 +239,46 @@ impl Column {
             }
         });
         if failed.into_inner() {
+            let (row, value) = self.first_beyond_int32(rows);
             return Err(Error::Data(format!(
-                "expected whole numbers that fit in {}. Received: a value out of its range",
+                "expected integers that fit in {}. Received: {value} in row {row}",
                 ty.dtype.name()
             )));
         }
         Ok(())
+    }
+
+    /// The first element that int32 does not hold, and its row; one of the rows has such an element.
+    fn first_beyond_int32(&self, rows: Rows<'_>) -> (usize, String) {
+        let row_size: usize = self.row_shape().iter().product();
+        for row in (0..rows.count()).map(|index| rows.row(index)) {
+            for element in 0..row_size {
+                let mut rest = element;
+                let mut offset = row as isize * self.strides[0];
+                for (&dim, &stride) in self.shape[1..].iter().zip(&self.strides[1..]).rev() {
+                    offset += (rest % dim) as isize * stride;
+                    rest /= dim;
+                }
+                let source = self.data.wrapping_offset(offset);
+                // SAFETY: the indices are within the shape, so that the element is readable and aligned for `kind`.
+                let value = unsafe {
+                    match self.kind {
+                        ElementKind::U32 => source.cast::<u32>().read().to_string(),
+                        ElementKind::U64 => source.cast::<u64>().read().to_string(),
+                        ElementKind::I64 => source.cast::<i64>().read().to_string(),
+                        ElementKind::F32 => source.cast::<f32>().read().to_string(),
+                        ElementKind::F64 => source.cast::<f64>().read().to_string(),
+                        _ => continue,
+                    }
+                };
+                let number: f64 = value.parse().expect("a number was written");
+                if !(f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number) {
+                    return (row, value);
+                }
+            }
+        }
+        // Another thread has changed the array meanwhile.
+        (rows.row(0), "a value out of its range".into())
     }
 
     /// Casts one row, innermost axis by innermost axis.

@@ -49,6 +49,26 @@ def promoted(*values: Any) -> list[TracedTensor]:
     return [tensor(value, dtype) for value in values]
 
 
+def promoted_numbers(*values: Any) -> list[TracedTensor]:
+    """The operands in the one dtype in which they meet, bools as integers."""
+    dtype = result_dtype(*values)
+    return [tensor(value, "int32" if dtype == "bool" else dtype) for value in values]
+
+
+def as_index(value: Any, size: int | None = None, from_end: bool = False) -> TracedTensor:
+    """Whole numbers of any dtype as int32; below `size` if given; negative ones count from the end if `from_end`.
+
+    An element that is none raises `ValueError` when it is met, named as it was given.
+    """
+    value = tensor(value)
+    if value.dtype == "bool":
+        value = cast(value, "int32")
+    if value.dtype == "int32" and size is None:
+        return value
+    limit = {} if size is None else {"size": size}
+    return record("index", [value], from_end=from_end, **limit)
+
+
 def as_float(value: Any) -> TracedTensor:
     """The operand as floats: integers and bools in `floatx()`."""
     dtype = dtype_of(value)

@@ -133,7 +133,22 @@ class TensorOperators:
         return _ops().getitem(self, key)
 
 
-class Tensor(TensorOperators):
+class ConcreteValue(TensorOperators):
+    """What has values to show: tensors and variables."""
+
+    def __format__(self, specification: str) -> str:
+        """A scalar as the number it is, anything as `str` without a specification."""
+        if not specification:
+            return str(self)
+        array = np.asarray(self)
+        if array.shape != ():
+            raise TypeError(
+                f"expected a scalar for the format {specification!r}. Received: a tensor of shape={array.shape}"
+            )
+        return format(array.item(), specification)
+
+
+class Tensor(ConcreteValue):
     """A tensor with values: what an op returns outside a model. Reads like a NumPy array."""
 
     __slots__ = ("_keras_mask", "array")

@@ -89,7 +89,7 @@ class Trace:
         if isinstance(value, (bool, int, float)) and dtype is not None:
             key = (dtype, repr(value))
             if key not in self._scalars:
-                array = np.asarray(value, dtype)
+                array = as_array(value, dtype, "the number")
                 self._scalars[key] = self._tensor(self.graph.constant(array), dtype, ())
             return self._scalars[key]
         array = as_array(value, dtype)

@@ -11,12 +11,12 @@ from rustnet import _core
 from rustnet.core import naming
 from rustnet.core.arrays import as_array
 from rustnet.core.dtypes import standardize_dtype
-from rustnet.core.tensors import Shape, Tensor, TensorOperators, TracedTensor
+from rustnet.core.tensors import ConcreteValue, Shape, Tensor, TracedTensor
 from rustnet.core.trace import current_trace, escape
 from rustnet.core.tracked import Tracked
 
 
-class Variable(TensorOperators, Tracked):
+class Variable(ConcreteValue, Tracked):
     """A tensor that can be assigned, such as a layer's kernel.
 
     Arguments: `initializer`, an array-like, or with `shape` a callable `(shape, dtype) -> tensor` or an

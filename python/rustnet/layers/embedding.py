@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rustnet import constraints, initializers, ops, regularizers
-from rustnet.core.convert import tensor
+from rustnet.core.convert import as_index, tensor
 from rustnet.core.trace import record
 from rustnet.layers.layer import Layer
 
@@ -86,7 +86,7 @@ class Embedding(Layer):
         )
 
     def call(self, inputs: Any) -> Any:
-        return record("gather", [tensor(self.embeddings), ops.cast(inputs, "int32")], axis=0)
+        return record("gather", [tensor(self.embeddings), as_index(inputs)], axis=0)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return ops.not_equal(inputs, 0) if self.mask_zero else None

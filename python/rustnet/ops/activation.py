@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
-from rustnet.core.convert import as_float, axis_of
+from rustnet.core.convert import as_float, axes_of, axis_of, promoted_numbers, tensor
 from rustnet.core.operation import operation
+from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import record
 from rustnet.ops.elementwise import abs as absolute
 from rustnet.ops.elementwise import clip, erf, exp, expm1, log1p, maximum, minimum, where
-from rustnet.ops.shaping import split
+from rustnet.ops.shaping import moveaxis, reshape, split
 
 
 @operation
 def relu(x: Any) -> Any:
-    """`max(x, 0)`."""
-    return record("relu", [as_float(x)])
+    """`max(x, 0)`; integers stay integers."""
+    return record("relu", promoted_numbers(x))
 
 
 @operation
 def relu6(x: Any) -> Any:
     """`min(max(x, 0), 6)`."""
-    return minimum(relu(x), 6.0)
+    return minimum(relu(as_float(x)), 6.0)
 
 
 @operation
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
     """`x` where positive, else `negative_slope · x`."""
     x = as_float(x)
-    return where(x > 0, x, x * negative_slope)
+    return where(x >= 0, x, x * negative_slope)
 
 
 @operation
@@ -37,7 +39,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
     """`x` where positive, else `alpha · (eˣ - 1)`."""
     x = as_float(x)
     # The branch not taken must stay finite, or its zero gradient would become NaN.
-    return where(x > 0, x, alpha * expm1(minimum(x, 0.0)))
+    return where(x > 0, x, alpha * expm1(where(x > 0, 0.0, x)))
 
 
 @operation
@@ -125,8 +127,8 @@ hard_swish = hard_silu
 
 @operation
 def hard_tanh(x: Any) -> Any:
-    """`x` limited to [-1, 1]."""
-    return clip(as_float(x), -1.0, 1.0)
+    """`x` limited to [-1, 1]; integers stay integers."""
+    return clip(x, -1, 1)
 
 
 @operation
@@ -153,7 +155,7 @@ def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
 @operation
 def threshold(x: Any, threshold: float, default_value: float) -> Any:
     """`x` where above `threshold`, else `default_value`."""
-    x = as_float(x)
+    x = tensor(x)
     return where(x > threshold, x, default_value)
 
 
@@ -165,9 +167,11 @@ def glu(x: Any, axis: int = -1) -> Any:
 
 
 @operation
-def softmax(x: Any, axis: int = -1) -> Any:
-    """`eˣ / Σ eˣ` along an axis."""
+def softmax(x: Any, axis: Any = -1) -> Any:
+    """`eˣ / Σ eˣ` along an axis, over several (a tuple), or over all (`None`)."""
     x = as_float(x)
+    if not isinstance(axis, int):
+        return _over_axes(softmax, x, axis)
     axis = axis_of(axis, x.ndim)
     result = record("softmax", [x], axis=axis)
     if axis == x.ndim - 1:
@@ -175,8 +179,19 @@ def softmax(x: Any, axis: int = -1) -> Any:
     return result
 
 
+def _over_axes(function: Callable[..., Any], x: TracedTensor, axis: Any) -> TracedTensor:
+    """A function along one axis, applied to several: they are moved to the end and joined."""
+    axes = axes_of(axis, x.ndim)
+    last = list(range(x.ndim - len(axes), x.ndim))
+    moved = moveaxis(x, axes, last)
+    joined = (*moved.shape[: x.ndim - len(axes)], math.prod(moved.shape[x.ndim - len(axes) :]))
+    return moveaxis(reshape(function(reshape(moved, joined), -1), moved.shape), last, axes)
+
+
 @operation
-def log_softmax(x: Any, axis: int = -1) -> Any:
-    """`x - log Σ eˣ` along an axis."""
+def log_softmax(x: Any, axis: Any = -1) -> Any:
+    """`x - log Σ eˣ` along an axis, over several (a tuple), or over all (`None`)."""
     x = as_float(x)
+    if not isinstance(axis, int):
+        return _over_axes(log_softmax, x, axis)
     return record("log_softmax", [x], axis=axis_of(axis, x.ndim))

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from rustnet.core.convert import dtype_or_none, tensor
+from rustnet.core.convert import tensor
 from rustnet.core.dtypes import floatx, standardize_dtype
 from rustnet.core.operation import operation
 from rustnet.core.promotion import dtype_of
+from rustnet.core.tensors import TracedTensor
+from rustnet.core.trace import record
 from rustnet.ops.shaping import broadcast_to
 
 
@@ -22,8 +24,8 @@ def _sizes(shape: Any) -> list[int]:
 
 @operation
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """A tensor of `shape` filled with one value."""
-    return broadcast_to(tensor(fill_value, dtype_or_none(dtype)), _sizes(shape))
+    """A tensor of `shape` filled with one value, in `floatx()` by default."""
+    return broadcast_to(tensor(fill_value, standardize_dtype(dtype)), _sizes(shape))
 
 
 @operation
@@ -59,10 +61,13 @@ def ones_like(x: Any, dtype: Any = None) -> Any:
 @operation
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Any:
     """`start, start + step, …` up to but without `stop`; int32 where all arguments are integers."""
+    if step is not None and not step:
+        raise ValueError(f"expected a step other than 0. Received: step={step}")
     arguments = [one for one in (start, stop, step) if one is not None]
     integers = all(isinstance(one, (int, np.integer)) for one in arguments)
     dtype = ("int32" if integers else floatx()) if dtype is None else standardize_dtype(dtype)
-    values = np.arange(start, step=step or 1) if stop is None else np.arange(start, stop, step or 1)
+    step = 1 if step is None else step
+    values = np.arange(0, start, step) if stop is None else np.arange(start, stop, step)
     return tensor(values, dtype)
 
 
@@ -103,15 +108,22 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
 @operation
 def tril(x: Any, k: int = 0) -> Any:
     """The lower triangle of the last two axes, zeros elsewhere."""
-    x = tensor(x)
-    return x * tensor(np.tri(x.shape[-2], x.shape[-1], k), x.dtype)
+    return _triangle(x, k, False)
 
 
 @operation
 def triu(x: Any, k: int = 0) -> Any:
     """The upper triangle of the last two axes, zeros elsewhere."""
+    return _triangle(x, k - 1, True)
+
+
+def _triangle(x: Any, k: int, above: bool) -> TracedTensor:
+    """What lies on and below the `k`-th diagonal, or what lies above it. Selected: a product keeps NaN."""
     x = tensor(x)
-    return x * tensor(1.0 - np.tri(x.shape[-2], x.shape[-1], k - 1), x.dtype)
+    if x.ndim < 2:
+        raise ValueError(f"expected a tensor of rank 2 or more. Received: shape={x.shape}")
+    inside = np.tri(x.shape[-2], x.shape[-1], k, dtype=bool) ^ above
+    return record("select", [tensor(inside), x, tensor(0, x.dtype)])
 
 
 def convert_to_numpy(x: Any) -> np.ndarray[Any, Any]:

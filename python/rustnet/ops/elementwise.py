@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any
 
-from rustnet.core.convert import as_float, promoted, promoted_floats, tensor
+from rustnet.core.convert import as_float, promoted, promoted_floats, promoted_numbers, tensor
 from rustnet.core.convert import cast as cast_tensor
 from rustnet.core.dtypes import is_float, standardize_dtype
 from rustnet.core.operation import operation
 from rustnet.core.promotion import dtype_of, result_dtype
+from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import record
+
+
+def _arithmetic(name: str, of_bools: str, x1: Any, x2: Any) -> TracedTensor:
+    """An op of two numbers that bools have too, as logic."""
+    operands = promoted(x1, x2)
+    return record(of_bools if operands[0].dtype == "bool" else name, operands)
 
 
 @operation
 def add(x1: Any, x2: Any) -> Any:
-    """`x1 + x2`."""
-    return record("add", promoted(x1, x2))
+    """`x1 + x2`; of bools, whether either is true."""
+    return _arithmetic("add", "logical_or", x1, x2)
 
 
 @operation
@@ -27,8 +35,8 @@ def subtract(x1: Any, x2: Any) -> Any:
 
 @operation
 def multiply(x1: Any, x2: Any) -> Any:
-    """`x1 · x2`."""
-    return record("multiply", promoted(x1, x2))
+    """`x1 · x2`; of bools, whether both are true."""
+    return _arithmetic("multiply", "logical_and", x1, x2)
 
 
 @operation
@@ -52,31 +60,31 @@ def divide_no_nan(x1: Any, x2: Any) -> Any:
 @operation
 def floor_divide(x1: Any, x2: Any) -> Any:
     """`⌊x1 / x2⌋`."""
-    return record("floor_divide", promoted(x1, x2))
+    return record("floor_divide", promoted_numbers(x1, x2))
 
 
 @operation
 def mod(x1: Any, x2: Any) -> Any:
     """The remainder of `⌊x1 / x2⌋`, with the sign of `x2`."""
-    return record("mod", promoted(x1, x2))
+    return record("mod", promoted_numbers(x1, x2))
 
 
 @operation
 def power(x1: Any, x2: Any) -> Any:
     """`x1 ** x2`."""
-    return record("power", promoted(x1, x2))
+    return record("power", promoted_numbers(x1, x2))
 
 
 @operation
 def maximum(x1: Any, x2: Any) -> Any:
     """The larger of each pair."""
-    return record("maximum", promoted(x1, x2))
+    return _arithmetic("maximum", "logical_or", x1, x2)
 
 
 @operation
 def minimum(x1: Any, x2: Any) -> Any:
     """The smaller of each pair."""
-    return record("minimum", promoted(x1, x2))
+    return _arithmetic("minimum", "logical_and", x1, x2)
 
 
 @operation
@@ -88,7 +96,8 @@ def negative(x: Any) -> Any:
 @operation
 def abs(x: Any) -> Any:
     """`|x|`."""
-    return record("abs", [tensor(x)])
+    x = tensor(x)
+    return x if x.dtype == "bool" else record("abs", [x])
 
 
 absolute = abs
@@ -102,8 +111,8 @@ def sign(x: Any) -> Any:
 
 @operation
 def square(x: Any) -> Any:
-    """`x²`."""
-    return record("square", [tensor(x)])
+    """`x²`; bools count as integers."""
+    return record("square", promoted_numbers(x))
 
 
 @operation
@@ -164,7 +173,9 @@ def log10(x: Any) -> Any:
 def logaddexp(x1: Any, x2: Any) -> Any:
     """`log(e^x1 + e^x2)`, without overflow."""
     x1, x2 = promoted_floats(x1, x2)
-    return maximum(x1, x2) + log1p(exp(-abs(x1 - x2)))
+    # Equal infinities have no difference.
+    distance = where(equal(x1, x2), 0.0, x1 - x2)
+    return maximum(x1, x2) + log1p(exp(-abs(distance)))
 
 
 @operation
@@ -206,21 +217,30 @@ def ceil(x: Any) -> Any:
 
 @operation
 def round(x: Any, decimals: int = 0) -> Any:
-    """The nearest number of `decimals` decimals; halves go to the even one."""
+    """The nearest number of `decimals` decimals (tens, hundreds, … where negative); halves go to the even one."""
     x = tensor(x)
     if not is_float(x.dtype):
-        return x
+        # float64 holds every int32.
+        return x if decimals >= 0 else cast(round(cast(x, "float64"), decimals), x.dtype)
     if decimals == 0:
         return record("round", [x])
-    scale = 10.0**decimals
-    return record("round", [x * scale]) / scale
+    scale = 10.0 ** builtins.abs(decimals)
+    if decimals < 0:
+        return record("round", [x / scale]) * scale
+    scaled = x * scale
+    # A number so large that scaling overflows has no decimals.
+    return where(isfinite(scaled), record("round", [scaled]) / scale, x)
 
 
 @operation
-def clip(x: Any, x_min: Any, x_max: Any) -> Any:
-    """`x` limited to `[x_min, x_max]`."""
-    dtype = result_dtype(x, x_min, x_max)
-    return minimum(maximum(tensor(x, dtype), tensor(x_min, dtype)), tensor(x_max, dtype))
+def clip(x: Any, x_min: Any = None, x_max: Any = None) -> Any:
+    """`x` limited to `[x_min, x_max]`; `None` is no limit. Bools become integers."""
+    (x,) = promoted_numbers(x)
+    dtype = result_dtype(x, *(limit for limit in (x_min, x_max) if limit is not None))
+    x = cast_tensor(x, dtype)
+    if x_min is not None:
+        x = maximum(x, tensor(x_min, dtype))
+    return x if x_max is None else minimum(x, tensor(x_max, dtype))
 
 
 @operation
@@ -305,7 +325,8 @@ def logical_not(x: Any) -> Any:
 def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     """`|x1 - x2| <= atol + rtol · |x2|`."""
     x1, x2 = promoted_floats(x1, x2)
-    close = logical_or(abs(x1 - x2) <= atol + rtol * abs(x2), equal(x1, x2))
+    near = logical_and(abs(x1 - x2) <= atol + rtol * abs(x2), isfinite(x2))
+    close = logical_or(near, equal(x1, x2))
     return logical_or(close, logical_and(isnan(x1), isnan(x2))) if equal_nan else close
 
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from rustnet.core.convert import axis_of, cast, promoted, tensor
 from rustnet.core.dtypes import is_float
 from rustnet.core.operation import operation
 from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import record
 from rustnet.ops.reduction import sum as reduce_sum
-from rustnet.ops.shaping import broadcast_to, reshape, transpose
+from rustnet.ops.shaping import broadcast_shapes, broadcast_to, reshape, transpose
 
 
-def _matmul(
-    x1: TracedTensor, x2: TracedTensor, transpose_a: bool = False, transpose_b: bool = False
-) -> TracedTensor:
-    # Integer products go through float64, which holds every int32 sum that does not overflow.
-    if not is_float(x1.dtype):
-        product = _matmul(cast(x1, "float64"), cast(x2, "float64"), transpose_a, transpose_b)
-        return cast(product, x1.dtype)
-    return record("matmul", [x1, x2], transpose_a=transpose_a, transpose_b=transpose_b)
+def _matmul(x1: TracedTensor, x2: TracedTensor) -> TracedTensor:
+    if is_float(x1.dtype):
+        return record("matmul", [x1, x2], transpose_a=False, transpose_b=False)
+    stack = broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
+    operands = [broadcast_to(cast(x, "int32"), (*stack, *x.shape[-2:])) for x in (x1, x2)]
+    return cast(record("integer_matmul", operands), x1.dtype)
 
 
 @operation
@@ -104,9 +104,11 @@ def outer(x1: Any, x2: Any) -> Any:
 
 @operation
 def einsum(subscripts: str, *operands: Any) -> Any:
-    """The Einstein sum, e.g. `einsum("bij,bjk->bik", x, y)`. No letter may occur twice in one operand."""
+    """The Einstein sum, e.g. `einsum("bij,bjk->bik", x, y)`; a letter twice in an operand is its diagonal."""
     inputs, output = _parse(subscripts, [tensor(one).ndim for one in operands])
     tensors = promoted(*operands)
+    for place, labels in enumerate(inputs):
+        inputs[place], tensors[place] = _on_diagonals(labels, tensors[place], subscripts)
     sizes: dict[str, int] = {}
     for labels, one in zip(inputs, tensors, strict=True):
         for label, size in zip(labels, one.shape, strict=True):
@@ -133,17 +135,38 @@ def _parse(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:
     inputs = []
     for term, rank in zip(terms, ranks, strict=True):
         width = rank - len(term.replace("...", ""))
-        if width < 0 or (width and "..." not in term) or len(set(term)) != len(term.replace("...", ".")):
-            raise ValueError(f"expected {term!r} to label {rank} axes, each once. Received: {subscripts!r}")
+        if width < 0 or (width and "..." not in term):
+            raise ValueError(f"expected {term!r} to label {rank} axes. Received: {subscripts!r}")
         filled = "".join(spare[:width])
         longest = max(longest, filled, key=len)
         inputs.append(term.replace("...", filled))
     if arrow:
-        return inputs, right.replace("...", longest)
+        output = right.replace("...", longest)
+        if len(set(output)) != len(output) or not set(output) <= set("".join(inputs)):
+            raise ValueError(
+                f"expected labels of operands, each once, behind the arrow. Received: {subscripts!r}"
+            )
+        return inputs, output
     everything = "".join(inputs)
     return inputs, longest + "".join(
         sorted(label for label in set(everything) if everything.count(label) == 1 and label not in longest)
     )
+
+
+def _on_diagonals(labels: str, x: TracedTensor, subscripts: str) -> tuple[str, TracedTensor]:
+    """The operand with each label once: where one stands twice, the diagonal of its axes."""
+    for label in labels:
+        while labels.count(label) > 1:
+            first = labels.index(label)
+            second = labels.index(label, first + 1)
+            if x.shape[first] != x.shape[second]:
+                raise ValueError(
+                    f"expected one size for {label!r} in {subscripts!r}. "
+                    f"Received: {x.shape[first]} and {x.shape[second]}"
+                )
+            x = diagonal(x, 0, first, second)
+            labels = labels[:first] + labels[first + 1 : second] + labels[second + 1 :] + label
+    return labels, x
 
 
 def _sum_out(x: TracedTensor, labels: str, needed: set[str]) -> tuple[TracedTensor, str]:
@@ -212,12 +235,13 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 def diag(x: Any, k: int = 0) -> Any:
     """A matrix with the vector `x` on its `k`-th diagonal, or the diagonal of a matrix."""
     x = tensor(x)
+    if x.ndim not in (1, 2):
+        raise ValueError(f"expected a vector or a matrix. Received: shape={x.shape}")
     if x.ndim == 2:
         return diagonal(x, k)
-    from rustnet.ops.creation import eye
-
     length = x.shape[0] + abs(k)
-    from rustnet.ops.shaping import pad
-
-    column = pad(x, [(max(-k, 0), max(k, 0))])
-    return broadcast_to(reshape(column, (length, 1)), (length, length)) * eye(length, k=k, dtype=x.dtype)
+    column = record("pad", [x], before=[max(-k, 0)], after=[max(k, 0)], value=0.0)
+    column = reshape(column, (length, 1))
+    # Selected: a product with zeros keeps NaN.
+    inside = tensor(np.eye(length, k=k, dtype=bool))
+    return record("select", [inside, column, tensor(0, x.dtype)])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rustnet import config
-from rustnet.core.convert import as_float, axes_of, axis_of, tensor
+from rustnet.core.convert import as_float, as_index, axes_of, axis_of, tensor
 from rustnet.core.dtypes import standardize_dtype
 from rustnet.core.operation import operation
 from rustnet.core.trace import record
@@ -20,11 +20,13 @@ from rustnet.ops.shaping import moveaxis, reshape, squeeze
 
 @operation
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
-    """A new axis with 1 at index `x` and 0 elsewhere; only 0 where `x` is out of range."""
+    """A new axis with 1 at index `x` and 0 elsewhere; only 0 where `x` is out of range.
+
+    Raises `ValueError` when an `x` that is no whole number is met.
+    """
     if sparse:
         raise ValueError("expected a dense encoding. Received: sparse=True")
-    x = tensor(x, "int32")
-    encoded = record("one_hot", [x], depth=int(num_classes), dtype=standardize_dtype(dtype))
+    encoded = record("one_hot", [as_index(x)], depth=int(num_classes), dtype=standardize_dtype(dtype))
     return encoded if axis == -1 else moveaxis(encoded, -1, axis)
 
 

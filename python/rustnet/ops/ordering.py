@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rustnet.core.convert import as_float, axis_of, cast, dtype_or_none, tensor
+from rustnet.core.convert import as_float, as_index, axis_of, cast, dtype_or_none, tensor
 from rustnet.core.operation import operation
 from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import record, record_several
@@ -47,7 +47,7 @@ def top_k(x: Any, k: int, sorted: bool = True) -> Any:
 def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
     """True where fewer than `k` predictions of the row (last axis) are larger than the target's."""
     predictions = as_float(predictions)
-    targets = expand_dims(tensor(targets, "int32"), -1)
+    targets = expand_dims(as_index(targets), -1)
     chosen = take_along_axis(predictions, targets, -1)
     return reduce_sum(predictions > chosen, -1) < k
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import builtins
+from collections.abc import Callable
 from typing import Any
 
-from rustnet.core.convert import as_float, axes_of, axis_of, tensor
+from rustnet.core.convert import as_float, axes_of, axis_of, promoted_floats, tensor
 from rustnet.core.operation import operation
 from rustnet.core.tensors import TracedTensor
-from rustnet.core.trace import record
+from rustnet.core.trace import record, record_several
 from rustnet.ops.elementwise import abs as absolute
-from rustnet.ops.elementwise import cast, exp, log, logical_not, maximum, not_equal, sqrt, square, where
-from rustnet.ops.shaping import ravel, reshape, squeeze
+from rustnet.ops.elementwise import (
+    cast,
+    divide,
+    exp,
+    log,
+    logical_not,
+    maximum,
+    minimum,
+    not_equal,
+    sqrt,
+    square,
+    where,
+)
+from rustnet.ops.shaping import broadcast_to, moveaxis, ravel, reshape, squeeze
 
 
 def _reduce(name: str, x: TracedTensor, axis: Any, keepdims: bool) -> TracedTensor:
@@ -39,19 +53,29 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 @operation
 def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
     """The largest element."""
-    x = tensor(x)
-    result = cast(_reduce("reduce_max", _countable(x), axis, keepdims), x.dtype)
-    return result if initial is None else maximum(result, initial)
+    return _extreme("reduce_max", maximum, x, axis, keepdims, initial)
 
 
 @operation
 def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
     """The smallest element."""
-    from rustnet.ops.elementwise import minimum
+    return _extreme("reduce_min", minimum, x, axis, keepdims, initial)
 
+
+def _extreme(
+    name: str, combine: Callable[..., Any], x: Any, axis: Any, keepdims: bool, initial: Any
+) -> TracedTensor:
     x = tensor(x)
-    result = cast(_reduce("reduce_min", _countable(x), axis, keepdims), x.dtype)
-    return result if initial is None else minimum(result, initial)
+    if initial is not None and _is_empty(x, axis):
+        # No element is above or below the one to begin with.
+        return cast(sum(x, axis, keepdims), x.dtype) + cast(initial, x.dtype)
+    result = cast(_reduce(name, _countable(x), axis, keepdims), x.dtype)
+    return result if initial is None else combine(result, initial)
+
+
+def _is_empty(x: TracedTensor, axis: Any) -> bool:
+    """Whether there is nothing to reduce along these axes."""
+    return builtins.any(x.shape[one] == 0 for one in axes_of(axis, x.ndim))
 
 
 amax = max
@@ -87,7 +111,9 @@ def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 @operation
 def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """True where some element is non-zero."""
-    return cast(_reduce("reduce_max", cast(cast(x, "bool"), "int32"), axis, keepdims), "bool")
+    x = cast(cast(x, "bool"), "int32")
+    # The sum, unlike the maximum, is that of nothing too.
+    return cast(_reduce("reduce_sum" if _is_empty(x, axis) else "reduce_max", x, axis, keepdims), "bool")
 
 
 @operation
@@ -125,6 +151,8 @@ def _arg_reduce(name: str, x: Any, axis: int | None, keepdims: bool) -> TracedTe
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """`log Σ eˣ`, without overflow."""
     x = as_float(x)
+    if _is_empty(x, axis):
+        return log(sum(x, axis, keepdims))
     largest = record("stop_gradient", [max(x, axis, keepdims=True)])
     # An infinite maximum would give inf - inf.
     largest = where(absolute(largest) < float("inf"), largest, 0.0)
@@ -134,31 +162,72 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 @operation
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """The vector norm of order `ord` (2 by default; 1, inf, 0 or any number) over the given axes."""
+    """The norm of order `ord` of vectors along one axis, or of matrices over two.
+
+    Of a vector: 2 (the default), 1, inf, -inf, 0 or any number. Of a matrix: `"fro"` (the default), `"nuc"`, and
+    the largest (1, 2, inf) or smallest (-1, -2, -inf) sum of a column, singular value or sum of a row. `axis=None`
+    means all axes, in any number of them without `ord`. Singular values are computed in float64.
+
+    Source: https://keras.io/api/ops/numpy/#norm-function
+    """
     x = as_float(x)
-    if ord is None or ord in (2, "fro", "euclidean"):
-        return sqrt(sum(square(x), axis, keepdims))
-    if isinstance(axis, (list, tuple)) and len(axis) > 1 or axis is None and x.ndim > 1:
+    axes = list(range(x.ndim)) if axis is None else list(axis) if isinstance(axis, (list, tuple)) else [axis]
+    axes = [axis_of(one, x.ndim) for one in axes]
+    if ord is None or ord == "fro" and len(axes) == 2:
+        return _euclidean(x, axes, keepdims)
+    if len(axes) == 2:
+        result = _matrix_norm(x, ord, *axes)
+        return reshape(result, [1 if place in axes else n for place, n in enumerate(x.shape)]) if keepdims else result
+    if len(axes) != 1 or isinstance(ord, (bool, str)) or not isinstance(ord, (int, float)):
         raise ValueError(
-            f"expected ord None or 'fro' for more than one axis. Received: ord={ord!r}, axis={axis}"
+            "expected a number as the order of a vector's norm, and one or two axes. "
+            f"Received: ord={ord!r}, axis={axis}, x.shape={x.shape}"
         )
+    if ord == 2:
+        return _euclidean(x, axes, keepdims)
     if ord == float("inf"):
-        return max(absolute(x), axis, keepdims)
+        return max(absolute(x), axes, keepdims)
     if ord == float("-inf"):
-        return min(absolute(x), axis, keepdims)
+        return min(absolute(x), axes, keepdims)
     if ord == 0:
-        return sum(cast(not_equal(x, 0), x.dtype), axis, keepdims)
+        return sum(cast(not_equal(x, 0), x.dtype), axes, keepdims)
     if ord == 1:
-        return sum(absolute(x), axis, keepdims)
-    if not isinstance(ord, (int, float)):
-        raise ValueError(f"expected a number, 'fro' or 'euclidean'. Received: ord={ord!r}")
-    return sum(absolute(x) ** ord, axis, keepdims) ** (1.0 / ord)
+        return sum(absolute(x), axes, keepdims)
+    return sum(absolute(x) ** float(ord), axes, keepdims) ** (1.0 / ord)
+
+
+def _euclidean(x: TracedTensor, axes: list[int], keepdims: bool) -> TracedTensor:
+    return sqrt(sum(square(x), axes, keepdims))
+
+
+def _matrix_norm(x: TracedTensor, ord: Any, rows: int, columns: int) -> TracedTensor:
+    """The norm of the matrices that the two axes hold."""
+    if rows == columns:
+        raise ValueError(f"expected each axis once. Received: axis={(rows, columns)}")
+    if ord in (1, -1, float("inf"), float("-inf")):
+        summed, other = (rows, columns) if builtins.abs(ord) == 1 else (columns, rows)
+        sums = sum(absolute(x), summed)
+        return (max if ord > 0 else min)(sums, other - (summed < other))
+    if ord not in (2, -2, "nuc"):
+        raise ValueError(
+            f"expected the order of a matrix norm: 'fro', 'nuc', 1, -1, 2, -2, inf or -inf. Received: ord={ord!r}"
+        )
+    _, singular, _ = record_several("svd", [moveaxis(x, (rows, columns), (-2, -1))])
+    return sum(singular, -1) if ord == "nuc" else (max if ord > 0 else min)(singular, -1)
 
 
 @operation
 def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
-    """`Σ w·x / Σ w`; the mean without weights."""
+    """`Σ w·x / Σ w`; the mean without weights. `weights` has the shape of `x`, or is one number a row of `axis`."""
     if weights is None:
         return mean(x, axis)
-    weighted = as_float(x) * weights
-    return sum(weighted, axis) / sum(cast(weights, weighted.dtype) + weighted * 0, axis)
+    x, weights = promoted_floats(x, weights)
+    if weights.shape != x.shape:
+        if not isinstance(axis, int) or weights.shape != (x.shape[axis_of(axis, x.ndim)],):
+            raise ValueError(
+                "expected weights of the shape of x, or one for each row of a single axis. "
+                f"Received: weights.shape={weights.shape}, x.shape={x.shape}, axis={axis}"
+            )
+        place = axis_of(axis, x.ndim)
+        weights = broadcast_to(reshape(weights, (-1, *[1] * (x.ndim - place - 1))), x.shape)
+    return divide(sum(x * weights, axis), sum(weights, axis))

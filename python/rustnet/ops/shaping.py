@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from rustnet.core.convert import axes_of, axis_of, promoted, tensor
 from rustnet.core.operation import operation
 from rustnet.core.tensors import KerasTensor, TracedTensor
@@ -15,8 +17,6 @@ def shape(x: Any) -> tuple[int | None, ...]:
     """The shape as a tuple; `None` for sizes a symbolic tensor leaves open."""
     if hasattr(x, "shape"):
         return tuple(x.shape)
-    import numpy as np
-
     return np.shape(x)
 
 
@@ -103,7 +103,9 @@ def expand_dims(x: Any, axis: Any) -> Any:
     x = tensor(x)
     axes = axis if isinstance(axis, (list, tuple)) else [axis]
     rank = x.ndim + len(axes)
-    places = {axis_of(one, rank) for one in axes}
+    places = [axis_of(one, rank) for one in axes]
+    if len(set(places)) != len(places):
+        raise ValueError(f"expected each new axis once. Received: axis={axis}")
     sizes = iter(x.shape)
     return reshape(x, [1 if place in places else next(sizes) for place in range(rank)])
 
@@ -190,7 +192,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 def tile(x: Any, repeats: Any) -> Any:
     """The whole tensor repeated along each axis."""
     x = tensor(x)
-    counts = [int(one) for one in (repeats if hasattr(repeats, "__len__") else [repeats])]
+    counts = _counts(repeats)
     rank = max(len(counts), x.ndim)
     counts = [1] * (rank - len(counts)) + counts
     sizes = [1] * (rank - x.ndim) + list(x.shape)
@@ -210,14 +212,22 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     if hasattr(repeats, "__len__"):
         from rustnet.ops.gather import take
 
-        counts = [int(one) for one in repeats]
+        counts = _counts(repeats)
         if len(counts) not in (1, length):
             raise ValueError(f"expected one repeat for each of {length} rows. Received: repeats={repeats}")
         counts = counts * (length if len(counts) == 1 else 1)
         return take(x, [row for row, count in enumerate(counts) for _ in range(count)], axis)
-    spread = expand_dims(x, axis + 1)
-    wide = broadcast_to(spread, (*x.shape[: axis + 1], int(repeats), *x.shape[axis + 1 :]))
-    return reshape(wide, (*x.shape[:axis], length * int(repeats), *x.shape[axis + 1 :]))
+    (count,) = _counts(repeats)
+    wide = broadcast_to(expand_dims(x, axis + 1), (*x.shape[: axis + 1], count, *x.shape[axis + 1 :]))
+    return reshape(wide, (*x.shape[:axis], length * count, *x.shape[axis + 1 :]))
+
+
+def _counts(repeats: Any) -> list[int]:
+    """How often, one number or several. Raises `ValueError` where one is negative or no integer."""
+    counts = np.asarray(repeats)
+    if counts.dtype.kind not in "iu" and counts.size or (counts < 0).any() or counts.ndim > 1:
+        raise ValueError(f"expected integers of 0 or more as repeats. Received: repeats={repeats}")
+    return [int(one) for one in counts.reshape(-1)]
 
 
 @operation
@@ -250,7 +260,7 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
     """`pad_width` (before, after) for each axis, or one for all, with 0 or `constant_values`.
 
-    `mode` is `"constant"`, `"reflect"` (without the edge), `"symmetric"` (with it) or `"edge"`.
+    `mode` is `"constant"`, `"reflect"` (without the edge), `"symmetric"` (with it), `"edge"` or `"wrap"`.
     """
     x = tensor(x)
     widths = _pad_widths(pad_width, x.ndim)
@@ -258,12 +268,10 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
         value = 0.0 if constant_values is None else float(constant_values)
         before, after = [one for one, _ in widths], [one for _, one in widths]
         return record("pad", [x], before=before, after=after, value=value)
-    if mode not in ("reflect", "symmetric", "edge"):
+    if mode not in ("reflect", "symmetric", "edge", "wrap"):
         raise ValueError(
-            f"expected mode 'constant', 'reflect', 'symmetric' or 'edge'. Received: mode={mode!r}"
+            f"expected mode 'constant', 'reflect', 'symmetric', 'edge' or 'wrap'. Received: mode={mode!r}"
         )
-    import numpy as np
-
     from rustnet.ops.gather import take
 
     for axis, width in enumerate(widths):

@@ -1,6 +1,7 @@
 //! Reading and adding by index.
 
 mod along_axis;
+mod index;
 mod one_hot;
 mod whole;
 
@@ -18,6 +19,7 @@ pub const OPS: &[Entry] = &[
     Entry { name: "scatter_add", build: whole::ScatterAdd::build },
     Entry { name: "take_along_axis", build: along_axis::TakeAlongAxis::build },
     Entry { name: "scatter_along_axis", build: along_axis::ScatterAlongAxis::build },
+    Entry { name: "index", build: index::Index::build },
     Entry { name: "one_hot", build: one_hot::OneHot::build },
 ];
 
