@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rustnet import ops
-from rustnet.core.dtypes import is_float, standardize_dtype
+from rustnet.core.dtypes import is_float, requested_dtype
 from rustnet.core.naming import auto_name
 from rustnet.core.operation import operation
 from rustnet.core.trace import escape, record
@@ -125,7 +125,7 @@ def uniform(
         >>> uniform((2, 3), seed=1).shape
         (2, 3)
     """
-    dtype = standardize_dtype(dtype)
+    dtype = requested_dtype(dtype)
     if not is_float(dtype):
         return randint(shape, minval, maxval, dtype, seed)
     sample = _sample("random_uniform", shape, dtype, seed)
@@ -150,7 +150,7 @@ def normal(
         >>> normal((2, 3), seed=1).shape
         (2, 3)
     """
-    return _scaled(_sample("random_normal", shape, standardize_dtype(dtype), seed), mean, stddev)
+    return _scaled(_sample("random_normal", shape, requested_dtype(dtype), seed), mean, stddev)
 
 
 @operation
@@ -169,7 +169,7 @@ def truncated_normal(
         >>> bool((abs(truncated_normal((100,), seed=1).numpy()) <= 2.0).all())
         True
     """
-    return _scaled(_sample("random_truncated_normal", shape, standardize_dtype(dtype), seed), mean, stddev)
+    return _scaled(_sample("random_truncated_normal", shape, requested_dtype(dtype), seed), mean, stddev)
 
 
 @operation
@@ -215,7 +215,7 @@ def bernoulli(shape: Sequence[int], probability: float, dtype: str = "bool", see
         >>> bernoulli((4,), 1.0, seed=1).numpy().tolist()
         [True, True, True, True]
     """
-    return ops.cast(_sample("random_uniform", shape, standardize_dtype(None), seed) < probability, dtype)
+    return ops.cast(_sample("random_uniform", shape, requested_dtype(None), seed) < probability, dtype)
 
 
 @operation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rustnet.core import structure
-from rustnet.core.dtypes import floatx, is_float, standardize_dtype
+from rustnet.core.dtypes import floatx, is_float, requested_dtype
 from rustnet.core.promotion import dtype_of, result_dtype
 from rustnet.core.tensors import KerasTensor, Tensor, TracedTensor
 from rustnet.core.trace import current_trace, record
@@ -56,7 +56,7 @@ def promoted_numbers(*values: Any) -> list[TracedTensor]:
 
 
 def as_index(value: Any, size: int | None = None, from_end: bool = False) -> TracedTensor:
-    """Whole numbers of any dtype as int32; below `size` if given; negative ones count from the end if `from_end`.
+    """Whole numbers of any dtype as int32, below `size` if given; `from_end` lets negative ones count back.
 
     An element that is none raises `ValueError` when it is met, named as it was given.
     """
@@ -103,4 +103,4 @@ def axes_of(axis: Any, rank: int) -> list[int]:
 
 
 def dtype_or_none(dtype: Any) -> str | None:
-    return None if dtype is None else standardize_dtype(dtype)
+    return None if dtype is None else requested_dtype(dtype)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from rustnet.core import structure
+from rustnet.core.dtypes import standardize_dtype
 from rustnet.core.node import FunctionOperation, Node, keras_tensors
 from rustnet.core.tensors import KerasTensor, TracedTensor
 from rustnet.core.trace import Trace, current_trace
@@ -73,10 +74,10 @@ def _record_with(size: int, function: Callable[..., Any], args: Any, kwargs: Any
     def stand_in(leaf: Any) -> Any:
         if not isinstance(leaf, KerasTensor):
             return leaf
-        traced = trace.input(leaf.dtype, known_sizes(leaf.shape))
+        traced = trace.input(standardize_dtype(leaf.dtype), known_sizes(leaf.shape))
         if leaf.mask_type is not None:
             mask_shape, mask_dtype = leaf.mask_type
-            traced._keras_mask = trace.input(mask_dtype, known_sizes(mask_shape))
+            traced._keras_mask = trace.input(standardize_dtype(mask_dtype), known_sizes(mask_shape))
         return traced
 
     args, kwargs = structure.map_structure(stand_in, (args, kwargs))

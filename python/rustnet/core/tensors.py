@@ -11,7 +11,7 @@ import numpy as np
 
 from rustnet.core import naming
 from rustnet.core.arrays import as_array
-from rustnet.core.dtypes import standardize_dtype
+from rustnet.core.dtypes import declared_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,7 +143,8 @@ class ConcreteValue(TensorOperators):
         array = np.asarray(self)
         if array.shape != ():
             raise TypeError(
-                f"expected a scalar for the format {specification!r}. Received: a tensor of shape={array.shape}"
+                f"expected a scalar for the format {specification!r}. "
+                f"Received: a tensor of shape={array.shape}"
             )
         return format(array.item(), specification)
 
@@ -279,7 +280,7 @@ class KerasTensor(TensorOperators):
 
     def __init__(self, shape: Any, dtype: str = "float32", name: str | None = None) -> None:
         self.shape: tuple[int | None, ...] = tuple(None if size is None else int(size) for size in shape)
-        self.dtype = standardize_dtype(dtype)
+        self.dtype = declared_dtype(dtype)
         self.name = name or naming.auto_name("keras_tensor")
         # The call that produced this tensor, and which of its outputs this is.
         self.node: Node | None = None

@@ -54,6 +54,8 @@ class Embedding(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        # Ids are checked as they were given, not as floats of another dtype.
+        self._autocast = False
         for name, value in (("input_dim", input_dim), ("output_dim", output_dim)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"expected {name} to be an int of 1 or more. Received: {name}={value!r}")

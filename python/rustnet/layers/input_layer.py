@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rustnet.core.dtypes import floatx
+from rustnet.core.dtypes import declared_dtype
 from rustnet.core.node import Node
 from rustnet.core.tensors import KerasTensor
 from rustnet.layers.layer import Layer
@@ -35,7 +35,9 @@ class InputLayer(Layer):
             if not isinstance(input_tensor, KerasTensor):
                 raise ValueError(f"expected a symbolic tensor. Received: input_tensor={input_tensor!r}")
             shape, batch_shape, dtype = None, input_tensor.shape, input_tensor.dtype
-        super().__init__(name=name, dtype=dtype or floatx(), **kwargs)
+        super().__init__(name=name, dtype=dtype, **kwargs)
+        # As it was declared: int64 is shown, and computed in int32.
+        self._dtype = declared_dtype(dtype)
         if batch_shape is None:
             batch_shape = self._batch_input_shape
         if batch_shape is None:
@@ -82,8 +84,8 @@ def Input(
     """The symbolic input of a functional model.
 
     Arguments: `shape` without the batch, `None` for sizes left open; `batch_size`; `dtype`, by default
-    `floatx()`; `batch_shape`, the shape with the batch; `name`. Raises `ValueError` for a negative or
-    non-integer size.
+    `floatx()`, where int64 is computed in int32; `batch_shape`, the shape with the batch; `name`.
+    Raises `ValueError` for a negative or non-integer size.
 
     >>> import rustnet
     >>> rustnet.Input(shape=(784,)).shape

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rustnet.core import naming, structure
+from rustnet.core.arrays import as_data
 from rustnet.core.convert import cast, tensor
 from rustnet.core.dtypes import is_float, standardize_dtype
 from rustnet.core.masks import masked, masks_of, with_set_masks
@@ -405,6 +406,11 @@ class Layer(Configurable, StateOwner, Called, Tracked):
             )
         return arguments
 
+    @property
+    def _takes_float64(self) -> bool:
+        """Whether float64 data are not to be rounded to float32."""
+        return self._dtype == "float64"
+
     def _converted(self, value: Any) -> Any:
         """Arrays as tensors of the trace, floats in the layer's dtype."""
         if isinstance(value, (list, tuple)) and value and is_numeric(value):
@@ -412,7 +418,9 @@ class Layer(Configurable, StateOwner, Called, Tracked):
 
         def convert(leaf: Any) -> Any:
             if isinstance(leaf, (np.ndarray, Tensor)) or hasattr(leaf, "__array_interface__"):
-                mask, leaf = getattr(leaf, "_keras_mask", None), tensor(leaf)
+                mask = getattr(leaf, "_keras_mask", None)
+                data = leaf if isinstance(leaf, Tensor) else as_data(leaf, self._takes_float64)
+                leaf = tensor(data, str(data.dtype))
                 if mask is not None:
                     leaf = masked(leaf, mask)
             if isinstance(leaf, TracedTensor) and self._autocast and is_float(leaf.dtype):

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from rustnet import config, ops
+from rustnet import ops
 from rustnet.core.convert import as_float
+from rustnet.core.dtypes import standardize_dtype
 from rustnet.core.naming import auto_name, to_snake_case
 from rustnet.core.operation import operation
 from rustnet.core.tracked import Tracked
@@ -57,7 +58,7 @@ class Loss(Tracked):
             )
         self.name = name or auto_name(to_snake_case(type(self).__name__))
         self.reduction = reduction
-        self.dtype = dtype or config.floatx()
+        self.dtype = standardize_dtype(dtype)
 
     @operation
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:

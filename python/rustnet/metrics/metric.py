@@ -6,8 +6,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from rustnet import config, initializers, ops
+from rustnet import initializers, ops
 from rustnet.core import structure
+from rustnet.core.dtypes import standardize_dtype
 from rustnet.core.naming import auto_name, to_snake_case
 from rustnet.core.operation import operation
 from rustnet.core.tracked import Tracked
@@ -54,7 +55,7 @@ class Metric(Tracked):
 
     def __init__(self, dtype: str | None = None, name: str | None = None) -> None:
         self.name = name or auto_name(to_snake_case(type(self).__name__))
-        self.dtype = dtype or config.floatx()
+        self.dtype = standardize_dtype(dtype)
         self._variables: list[Variable] = []
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

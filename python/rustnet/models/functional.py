@@ -33,6 +33,8 @@ class Functional(Model):
         graph = Graph(inputs, with_set_masks(outputs), self.name)
         layers = [operation for operation in graph.operations if isinstance(operation, Layer)]
         _check_names(layers, self.name)
+        # Inputs are converted to the dtypes of `inputs`, not to the model's.
+        self._autocast = False
         self._graph = graph
         self._layers = layers
         self.built = True
@@ -56,6 +58,10 @@ class Functional(Model):
     def output(self) -> Any:
         """The symbolic outputs, nested as the model was made with them."""
         return structure.map_structure(lambda tensor: tensor, self._graph.outputs)
+
+    @property
+    def _takes_float64(self) -> bool:
+        return any(tensor.dtype == "float64" for tensor in self.inputs)
 
     @property
     def input_shape(self) -> Any:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rustnet.core import structure
-from rustnet.core.convert import cast
+from rustnet.core.convert import as_index, cast
+from rustnet.core.dtypes import is_float, standardize_dtype
 from rustnet.core.masks import masked
 from rustnet.core.node import keras_tensors
 from rustnet.core.tensors import KerasTensor, TracedTensor
@@ -91,7 +92,7 @@ def wanted_dtypes(inputs: Any, expected: Any, name: str) -> list[str | None]:
     dtypes: list[str | None] = [None] * len(leaves)
     places = structure.pack(inputs, map(_Place, range(len(leaves)), leaves))
     for place, symbol in zip(matched_leaves(places, expected, name), keras_tensors(expected), strict=True):
-        dtypes[place.position] = symbol.dtype
+        dtypes[place.position] = standardize_dtype(symbol.dtype)
     return dtypes
 
 
@@ -184,6 +185,9 @@ def _fitted(tensor: Any, symbol: KerasTensor, name: str, any_sizes: bool) -> Tra
             f"model '{name}' expected input '{symbol.name}' of shape {symbol.shape}. "
             f"Received: shape {received}"
         )
-    tensor = cast(tensor, symbol.dtype)
+    dtype = standardize_dtype(symbol.dtype)
+    if dtype == "int32" and is_float(tensor.dtype):
+        tensor = as_index(tensor)
+    tensor = cast(tensor, dtype)
     tensor._keras_mask = mask
     return tensor

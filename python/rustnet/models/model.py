@@ -11,7 +11,7 @@ import numpy as np
 
 from rustnet import _core
 from rustnet.core import structure
-from rustnet.core.arrays import as_array
+from rustnet.core.arrays import as_data
 from rustnet.core.masks import any_mask, masks_of
 from rustnet.core.operation import any_symbolic, symbolic_outputs
 from rustnet.core.program_cache import ProgramCache
@@ -145,7 +145,14 @@ class Model(Trainer):
         if any_mask(masks_of((args, kwargs))):
             # Masks are arguments too, which compiled calls do not have: recorded for this call alone.
             return super().__call__(*args, **kwargs)
-        values, kwargs = structure.map_structure(_data, (tuple(map(_plain_lists, args)), kwargs))
+        takes_float64 = self._takes_float64
+
+        def data(leaf: Any) -> Any:
+            if isinstance(leaf, (Tensor, Variable)):
+                return leaf.numpy()
+            return as_data(leaf, takes_float64) if hasattr(leaf, "__array__") else leaf
+
+        values, kwargs = structure.map_structure(data, (tuple(map(_plain_lists, args)), kwargs))
         leaves = structure.flatten((values, kwargs))
         arrays = [leaf for leaf in leaves if isinstance(leaf, np.ndarray)]
         names = (tuple(kwargs), structure.map_structure(lambda leaf: None, (values, kwargs)))
@@ -219,15 +226,8 @@ def _plain_lists(value: Any) -> Any:
     """Nested lists of numbers as one array."""
     if isinstance(value, (list, tuple)) and value:
         if all(isinstance(leaf, (bool, int, float)) for leaf in structure.flatten(value)):
-            return np.asarray(as_array(value))
+            return as_data(value, True)
     return value
-
-
-def _data(leaf: Any) -> Any:
-    """Arrays and tensors as arrays of an engine dtype, other arguments as they are."""
-    if isinstance(leaf, (Tensor, Variable)):
-        return leaf.numpy()
-    return as_array(leaf) if hasattr(leaf, "__array__") else leaf
 
 
 def _key(leaf: Any) -> Any:

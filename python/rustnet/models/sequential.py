@@ -33,6 +33,8 @@ class Sequential(Model):
 
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(trainable=trainable, name=name)
+        # Inputs are converted to the dtype of the first layer, not to the model's.
+        self._autocast = False
         self._layers: tuple[Layer, ...] = ()
         # What the layers (the InputLayer included) return symbolically, once the input is known.
         self._tensors: list[Any] = []
@@ -140,6 +142,10 @@ class Sequential(Model):
     def layers(self) -> list[Layer]:
         """The layers without the one behind `Input`."""
         return [layer for layer in self._layers if not isinstance(layer, InputLayer)]
+
+    @property
+    def _takes_float64(self) -> bool:
+        return bool(self._layers) and self._layers[0].dtype == "float64"
 
     def _symbolic(self, position: int, what: str) -> Any:
         if not self._tensors:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rustnet.core.convert import tensor
-from rustnet.core.dtypes import floatx, standardize_dtype
+from rustnet.core.dtypes import floatx, requested_dtype
 from rustnet.core.operation import operation
 from rustnet.core.promotion import dtype_of
 from rustnet.core.tensors import TracedTensor
@@ -25,19 +25,19 @@ def _sizes(shape: Any) -> list[int]:
 @operation
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     """A tensor of `shape` filled with one value, in `floatx()` by default."""
-    return broadcast_to(tensor(fill_value, standardize_dtype(dtype)), _sizes(shape))
+    return broadcast_to(tensor(fill_value, requested_dtype(dtype)), _sizes(shape))
 
 
 @operation
 def zeros(shape: Any, dtype: Any = None) -> Any:
     """Zeros of `shape`, in `floatx()` by default."""
-    return full(shape, 0.0, standardize_dtype(dtype))
+    return full(shape, 0.0, requested_dtype(dtype))
 
 
 @operation
 def ones(shape: Any, dtype: Any = None) -> Any:
     """Ones of `shape`, in `floatx()` by default."""
-    return full(shape, 1.0, standardize_dtype(dtype))
+    return full(shape, 1.0, requested_dtype(dtype))
 
 
 @operation
@@ -65,7 +65,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
         raise ValueError(f"expected a step other than 0. Received: step={step}")
     arguments = [one for one in (start, stop, step) if one is not None]
     integers = all(isinstance(one, (int, np.integer)) for one in arguments)
-    dtype = ("int32" if integers else floatx()) if dtype is None else standardize_dtype(dtype)
+    dtype = ("int32" if integers else floatx()) if dtype is None else requested_dtype(dtype)
     step = 1 if step is None else step
     values = np.arange(0, start, step) if stop is None else np.arange(start, stop, step)
     return tensor(values, dtype)
@@ -83,14 +83,14 @@ def linspace(
 ) -> Any:
     """`num` evenly spaced numbers from `start` to `stop`."""
     values, step = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, axis=axis)
-    result = tensor(values, standardize_dtype(dtype))
+    result = tensor(values, requested_dtype(dtype))
     return (result, tensor(step, result.dtype)) if retstep else result
 
 
 @operation
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Ones on the `k`-th diagonal, zeros elsewhere."""
-    return tensor(np.eye(N, M, k), standardize_dtype(dtype))
+    return tensor(np.eye(N, M, k), requested_dtype(dtype))
 
 
 @operation
@@ -102,7 +102,7 @@ def identity(n: int, dtype: Any = None) -> Any:
 @operation
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Ones on and below the `k`-th diagonal."""
-    return tensor(np.tri(N, M, k), standardize_dtype(dtype))
+    return tensor(np.tri(N, M, k), requested_dtype(dtype))
 
 
 @operation

@@ -6,9 +6,9 @@ import builtins
 import math
 from typing import Any
 
-from rustnet.core.convert import as_float, promoted, promoted_floats, promoted_numbers, tensor
+from rustnet.core.convert import as_float, dtype_or_none, promoted, promoted_floats, promoted_numbers, tensor
 from rustnet.core.convert import cast as cast_tensor
-from rustnet.core.dtypes import is_float, standardize_dtype
+from rustnet.core.dtypes import is_float, requested_dtype
 from rustnet.core.operation import operation
 from rustnet.core.promotion import dtype_of, result_dtype
 from rustnet.core.tensors import TracedTensor
@@ -217,7 +217,7 @@ def ceil(x: Any) -> Any:
 
 @operation
 def round(x: Any, decimals: int = 0) -> Any:
-    """The nearest number of `decimals` decimals (tens, hundreds, … where negative); halves go to the even one."""
+    """The nearest number of `decimals` decimals (-1: tens, …); halves go to the even one."""
     x = tensor(x)
     if not is_float(x.dtype):
         # float64 holds every int32.
@@ -343,13 +343,15 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
 @operation
 def cast(x: Any, dtype: Any) -> Any:
     """`x` in another dtype; floats are truncated to integers."""
-    return cast_tensor(tensor(x), standardize_dtype(dtype))
+    dtype = requested_dtype(dtype)
+    # Floats are made of the data themselves, not of what they are in another dtype.
+    return tensor(x, dtype) if is_float(dtype) else cast_tensor(tensor(x), dtype)
 
 
 @operation
 def convert_to_tensor(x: Any, dtype: Any = None) -> Any:
     """A tensor of anything array-like, in `dtype` if given."""
-    return tensor(x, None if dtype is None else standardize_dtype(dtype))
+    return tensor(x, dtype_or_none(dtype))
 
 
 @operation

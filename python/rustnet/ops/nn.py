@@ -9,7 +9,7 @@ import numpy as np
 
 from rustnet import config
 from rustnet.core.convert import as_float, as_index, axes_of, axis_of, tensor
-from rustnet.core.dtypes import standardize_dtype
+from rustnet.core.dtypes import requested_dtype
 from rustnet.core.operation import operation
 from rustnet.core.trace import record
 from rustnet.ops.elementwise import maximum, rsqrt, sqrt, square
@@ -26,7 +26,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     """
     if sparse:
         raise ValueError("expected a dense encoding. Received: sparse=True")
-    encoded = record("one_hot", [as_index(x)], depth=int(num_classes), dtype=standardize_dtype(dtype))
+    encoded = record("one_hot", [as_index(x)], depth=int(num_classes), dtype=requested_dtype(dtype))
     return encoded if axis == -1 else moveaxis(encoded, -1, axis)
 
 

@@ -164,9 +164,9 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """The norm of order `ord` of vectors along one axis, or of matrices over two.
 
-    Of a vector: 2 (the default), 1, inf, -inf, 0 or any number. Of a matrix: `"fro"` (the default), `"nuc"`, and
-    the largest (1, 2, inf) or smallest (-1, -2, -inf) sum of a column, singular value or sum of a row. `axis=None`
-    means all axes, in any number of them without `ord`. Singular values are computed in float64.
+    Of a vector: 2 (the default), 1, inf, -inf, 0 or any number. Of a matrix: `"fro"` (the default), `"nuc"`,
+    and the largest (1, 2, inf) or smallest (-1, -2, -inf) sum of a column, singular value or sum of a row.
+    `axis=None` means all axes, any number of them without `ord`. Singular values are computed in float64.
 
     Source: https://keras.io/api/ops/numpy/#norm-function
     """
@@ -177,7 +177,11 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         return _euclidean(x, axes, keepdims)
     if len(axes) == 2:
         result = _matrix_norm(x, ord, *axes)
-        return reshape(result, [1 if place in axes else n for place, n in enumerate(x.shape)]) if keepdims else result
+        return (
+            reshape(result, [1 if place in axes else n for place, n in enumerate(x.shape)])
+            if keepdims
+            else result
+        )
     if len(axes) != 1 or isinstance(ord, (bool, str)) or not isinstance(ord, (int, float)):
         raise ValueError(
             "expected a number as the order of a vector's norm, and one or two axes. "
@@ -210,7 +214,8 @@ def _matrix_norm(x: TracedTensor, ord: Any, rows: int, columns: int) -> TracedTe
         return (max if ord > 0 else min)(sums, other - (summed < other))
     if ord not in (2, -2, "nuc"):
         raise ValueError(
-            f"expected the order of a matrix norm: 'fro', 'nuc', 1, -1, 2, -2, inf or -inf. Received: ord={ord!r}"
+            "expected the order of a matrix norm: 'fro', 'nuc', 1, -1, 2, -2, inf or -inf. "
+            f"Received: ord={ord!r}"
         )
     _, singular, _ = record_several("svd", [moveaxis(x, (rows, columns), (-2, -1))])
     return sum(singular, -1) if ord == "nuc" else (max if ord > 0 else min)(singular, -1)
@@ -218,7 +223,7 @@ def _matrix_norm(x: TracedTensor, ord: Any, rows: int, columns: int) -> TracedTe
 
 @operation
 def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
-    """`Σ w·x / Σ w`; the mean without weights. `weights` has the shape of `x`, or is one number a row of `axis`."""
+    """`Σ w·x / Σ w`, with weights of the shape of `x` or one for each row of an axis; without, the mean."""
     if weights is None:
         return mean(x, axis)
     x, weights = promoted_floats(x, weights)

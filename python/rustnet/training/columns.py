@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rustnet.core import structure
-from rustnet.core.arrays import as_array
+from rustnet.core.arrays import as_data, fits_int32
 from rustnet.core.dtypes import array_dtype
 from rustnet.training import class_weights, frames
 
@@ -131,19 +131,20 @@ def column(value: Any, name: str) -> Array:
         if hasattr(value, "to_numpy"):
             value = frames.to_array(value, name)
         if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
-            value = as_array(value, None, name)
+            value = as_data(value, True, name)
         value = value.view(np.ndarray)
     array: Array = value
-    if array.dtype not in _READ_IN_PLACE or not array.flags.aligned:
-        array = as_array(array, None, name)
+    is_read_in_place = array.dtype in _READ_IN_PLACE and array.flags.aligned
+    if not is_read_in_place or (array.dtype.kind in "iu" and not fits_int32(array)):
+        array = as_data(array, True, name)
     if array.ndim == 0:
         raise ValueError(f"expected {name} to have an axis of samples. Received: {name}.shape=()")
     return array
 
 
-def engine_dtype(array: Array) -> str:
+def engine_dtype(array: Array, takes_float64: bool) -> str:
     """The dtype in which the engine takes a column whose reader does not ask for another."""
-    return array_dtype(array.dtype)
+    return "float64" if takes_float64 and array.dtype == np.float64 else array_dtype(array.dtype)
 
 
 def split(data: Data, fraction: float) -> tuple[Data, Data]:

@@ -45,8 +45,9 @@ def _record_step(
     def argument(column: Array | None, dtype: str | None = None) -> Any:
         if column is None:
             return None
-        return trace.input(dtype or engine_dtype(column), (rows, *column.shape[1:]))
+        return trace.input(dtype or engine_dtype(column, takes_float64), (rows, *column.shape[1:]))
 
+    takes_float64 = trainer._takes_float64
     dtypes = iter(trainer._input_dtypes(data.x))
     x = structure.map_structure(lambda column: argument(column, next(dtypes)), data.x)
     y = structure.map_structure(argument, data.y)

@@ -71,9 +71,12 @@ impl Op for Index {
         with_dtype!(input.dtype(), T => {
             let x = input.slice::<T>();
             for (at, (&x, index)) in x.iter().zip(call.outputs[0].slice::<i32>()).enumerate() {
-                *index = self.checked(f64::from(x), exact).map_err(|expected| {
+                let wide = f64::from(x);
+                *index = self.checked(wide, exact).map_err(|expected| {
                     let position = position(at, input.shape());
-                    Error::Data(format!("index {x} at position {position:?}; expected {expected}"))
+                    // A fraction with the digits of its own dtype, a whole number with all of its digits.
+                    let given = if wide == wide.trunc() { wide.to_string() } else { x.to_string() };
+                    Error::Data(format!("index {given} at position {position:?}; expected {expected}"))
                 })?;
             }
         });
