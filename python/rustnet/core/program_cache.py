@@ -52,7 +52,8 @@ class ProgramCache(Watcher):
         if self._changes:
             self._take_changes()
         entry = self._valid.get(key)
-        if entry is None or (entry.containers and not entry.is_valid()):
+        # Of a valid entry only what changes without being set can be otherwise now.
+        if entry is None or not entry.has_same_containers():
             entry = next((one for one in self._entries if one.key == key and one.is_valid()), None)
             if entry is None:
                 return None
@@ -174,8 +175,11 @@ class _Entry:
     def may_be_valid(self) -> bool:
         return all(guard.owner() is not None for guard in self.guards)
 
+    def has_same_containers(self) -> bool:
+        return not self.containers or all([guard.check() for guard in self.containers])
+
     def is_valid(self) -> bool:
-        return all(guard.check() for guard in self.containers) and all(guard.holds for guard in self.guards)
+        return self.has_same_containers() and all(guard.holds for guard in self.guards)
 
 
 class _Same:

@@ -611,8 +611,9 @@ class Trainer(Layer, StepMethods):
             )
 
     def _as_list(self, logs: dict[str, Any]) -> Any:
-        values = [logs[name] for name in self._in_order(list(logs))]
-        return values[0] if len(values) == 1 else values
+        if len(logs) == 1:
+            return next(iter(logs.values()))
+        return [logs[name] for name in self._in_order(list(logs))]
 
     def _in_order(self, names: list[str]) -> list[str]:
         """Keras's order of a list of results: the loss, the metrics, the outputs' losses, the rest sorted.
