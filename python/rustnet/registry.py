@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from rustnet.core.naming import to_snake_case
+
+_custom_objects: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects")
+
+
+def custom_objects() -> Mapping[str, Any]:
+    """The classes and functions of the user that names stand for at present."""
+    return _custom_objects.get({})
+
+
+@contextmanager
+def custom_objects_of(objects: Mapping[str, Any] | None) -> Iterator[None]:
+    """Further classes and functions by name, for what is made from configurations meanwhile."""
+    token = _custom_objects.set({**custom_objects(), **(objects or {})})
+    try:
+        yield
+    finally:
+        _custom_objects.reset(token)
 
 
 class Registry:
@@ -45,9 +65,8 @@ class Registry:
 
     def find(self, name: str, custom_objects: Mapping[str, Any] | None = None) -> Callable[..., Any]:
         """The class or function called `name`; ValueError with the nearest names where there is none."""
-        if custom_objects and name in custom_objects:
-            return custom_objects[name]
-        found = self.objects.get(self.fold(name))
+        custom = {**_custom_objects.get({}), **(custom_objects or {})}
+        found = custom[name] if name in custom else self.objects.get(self.fold(name))
         if found is not None:
             return found
         near = difflib.get_close_matches(self.fold(name), self.objects, n=3, cutoff=0.6)
@@ -108,14 +127,32 @@ def serialize(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: serialize(item) for key, item in value.items()}
     if hasattr(value, "get_config"):
+        module = _public_module(type(value))
         return {
-            "module": type(value).__module__,
+            "module": module,
             "class_name": type(value).__name__,
-            "config": value.get_config(),
-            "registered_name": None,
+            "config": serialize(value.get_config()),
+            "registered_name": None if module.startswith("rustnet.") else type(value).__name__,
         }
-    if hasattr(value, "__name__"):
+    if isinstance(value, type):
         return value.__name__
+    name = getattr(value, "__name__", "<lambda>")
+    if name != "<lambda>":
+        module = str(getattr(value, "__module__", None))
+        # Functions of this package are known by name.
+        return name if module.startswith("rustnet.") else _described_function(module, name)
     raise ValueError(
-        f"Expected a value with a configuration. Received: {value!r} of type {type(value).__name__}"
+        "Expected a value with a configuration: a plain value, an object with `get_config` or a function "
+        f"with a name. Received: {value!r} of type {type(value).__name__}"
     )
+
+
+def _described_function(module: str, name: str) -> dict[str, Any]:
+    return {"module": module, "class_name": "function", "config": name, "registered_name": name}
+
+
+def _public_module(cls: type) -> str:
+    """Where users find a class of this package; else the module that defines it."""
+    public = ".".join(cls.__module__.split(".")[:2])
+    is_public = public.startswith("rustnet.") and getattr(sys.modules.get(public), cls.__name__, None) is cls
+    return public if is_public else cls.__module__

@@ -20,6 +20,7 @@ from rustnet.core.tensors import KerasTensor
 class Called:
     """What is called in functional models, a layer or op: it knows those calls whose results are in use."""
 
+    name: str
     _node_references: list[weakref.ref[Node]]
 
     @property

@@ -57,7 +57,12 @@ class InputLayer(Layer):
         raise ValueError(f"expected no call of the input layer '{self.name}': its output is `Input(...)`")
 
     def get_config(self) -> dict[str, Any]:
-        return {"batch_shape": self.batch_shape, "dtype": self.dtype, "name": self.name}
+        return {
+            "batch_shape": self.batch_shape,
+            "dtype": self.dtype,
+            "name": self.name,
+            "optional": self.optional,
+        }
 
 
 def _sizes(shape: Any, name: str) -> tuple[int | None, ...]:

@@ -103,7 +103,9 @@ class Layer(Configurable, StateOwner, Called, Tracked):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = super().__new__(cls)
-        object.__setattr__(layer, "_init_arguments", (args, kwargs))
+        # Copies: what happens to a list later is no argument.
+        given = structure.map_structure(lambda leaf: leaf, (args, kwargs))
+        object.__setattr__(layer, "_init_arguments", given)
         return layer
 
     def __init__(

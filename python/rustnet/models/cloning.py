@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rustnet.core import structure
-from rustnet.core.node import keras_tensors
-from rustnet.layers.input_layer import Input, InputLayer
 from rustnet.layers.layer import Layer
 from rustnet.models.functional import Functional
 from rustnet.models.model import Model
@@ -15,12 +12,21 @@ from rustnet.models.sequential import Sequential
 
 
 def clone_model(
-    model: Model, input_tensors: Any = None, clone_function: Callable[[Layer], Layer] | None = None
-) -> Model:
+    model: Model,
+    input_tensors: Any = None,
+    clone_function: Callable[[Layer], Layer] | None = None,
+    call_function: Callable[..., Any] | None = None,
+    recursive: bool = False,
+) -> Any:
     """A new model with new layers of the same configuration, its weights initialized anew.
 
-    Arguments: `model`, Sequential or functional; `clone_function`, from a layer to its replacement.
-    Raises `ValueError` for a subclassed model.
+    A compiled model's clone is compiled, with an optimizer and metrics of its own.
+
+    Arguments: `model`; for a Sequential or functional one also `input_tensors`, symbolic tensors in the place
+    of its inputs, `clone_function`, from a layer to its replacement, by default one of the same
+    configuration, and `recursive`, to go into models inside with that function; for a functional one
+    `call_function`, called in place of each layer with that layer and its arguments.
+    Raises `ValueError` for other arguments than the kind of model takes.
 
     >>> import rustnet
     >>> model = rustnet.Sequential([rustnet.Input((3,)), rustnet.layers.Dense(2)])
@@ -29,27 +35,21 @@ def clone_model(
 
     Source: https://keras.io/api/models/model
     """
-    if input_tensors is not None:
-        raise ValueError("expected input_tensors=None: call the clone on other tensors instead")
-    clones: dict[int, Any] = {}
+    if input_tensors is None and clone_function is None and call_function is None:
+        return model._duplicate()
+    if not isinstance(model, (Sequential, Functional)):
+        raise ValueError(
+            "expected a Sequential or functional model beside input_tensors, clone_function or "
+            f"call_function. Received: {model!r}"
+        )
 
-    def clone(operation: Any) -> Any:
-        if not isinstance(operation, Layer):
-            return operation
-        if id(operation) not in clones:
-            if clone_function is not None and not isinstance(operation, InputLayer):
-                clones[id(operation)] = clone_function(operation)
-            elif isinstance(operation, (Functional, Sequential)):
-                clones[id(operation)] = clone_model(operation)
-            else:
-                clones[id(operation)] = type(operation).from_config(operation.get_config())
-        return clones[id(operation)]
+    def clone(layer: Layer) -> Any:
+        if recursive and isinstance(layer, (Sequential, Functional)):
+            return layer._clone(clone)
+        return layer._duplicate() if clone_function is None else clone_function(layer)
 
+    if call_function is None:
+        return model._clone(clone, input_tensors)
     if isinstance(model, Sequential):
-        return Sequential([clone(layer) for layer in model._layers], model.trainable, model.name)
-    if not isinstance(model, Functional):
-        raise ValueError(f"expected a Sequential or functional model. Received: {model!r}")
-    new_inputs = structure.map_structure(
-        lambda tensor: Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name), model.input
-    )
-    return Functional(new_inputs, model._graph.run(keras_tensors(new_inputs), clone), name=model.name)
+        raise ValueError("expected call_function for a functional model. Received: a Sequential model")
+    return model._clone(clone, input_tensors, call_function)

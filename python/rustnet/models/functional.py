@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from rustnet.core import structure
 from rustnet.core.masks import with_set_masks
-from rustnet.core.node import keras_tensors
+from rustnet.core.node import FunctionOperation, keras_tensors
 from rustnet.core.tensors import KerasTensor
+from rustnet.layers.input_layer import Input
 from rustnet.layers.layer import Layer
+from rustnet.models.configuration import RepeatedOperation, graph_config
 from rustnet.models.graph import Graph
 from rustnet.models.inputs import known_output, match_inputs, wanted_dtypes, with_given_masks
 from rustnet.models.model import Model
@@ -98,10 +102,67 @@ class Functional(Model):
         # The layers inside have put their masks on the outputs already.
         return None
 
+    def get_config(self) -> dict[str, Any]:
+        """The layers and their calls as plain values; for a class with arguments of its own, these."""
+        if not takes_tensors(type(self)):
+            is_own = type(self).get_config is not Functional.get_config
+            return self._base_config() if is_own else self._given_config()
+        return {"name": self.name, "trainable": self.trainable, **graph_config(self._graph)}
+
+    def _duplicate(self) -> Any:
+        # A class with arguments of its own is made again from these.
+        return (
+            self._clone(lambda layer: layer._duplicate())
+            if takes_tensors(type(self))
+            else super()._duplicate()
+        )
+
+    def _clone(
+        self,
+        clone: Callable[[Layer], Any],
+        input_tensors: Any = None,
+        call: Callable[..., Any] = lambda operation, *args, **kwargs: operation(*args, **kwargs),
+    ) -> Any:
+        """A model of the same graph, each of its layers replaced by `clone` of it, once."""
+        clones: dict[int, Any] = {}
+
+        def clone_of(operation: Any) -> Any:
+            if isinstance(operation, FunctionOperation):
+                return RepeatedOperation(FunctionOperation(operation.function, operation.name))
+            if id(operation) not in clones:
+                clones[id(operation)] = clone(operation)
+            return clones[id(operation)]
+
+        inputs = input_tensors
+        if inputs is None:
+            inputs = structure.map_structure(
+                lambda tensor: Input(
+                    batch_shape=tensor.shape,
+                    dtype=tensor.dtype,
+                    name=tensor.name,
+                    optional=tensor.node.operation.optional,
+                ),
+                self._graph.inputs,
+            )
+        outputs = self._graph.run(keras_tensors(inputs), clone_of, call)
+        cls = type(self) if takes_tensors(type(self)) else Functional
+        model = cls(inputs, outputs, name=self.name)
+        model._compile_as(self)
+        return model
+
     def __getstate__(self) -> dict[str, Any]:
         # The graph first: it lists its calls in an order in which no chain is recursed along.
         state = super().__getstate__()
         return {"_graph": state.pop("_graph"), **state}
+
+
+def takes_tensors(cls: Any) -> bool:
+    """Whether a class is made as `Functional` is, with inputs and outputs."""
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    names = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    kinds = {one.kind for one in parameters}
+    takes_all = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} <= kinds
+    return takes_all or names[:2] == ["inputs", "outputs"]
 
 
 def _alone(values: Any) -> Any:

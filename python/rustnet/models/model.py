@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import weakref
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from rustnet.core.trace import Trace, current_trace
 from rustnet.core.variable import Variable
 from rustnet.layers.arguments import symbolic_tensors
 from rustnet.layers.layer import Layer
+from rustnet.metrics import Metric
+from rustnet.registry import custom_objects_of
 from rustnet.training.trainer import Trainer
 
 
@@ -59,7 +62,11 @@ class Model(Trainer):
             from rustnet.models.functional import Functional
 
             cls = Functional
-        return super().__new__(cls, *args, **kwargs)
+        model = super().__new__(cls, *args, **kwargs)
+        if _is_functional(args, kwargs):
+            # The graph tells what it is made of.
+            model._init_arguments = None
+        return model
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if _is_functional(args, kwargs):
@@ -123,6 +130,44 @@ class Model(Trainer):
         from rustnet.utils.summary import print_summary
 
         print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+
+    # --- configuration --------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """The model that `get_config` described.
+
+        Arguments: `custom_objects`, the user's classes and functions by name.
+        Raises `ValueError` for a class that is neither imported nor among them.
+        """
+        from rustnet.models.configuration import graph_from
+        from rustnet.models.functional import takes_tensors
+
+        with custom_objects_of(custom_objects):
+            if "input_layers" not in config or not takes_tensors(cls):
+                return super().from_config(config)
+            inputs, outputs = graph_from(config)
+        rest = {k: v for k, v in config.items() if k not in ("layers", "input_layers", "output_layers")}
+        if rest.get("trainable"):
+            # Layers of their own may be frozen.
+            del rest["trainable"]
+        return cls(inputs, outputs, **rest)
+
+    def _duplicate(self) -> Any:
+        model = super()._duplicate()
+        model._compile_as(self)
+        return model
+
+    def _compile_as(self, other: Model) -> None:
+        """Compiles this model as another was compiled, with state of its own."""
+        if not other.compiled or type(other).compile is not Trainer.compile:
+            return
+        optimizer = other.optimizer
+        with custom_objects_of({type(optimizer).__name__: type(optimizer)}):
+            own = {"optimizer": type(optimizer).from_config(optimizer.get_config())}
+        for what in ("metrics", "weighted_metrics"):
+            own[what] = structure.map_structure(_fresh, other._compile_arguments[what])
+        self.compile(**{**other._compile_arguments, **own})
 
     # --- calling on data ------------------------------------------------------------------------------------
 
@@ -200,6 +245,15 @@ def _results(compiled: _Compiled, arrays: list[Any]) -> Any:
 
 def _is_functional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return (len(args) >= 2 or "outputs" in kwargs) and any_symbolic((args, kwargs))
+
+
+def _fresh(metric: Any) -> Any:
+    """A metric in its first state; a name or function as it is."""
+    if not isinstance(metric, Metric):
+        return metric
+    metric = copy.deepcopy(metric)
+    metric.reset_state()
+    return metric
 
 
 def _functional_class(cls: type) -> type:

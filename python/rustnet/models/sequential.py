@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from rustnet.core import structure
 from rustnet.core.tensors import KerasTensor
 from rustnet.core.transaction import atomically
 from rustnet.layers.arguments import is_shape
-from rustnet.layers.input_layer import InputLayer
+from rustnet.layers.description import describe, layer_from
+from rustnet.layers.input_layer import Input, InputLayer
 from rustnet.layers.layer import Layer
 from rustnet.models.inputs import known_output, match_inputs, wanted_dtypes, with_given_masks
 from rustnet.models.model import Model
+from rustnet.registry import custom_objects_of
 
 
 class Sequential(Model):
@@ -35,6 +39,9 @@ class Sequential(Model):
         super().__init__(trainable=trainable, name=name)
         # Inputs are converted to the dtype of the first layer, not to the model's.
         self._autocast = False
+        if type(self).__init__ is Sequential.__init__:
+            # The layers may change, and are known anyway.
+            self._init_arguments = None
         self._layers: tuple[Layer, ...] = ()
         # What the layers (the InputLayer included) return symbolically, once the input is known.
         self._tensors: list[Any] = []
@@ -134,6 +141,59 @@ class Sequential(Model):
         known = known_output(self, args, kwargs) if may_be_known else None
         return super()._symbolic_outputs(args, kwargs) if known is None else known
 
+    def get_config(self) -> dict[str, Any]:
+        """The layers as plain values; for a class with arguments of its own, these."""
+        if not _takes_layers(type(self)):
+            is_own = type(self).get_config is not Sequential.get_config
+            return self._base_config() if is_own else self._given_config()
+        layers = self.layers if self._is_deferred else self._layers
+        config = {**self._base_config(), "layers": [describe(layer) for layer in layers]}
+        if self._tensors:
+            config["build_input_shape"] = list(self._tensors[0].shape)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """The model that `get_config` described.
+
+        Arguments: `custom_objects`, the user's classes and functions by name.
+        Raises `ValueError` for a class that is neither imported nor among them.
+        """
+        if "layers" not in config or not _takes_layers(cls):
+            return super().from_config(config, custom_objects)
+        with custom_objects_of(custom_objects):
+            layers = [layer_from(layer) for layer in config["layers"]]
+        model = cls(layers, trainable=config.get("trainable", True), name=config.get("name"))
+        if "build_input_shape" in config and not model.built and model.layers:
+            model.build(config["build_input_shape"])
+            model._is_deferred = True
+        return model
+
+    def _duplicate(self) -> Any:
+        # A class with arguments of its own is made again from these.
+        return (
+            self._clone(lambda layer: layer._duplicate())
+            if _takes_layers(type(self))
+            else super()._duplicate()
+        )
+
+    def _clone(self, clone: Callable[[Layer], Any], input_tensors: Any = None) -> Any:
+        """A chain of `clone` of each layer, its own again and again where one comes twice."""
+        clones: dict[int, Any] = {}
+        for layer in self._layers:
+            if id(layer) not in clones:
+                is_input = isinstance(layer, InputLayer)
+                clones[id(layer)] = layer._duplicate() if is_input else clone(layer)
+        layers = [clones[id(layer)] for layer in self._layers]
+        if input_tensors is not None:
+            (tensor,) = structure.flatten(input_tensors)
+            layers = [Input(tensor=tensor), *(one for one in layers if not isinstance(one, InputLayer))]
+        cls = type(self) if _takes_layers(type(self)) else Sequential
+        model = cls(layers, trainable=self.trainable, name=self.name)
+        model._is_deferred = self._is_deferred
+        model._compile_as(self)
+        return model
+
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         # The layers inside have put their masks on the output already.
         return None
@@ -197,6 +257,11 @@ def _is_within(shape: tuple[Any, ...], known: tuple[Any, ...]) -> bool:
     return len(shape) == len(known) and all(
         size is None or other is None or size == other for size, other in zip(shape, known, strict=True)
     )
+
+
+def _takes_layers(cls: Any) -> bool:
+    """Whether a class is made as `Sequential` is, with a list of layers."""
+    return list(inspect.signature(cls.__init__).parameters)[1:2] == ["layers"]
 
 
 def _known_input(layer: Layer) -> tuple[Any, str]:

@@ -15,10 +15,12 @@ from rustnet.callbacks.history import History, KeptHistory
 from rustnet.core import structure
 from rustnet.core.tracked import Tracked, Watcher
 from rustnet.core.transaction import atomically
+from rustnet.layers.description import revive
 from rustnet.layers.layer import Layer
 from rustnet.layers.state import OWNED
 from rustnet.metrics import Mean, Metric
 from rustnet.random import new_seed
+from rustnet.registry import serialize
 from rustnet.training import arguments, class_weights
 from rustnet.training.alignment import Outputs
 from rustnet.training.batches import Stream, is_stream
@@ -225,8 +227,17 @@ class Trainer(Layer, StepMethods):
             self._output_metrics.update(targets, outputs, sample_weight)
 
     def get_compile_config(self) -> dict[str, Any]:
-        """The arguments of `compile`."""
-        return dict(self._compile_arguments)
+        """The arguments of `compile` as plain values; none before it.
+
+        Raises `ValueError` where a function among them has no name.
+        """
+        if not self.compiled:
+            return {}
+        return serialize({**self._compile_arguments, "optimizer": self.optimizer})
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles the model with what `get_compile_config` wrote."""
+        self.compile(**revive(config))
 
     # --- fit, evaluate, predict -------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from rustnet import ops
 from rustnet.core import structure
+from rustnet.layers.description import describe, layer_from
 from rustnet.layers.layer import Layer
-from rustnet.layers.rnn.description import describe, layer_from
 
 _MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 

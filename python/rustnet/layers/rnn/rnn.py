@@ -8,11 +8,11 @@ from rustnet import ops, regularizers
 from rustnet.core import structure
 from rustnet.core.trace import current_trace
 from rustnet.core.variable import Variable
+from rustnet.layers.description import describe, layer_from
 from rustnet.layers.input_spec import InputSpec
 from rustnet.layers.layer import Layer
 from rustnet.layers.masks import check_mask
 from rustnet.layers.rnn.cell import RecurrentCell
-from rustnet.layers.rnn.description import describe, layer_from
 from rustnet.layers.state import StateOwner
 
 
