@@ -324,3 +324,16 @@ def test_a_compile_that_fails_changes_nothing():
         model.compile("sgd", "no such loss")
     assert model.optimizer is optimizer and model.loss is loss
     model.fit(X, Y, verbose=0)
+
+
+def test_the_arguments_of_a_loss_and_a_metric_take_effect_when_they_change():
+    loss = rustnet.losses.BinaryCrossentropy(label_smoothing=0.0)
+    accuracy = rustnet.metrics.BinaryAccuracy(threshold=0.5)
+    model = echo("sgd", loss)
+    model.compile("sgd", loss, metrics=[accuracy])
+    x, y = np.full((1, 1), 0.75, "float32"), np.ones((1, 1), "float32")
+    assert model.evaluate(x, y, verbose=0) == [pytest.approx(-np.log(0.75), rel=1e-5), 1.0]
+    loss.label_smoothing = 0.5
+    accuracy.threshold = 0.8
+    smoothed = -0.75 * np.log(0.75) - 0.25 * np.log(0.25)
+    assert model.evaluate(x, y, verbose=0) == [pytest.approx(smoothed, rel=1e-5), 0.0]

@@ -20,6 +20,10 @@ BATCH_HOOKS = (
 )
 
 
+# What the hooks call by default.
+_OLDER_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
+
+
 class Callback:
     """Base class of callbacks: hooks that `fit`, `evaluate` and `predict` call.
 
@@ -106,7 +110,9 @@ class Callback:
 
     def overrides(self, hook: str) -> bool:
         """Whether this callback does anything in that hook."""
-        return getattr(getattr(self, hook), "__func__", None) is not getattr(Callback, hook)
+        if getattr(getattr(self, hook), "__func__", None) is not getattr(Callback, hook):
+            return True
+        return hook in _OLDER_NAMES and self.overrides(_OLDER_NAMES[hook])
 
 
 class CallbackList(Callback):
@@ -146,6 +152,8 @@ class CallbackList(Callback):
                 )
         self.history: Any = None
         self._watching: list[Callback] | None = None
+        # The callbacks' methods for each hook, without those that do nothing.
+        self._methods: dict[str, list[Any]] = {}
         if self.callbacks or add_history or add_progbar:
             self._add_defaults(add_history, add_progbar)
         if model is not None:
@@ -166,6 +174,7 @@ class CallbackList(Callback):
     def append(self, callback: Callback) -> None:
         self.callbacks.append(callback)
         self._watching = None
+        self._methods = {}
 
     def set_model(self, model: Any) -> None:
         super().set_model(model)
@@ -197,12 +206,15 @@ class CallbackList(Callback):
         return any(callback.needs_every_batch for callback in self._see_batches())
 
     def _call(self, hook: str, *position: int, logs: Logs) -> None:
-        if not self.callbacks:
-            return
-        plain = plain_logs(logs)
-        for callback in self.callbacks:
-            # Hooks of scripts may lack the default, or the name, of the last argument.
-            getattr(callback, hook)(*position, plain)
+        methods = self._methods.get(hook)
+        if methods is None:
+            methods = [getattr(one, hook) for one in self.callbacks if one.overrides(hook)]
+            self._methods[hook] = methods
+        if methods:
+            plain = plain_logs(logs)
+            for method in methods:
+                # Hooks of scripts may lack the default, or the name, of the last argument.
+                method(*position, plain)
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._call("on_train_begin", logs=logs)

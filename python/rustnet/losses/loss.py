@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rustnet import ops
+from rustnet.core.bound_arguments import BoundArguments
 from rustnet.core.convert import as_float
 from rustnet.core.dtypes import standardize_dtype
 from rustnet.core.naming import auto_name, to_snake_case
@@ -80,7 +81,7 @@ class Loss(Tracked):
         return cls(**config)
 
 
-class LossFunctionWrapper(Loss):
+class LossFunctionWrapper(BoundArguments, Loss):
     """A loss from a function of `(y_true, y_pred)`, as `compile(loss=function)` makes it.
 
     Arguments:
@@ -104,7 +105,7 @@ class LossFunctionWrapper(Loss):
     ) -> None:
         super().__init__(name or to_snake_case(getattr(fn, "__name__", type(fn).__name__)), reduction, dtype)
         self.fn = fn
-        self.arguments = kwargs
+        self._bind(kwargs)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         if hasattr(y_true, "shape") and hasattr(y_pred, "shape"):

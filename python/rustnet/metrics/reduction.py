@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rustnet import losses, ops
+from rustnet.core.bound_arguments import BoundArguments
 from rustnet.core.dtypes import is_float
 from rustnet.core.naming import to_snake_case
 from rustnet.losses.loss import get_mask, masked_weight, same_rank
@@ -76,7 +77,7 @@ class Mean(Metric):
         return ops.cast(ops.divide_no_nan(self.total, self.count), self.dtype)
 
 
-class MeanMetricWrapper(Mean):
+class MeanMetricWrapper(BoundArguments, Mean):
     """The mean of a function of `(y_true, y_pred)`, as `compile(metrics=[function])` makes it.
 
     Arguments:
@@ -94,7 +95,6 @@ class MeanMetricWrapper(Mean):
     Source: https://keras.io/api/metrics/base_metric/#meanmetricwrapper-class
     """
 
-    _without_state = (*Mean._without_state, "arguments")
     # Whether the function wants its targets as they are, for those that are class indices, and not as floats.
     _takes_labels = False
 
@@ -104,7 +104,7 @@ class MeanMetricWrapper(Mean):
         own_name = getattr(fn, "name", None) or to_snake_case(getattr(fn, "__name__", type(fn).__name__))
         super().__init__(name=name or own_name, dtype=dtype)
         self.fn = fn
-        self.arguments = kwargs
+        self._bind(kwargs)
         if fn in losses.FUNCTIONS or isinstance(fn, losses.Loss):
             self._direction = "down"
 
