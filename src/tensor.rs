@@ -220,6 +220,20 @@ impl Tensor {
         with_array!(self, array => array.shape())
     }
 
+    /// Whether type and elements are the same to the bit, also where they are NaN.
+    pub fn is_same(&self, other: &Self) -> bool {
+        if self.shape() != other.shape() {
+            return false;
+        }
+        match (self, other) {
+            (Self::F32(a), Self::F32(b)) => a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()),
+            (Self::F64(a), Self::F64(b)) => a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()),
+            (Self::I32(a), Self::I32(b)) => a == b,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            _ => false,
+        }
+    }
+
     pub fn tensor_type(&self) -> TensorType {
         TensorType::new(self.dtype(), self.shape())
     }

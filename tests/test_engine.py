@@ -361,3 +361,39 @@ def test_a_call_for_one_batch_does_not_look_at_all_rows():
 
     # Going through the order took a thousand times as long as the batch; cold rows cost a little.
     assert seconds(rows) < 10 * seconds(3200)
+
+
+# --- forks ----------------------------------------------------------------------------------------
+
+
+@has_fork
+def test_a_fork_sees_whole_steps():
+    # One step adds one to each element of two variables.
+    variables = [_core.Variable(np.zeros(2 * 10**6, np.float32)) for _ in range(2)]
+    graph = _core.Graph()
+    x = graph.input("float32", [1])
+    old = [graph.variable(variable) for variable in variables]
+    new = [graph.apply("add", [value, graph.constant(np.ones(1, np.float32))], {})[0] for value in old]
+    program = graph.compile([x], list(zip(variables, new, strict=True)))
+    stop = threading.Event()
+
+    def train() -> None:
+        while not stop.is_set():
+            program.run_batches([np.zeros((50, 1), np.float32)[:, 0]], None, (0, 50), [], 60.0)
+
+    def contents_are_of_one_step() -> None:
+        contents = np.concatenate([variable.numpy() for variable in variables])
+        assert contents.min() == contents.max()
+        program.run_batches([np.zeros(1, np.float32)], None, (0, 1), [], 60.0)
+        assert variables[0].numpy()[0] == contents[0] + 1
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    try:
+        for _ in range(5):
+            time.sleep(0.02)
+            assert in_child(contents_are_of_one_step) == 0
+    finally:
+        stop.set()
+        thread.join(30)
+    assert variables[0].numpy()[0] > 50

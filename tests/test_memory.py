@@ -68,3 +68,103 @@ def test_memory_does_not_grow(make, times):
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as processes:
         # Half a megabyte is 10 kB a training and 250 bytes a prediction; the arena of one program has more.
         assert processes.submit(growth, make, times).result() < 1 << 19
+
+
+def convolutions(shape: tuple[int | None, ...]) -> Any:
+    model = rustnet.Sequential(
+        [
+            layers.Input(shape),
+            layers.Conv1D(128, 3, padding="same", activation="relu"),
+            layers.Conv1D(128, 3, padding="same"),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(1),
+        ]
+    )
+    model.compile("adam", "mse")
+    return model
+
+
+def training_on_lengths(largest_alone: bool) -> Any:
+    model = convolutions((None, 8))
+    # From short to long and back: each batch must be cast.
+    for length in [300] if largest_alone else [*range(20, 300, 14), *range(300, 20, -31)]:
+        model.train_on_batch(np.ones((32, length, 8)), np.ones(32))
+    return model
+
+
+def batches_of_all_sizes(largest_alone: bool) -> Any:
+    model = convolutions((100, 8))
+    for rows in [128] if largest_alone else range(4, 129, 4):
+        model.train_on_batch(np.ones((rows, 100, 8)), np.ones(rows))
+    return model
+
+
+def predictions_of_lengths(largest_alone: bool) -> Any:
+    model = rustnet.Sequential([layers.Input((None, 8)), layers.Conv1D(16, 3), layers.GlobalMaxPooling1D()])
+    x = np.ones((16, 10_100, 8))
+    # More lengths than programs are kept.
+    for length in [10_100] if largest_alone else range(10_000, 10_101):
+        model.predict(x[:, :length], verbose=0)
+    return model
+
+
+def constants(largest_alone: bool) -> Any:
+    table = np.random.default_rng(0).normal(size=(1000, 1000)).astype("float32")
+
+    class Encoding(layers.Layer):
+        def call(self, inputs):
+            return inputs + rustnet.ops.convert_to_tensor(table)[:1, :]
+
+    model = rustnet.Sequential([layers.Input((1000,)), Encoding()])
+    for rows in [40] if largest_alone else range(1, 41):
+        model.predict(np.ones((rows, 1000)), verbose=0)
+    return model
+
+
+def needed(use: Callable[[bool], Any], largest_alone: bool) -> int:
+    """Bytes by which `use` grows a process that has run a model before."""
+    make_model().fit(X, Y, batch_size=16, verbose=0)
+    before = resident()
+    kept = use(largest_alone)
+    grown = resident() - before
+    del kept
+    return grown
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the system does not tell")
+@pytest.mark.parametrize(
+    "use",
+    [training_on_lengths, batches_of_all_sizes, predictions_of_lengths, constants],
+    ids=lambda use: use.__name__,
+)
+def test_programs_of_one_model_share_memory(use):
+    grown = []
+    for largest_alone in (True, False):
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as processes:
+            grown.append(processes.submit(needed, use, largest_alone).result())
+    # Four megabytes for the plans of up to 64 programs.
+    assert grown[1] < 2 * grown[0] + (4 << 20), grown
+
+
+def faults_of_steps() -> int:
+    """Page faults of steps of two sizes in turns, once each has run."""
+    import resource
+
+    model = convolutions((100, 8))
+    batches = [(np.ones((rows, 100, 8)), np.ones(rows)) for rows in (128, 64)]
+
+    def steps(count: int) -> None:
+        for index in range(count):
+            model.train_on_batch(*batches[index % 2])
+
+    steps(20)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    steps(20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the system does not tell")
+def test_steps_of_several_programs_touch_no_new_memory():
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as processes:
+        # The arena of either has thousands of pages.
+        assert processes.submit(faults_of_steps).result() < 200

@@ -1,9 +1,10 @@
-//! Memory that programs take turns at.
+//! Memory that programs take turns at, and constants that they share.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Buffer;
 use crate::error::Result;
+use crate::tensor::Tensor;
 use crate::threads::PerProcess;
 
 /// The idle buffers of programs that share them, such as all those of one model: as many as ran at the same time.
@@ -12,7 +13,11 @@ use crate::threads::PerProcess;
 #[derive(Debug, Default)]
 pub struct Arenas {
     idle: PerProcess<Mutex<Vec<Buffer>>>,
+    constants: PerProcess<Mutex<Vec<Weak<Tensor>>>>,
 }
+
+/// Smaller constants are not worth looking for.
+const LARGE: usize = 4096;
 
 impl Arenas {
     /// The smallest idle buffer of at least so many bytes, or a new one instead of the largest, which is too small.
@@ -37,8 +42,26 @@ impl Arenas {
     }
 }
 
+impl Arenas {
+    /// The constant itself, or one of the same bits that a program has already: the programs of a model, recorded from the
+    /// same code for different shapes, have mostly the same.
+    pub fn shared(&self, constant: Arc<Tensor>) -> Arc<Tensor> {
+        if constant.tensor_type().bytes() < LARGE {
+            return constant;
+        }
+        let mut known = self.constants.get().lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|other| other.strong_count() > 0);
+        known.iter().filter_map(Weak::upgrade).find(|other| other.is_same(&constant)).unwrap_or_else(|| {
+            known.push(Arc::downgrade(&constant));
+            constant
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use ndarray::ArrayD;
+
     use super::*;
 
     #[test]
@@ -63,5 +86,25 @@ mod tests {
         arenas.put(small);
         arenas.put(large);
         assert_eq!(sizes(&arenas), [40, 300]);
+    }
+    #[test]
+    fn large_constants_of_the_same_bits_are_one() {
+        let arenas = Arenas::default();
+        let tensor = |size: usize, first: f32| {
+            let mut array = ArrayD::from_elem(vec![size], 1.0);
+            array[[0]] = first;
+            Arc::new(Tensor::F32(array))
+        };
+        let constants = [(2000, 1.0), (2000, f32::NAN), (2000, 1.0), (2000, f32::NAN), (1999, 1.0), (3, 1.0)]
+            .map(|(size, first)| arenas.shared(tensor(size, first)));
+        let same = |a: usize, b: usize| Arc::ptr_eq(&constants[a], &constants[b]);
+        assert!(same(0, 2) && same(1, 3) && !same(0, 1) && !same(0, 4));
+        drop(constants);
+        arenas.shared(tensor(2000, 1.0));
+        assert_eq!(
+            arenas.constants.get().lock().unwrap().len(),
+            1,
+            "those that no program has are forgotten"
+        );
     }
 }

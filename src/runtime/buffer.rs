@@ -1,7 +1,7 @@
 //! Aligned memory that is asked for once and never moves.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::ptr::NonNull;
+use std::ptr::{NonNull, null_mut};
 
 use crate::error::{Error, Result};
 
@@ -29,11 +29,10 @@ unsafe impl Sync for Buffer {}
 impl Buffer {
     pub fn new(bytes: usize) -> Result<Self> {
         let align = if bytes >= HUGE_FROM { HUGE_PAGE } else { CACHE_LINE };
-        // The allocator would write the zeros of a more aligned layout itself, page by page.
+        // With room to align within: the allocator would write the zeros of a more aligned layout itself, page by page.
         let layout = bytes.checked_add(align).and_then(|size| Layout::from_size_align(size, 1).ok());
         let layout = layout.ok_or(Error::OutOfMemory(bytes))?;
-        // SAFETY: the layout's size is at least that of a cache line.
-        let allocated = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(Error::OutOfMemory(bytes))?;
+        let allocated = NonNull::new(allocate(layout)).ok_or(Error::OutOfMemory(bytes))?;
         // SAFETY: less than `align` bytes further on, `bytes` bytes are left.
         let data = unsafe { allocated.add(allocated.align_offset(align)) };
         #[cfg(target_os = "linux")]
@@ -56,6 +55,34 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         // SAFETY: allocated in `new` with this layout, freed once.
-        unsafe { dealloc(self.allocated.as_ptr(), self.layout) }
+        unsafe { free(self.allocated.as_ptr(), self.layout) }
     }
+}
+
+/// Zeroed memory, or null. Much of it comes from the system itself, and goes back there when it is freed: where buffers grow,
+/// the allocator would keep the holes that the smaller ones leave.
+fn allocate(layout: Layout) -> *mut u8 {
+    #[cfg(unix)]
+    if layout.size() >= HUGE_FROM {
+        let (protection, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping at an address of the system's choice.
+        let mapped = unsafe { libc::mmap(null_mut(), layout.size(), protection, flags, -1, 0) };
+        return if mapped == libc::MAP_FAILED { null_mut() } else { mapped.cast() };
+    }
+    // SAFETY: the layout's size is at least that of a cache line.
+    unsafe { alloc_zeroed(layout) }
+}
+
+/// # Safety
+/// `memory` came from [`allocate`] with this layout, and nobody uses it any more.
+unsafe fn free(memory: *mut u8, layout: Layout) {
+    #[cfg(unix)]
+    if layout.size() >= HUGE_FROM {
+        // SAFETY: as promised to this function, a whole mapping.
+        unsafe { libc::munmap(memory.cast(), layout.size()) };
+        return;
+    }
+    // SAFETY: as promised to this function.
+    unsafe { dealloc(memory, layout) }
 }

@@ -160,7 +160,8 @@ enum Guard<'a> {
 impl Program {
     /// Its runs take their memory from `arenas`.
     pub fn new(request: &Request<'_>, variables: Vec<Arc<Variable>>, arenas: Arc<Arenas>) -> Result<Self> {
-        let plan = compile(request)?;
+        let mut plan = compile(request)?;
+        plan.constants.iter_mut().for_each(|constant| *constant = arenas.shared(constant.clone()));
         let mut lock_order: Vec<(usize, Access)> =
             (0..variables.len()).map(|index| (index, Access::Read)).collect();
         for &index in plan.written.iter().chain(plan.copies.iter().map(|copy| &copy.variable)) {
@@ -504,6 +505,13 @@ impl Program {
             bound.bind(&step.work, |location| self.address(location, &buffer, &nowhere));
         }
         Ok(Workspace { buffer, binding })
+    }
+
+    /// The addresses of the buffers that idle bindings are for.
+    #[cfg(test)]
+    pub(super) fn bound_to(&self) -> Vec<usize> {
+        let kept = self.bindings.get().lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().map(|binding| binding.buffer.addr()).collect()
     }
 
     fn put_workspace(&self, workspace: Workspace) {

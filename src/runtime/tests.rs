@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Batches, Column, ElementKind, Order, Program, Variable};
+use super::{Arenas, Batches, Column, ElementKind, Order, Program, Variable};
 use crate::compile::{Request, gradients};
 use crate::error::Error;
 use crate::graph::{Graph, Source, Value};
@@ -303,7 +303,7 @@ fn sparse_rows_are_as_good_as_dense_ones() {
         )
     };
     for first_weight in [0.5, f32::INFINITY, f32::NAN] {
-        for order in [Some(&order[..]), None] {
+        for order in [Some(&order), None] {
             let sparse = train(data.as_ptr().cast(), ElementKind::F32, order, first_weight);
             // Rows that must be cast are gathered, and multiplied whole.
             let dense = train(wide.as_ptr().cast(), ElementKind::F64, order, first_weight);
@@ -414,4 +414,31 @@ fn loops_over_one_element_wait_for_the_last_of_them() {
     for (got, expected) in run(&program, &inputs).iter().zip(&expected) {
         assert!(close(got, &elements(expected)));
     }
+}
+
+#[test]
+fn programs_that_share_arenas_bind_a_buffer_once() {
+    let arenas = Arc::<Arenas>::default();
+    let programs: Vec<(Program, usize)> = [7usize, 300, 40]
+        .into_iter()
+        .map(|rows| {
+            let mut graph = Graph::new();
+            let ty = TensorType::new(DType::F64, [rows, rows]);
+            let x = graph.input(0, ty.clone());
+            let gram = matmul(&mut graph, x, x, (true, false)).unwrap();
+            let y = matmul(&mut graph, gram, x, (false, false)).unwrap();
+            let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y], updates: vec![] };
+            (Program::new(&request, vec![], arenas.clone()).unwrap(), rows)
+        })
+        .collect();
+    let mut bound = Vec::new();
+    for _ in 0..3 {
+        for (program, rows) in &programs {
+            run(program, &[uniform(&[*rows, *rows], 1, -1.0, 1.0)]);
+            bound.push(program.bound_to());
+        }
+    }
+    // The buffer of the largest program, once it was there, is that of all.
+    assert!(bound[1..3].iter().chain(&bound[4..]).all(|addresses| *addresses == bound[1]), "{bound:?}");
+    assert_eq!(bound[1].len(), 1);
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::fork::{PerProcess, generation, is_here, this_thread};
+use super::fork::{PerProcess, generation, is_here, this_thread, watch_forks};
 
 /// Held by one thread at a time. What a thread held that a fork left behind is free in the child; what the forking thread
 /// itself held, it still holds there.
@@ -56,6 +56,7 @@ impl Reentrant {
         if holding != 0 && is_here(holding, process) {
             return false;
         }
+        watch_forks();
         let new = u64::from(generation()) << 32 | u64::from(thread);
         let entered = self.holder.compare_exchange(holder, new, Ordering::SeqCst, Ordering::Relaxed).is_ok();
         if entered {
