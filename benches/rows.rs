@@ -144,14 +144,18 @@ fn embedding(count: usize, length: usize, width: usize) {
 
 fn numbers(count: usize) {
     let mut x = vec![0.0f32; count];
-    report("uniform numbers", [1, count], 1.0, || random::uniform(&mut x, [1, 2]));
-    report("normal numbers", [1, count], 1.0, || random::normal(&mut x, [1, 2]));
-    report("truncated normal numbers", [1, count], 1.0, || random::truncated_normal(&mut x, [1, 2]));
+    report("uniform numbers", [1, count], 1.0, || {
+        random::draw(random::Distribution::Uniform, &mut x, [1, 2])
+    });
+    report("normal numbers", [1, count], 1.0, || random::draw(random::Distribution::Normal, &mut x, [1, 2]));
+    report("truncated normal numbers", [1, count], 1.0, || {
+        random::draw(random::Distribution::TruncatedNormal, &mut x, [1, 2])
+    });
 }
 
 fn uniform(count: usize) -> Vec<f32> {
     let mut x = vec![0.0; count];
-    random::uniform(&mut x, [3, 4]);
+    random::draw(random::Distribution::Uniform, &mut x, [3, 4]);
     x
 }
 

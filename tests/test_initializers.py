@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import rustnet
 from oracle import assert_close, keras
 from rustnet import initializers
 from rustnet import random as rustnet_random
@@ -66,6 +67,76 @@ def test_seeds(name, arguments):
     assert initializers.deserialize(initializers.serialize(seeded)).get_config() == seeded.get_config()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int32"])
+@pytest.mark.parametrize("name, arguments", RANDOM, ids=IDS)
+def test_a_variable_has_the_values_of_the_call(name, arguments, dtype):
+    """The engine fills a variable where it lies; the call gives the same values as an array."""
+    array = getattr(initializers, name)(seed=7, **arguments)((300, 501), dtype)
+    assert array.dtype == dtype
+    if dtype != "float16":
+        variable = rustnet.Variable(getattr(initializers, name)(seed=7, **arguments), (300, 501), dtype)
+        np.testing.assert_array_equal(variable.numpy(), array)
+
+
+@pytest.mark.parametrize("name, arguments", [*RANDOM, ("Constant", {"value": 3.0}), ("Ones", {})])
+def test_the_same_bits_at_any_number_of_threads(name, arguments):
+    seed = {"seed": 5} if (name, arguments) in RANDOM else {}
+    threads = rustnet.config.get_num_threads()
+    try:
+        values = []
+        for count in (1, 3):
+            rustnet.config.set_num_threads(count)
+            initializer = getattr(initializers, name)(**arguments, **seed)
+            values.append(rustnet.Variable(initializer, (701, 1001)).numpy())
+    finally:
+        rustnet.config.set_num_threads(threads)
+    np.testing.assert_array_equal(values[0], values[1])
+
+
+def test_a_subclass_decides_what_its_variables_hold():
+    class Doubled(initializers.GlorotUniform):
+        def __call__(self, shape, dtype=None):
+            return super().__call__(shape, dtype) * 2
+
+    class Threes(initializers.Zeros):
+        def __call__(self, shape, dtype=None):
+            return np.full(shape, 3.0, dtype)
+
+    class Again(Threes):
+        pass
+
+    once = initializers.GlorotUniform(seed=1)((4, 5))
+    np.testing.assert_array_equal(rustnet.Variable(Doubled(seed=1), (4, 5)).numpy(), once * 2)
+    assert (rustnet.Variable(Again(), (2, 3)).numpy() == 3).all()
+    assert rustnet.layers.Dense(2, bias_initializer=Threes())(np.zeros((1, 2))).numpy().tolist() == [[3, 3]]
+
+
+def test_a_seed_generator_gives_new_values_at_each_call():
+    def draw():
+        generator = rustnet_random.SeedGenerator(4)
+        initializer = initializers.HeNormal(seed=generator)
+        return rustnet.Variable(initializer, (3, 4)).numpy(), initializer((3, 4))
+
+    (first, second), again = draw(), draw()
+    assert (first != second).any()
+    assert (again[0] == first).all() and (again[1] == second).all()
+
+
+def test_uniform_values_stay_within_their_range():
+    # Neighbours in float32 are 1/8 apart, so that one number in sixteen would be rounded up to the end.
+    low, high = 2.0**20, 2.0**20 + 1
+    values = initializers.RandomUniform(low, high, seed=1)((1000, 100))
+    assert values.min() == low and values.max() == high - 0.125
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "bool"])
+@pytest.mark.parametrize("value", [0, -0.0, 1, 2.5, True, [[1.0, 2.0, 3.0]]])
+def test_constants_in_variables(value, dtype):
+    initializer = initializers.Constant(value)
+    variable = rustnet.Variable(initializer, (2, 3), dtype).numpy()
+    assert variable.tobytes() == initializer((2, 3), dtype).tobytes() and variable.dtype == dtype
+
+
 @pytest.mark.parametrize("name, arguments, shape", FIXED)
 def test_fixed_values_equal_keras(name, arguments, shape):
     ours, theirs = getattr(initializers, name)(**arguments), getattr(keras.initializers, name)(**arguments)
@@ -110,6 +181,11 @@ def test_get():
         (lambda: initializers.Orthogonal()((3,)), r"shape=\(3,\)"),
         (lambda: initializers.Identity()((3,)), r"shape=\(3,\)"),
         (lambda: initializers.Zeros()((3, -1)), r"shape=\(3, -1\)"),
+        (lambda: rustnet.Variable("zeros", (3, -1)), r"shape=\(3, -1\)"),
+        (lambda: rustnet.Variable("glorot_uniform", (3, -1)), r"shape=\(3, -1\)"),
+        (lambda: initializers.RandomNormal(stddev=float("nan"))((3,)), "finite numbers.*NaN"),
+        (lambda: initializers.RandomUniform(0, float("inf"))((3,)), "finite numbers.*inf"),
+        (lambda: initializers.RandomUniform(0, 1e300)((3,)), "finite numbers.*1e300"),
     ],
 )
 def test_bad_arguments(make, message):

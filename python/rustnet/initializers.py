@@ -1,4 +1,4 @@
-"""Initial values of weights, drawn once, eagerly, as NumPy arrays."""
+"""Initial values of weights, drawn once: by the engine, where they lie, or as NumPy arrays."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from rustnet import config
+from rustnet import _core, config
 from rustnet import random as rustnet_random
 from rustnet.registry import Registry
 
 Shape = Sequence[int]
+# A distribution, a seed, and two parameters: what the engine fills a tensor from.
+Fill = tuple[str, int, tuple[float, float]]
 
 
 class Initializer:
@@ -30,6 +32,16 @@ class Initializer:
 
     def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
         raise NotImplementedError(f"{type(self).__name__} must define `__call__(self, shape, dtype=None)`.")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__call__" in cls.__dict__ and "_fill" not in cls.__dict__:
+            # Only its own call knows its values.
+            cls._fill = Initializer._fill  # type: ignore[method-assign]
+
+    def _fill(self, shape: Shape, dtype: str) -> Fill | None:
+        """What the engine can fill a new variable from, instead of a copy of the values."""
+        return None
 
     def get_config(self) -> dict[str, Any]:
         return {}
@@ -63,6 +75,10 @@ class Constant(Initializer):
         values = np.asarray(self.value, dtype or config.floatx())
         return np.array(np.broadcast_to(values, _checked(shape)))
 
+    def _fill(self, shape: Shape, dtype: str) -> Fill | None:
+        is_number = isinstance(self.value, (int, float)) and dtype in _FLOATS
+        return _constant(self.value, shape) if is_number else None
+
     def get_config(self) -> dict[str, Any]:
         return {"value": self.value.tolist() if isinstance(self.value, np.ndarray) else self.value}
 
@@ -80,6 +96,9 @@ class Zeros(Initializer):
     def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
         return np.zeros(_checked(shape), dtype or config.floatx())
 
+    def _fill(self, shape: Shape, dtype: str) -> Fill | None:
+        return _constant(0.0, shape)
+
 
 class Ones(Initializer):
     """Every element is 1.
@@ -93,6 +112,9 @@ class Ones(Initializer):
 
     def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
         return np.ones(_checked(shape), dtype or config.floatx())
+
+    def _fill(self, shape: Shape, dtype: str) -> Fill | None:
+        return _constant(1.0, shape) if dtype in _FLOATS else None
 
 
 class Identity(Initializer):
@@ -139,14 +161,22 @@ class RandomInitializer(Initializer):
         self._given_seed = seed
         self.seed = rustnet_random.new_seed() if seed is None else seed
 
-    def generator(self) -> np.random.Generator:
-        """The source of this call's numbers: Philox, a counter-based generator, keyed by the seed."""
+    def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
+        return _filled(self._drawn(_checked(shape)), shape, dtype)
+
+    def _fill(self, shape: Shape, dtype: str) -> Fill | None:
+        return self._drawn(_checked(shape)) if dtype in _FLOATS else None
+
+    def _drawn(self, shape: tuple[int, ...]) -> Fill:
+        """What the values are drawn from."""
+        raise NotImplementedError(f"{type(self).__name__} must define `__call__(self, shape, dtype=None)`.")
+
+    def _key(self) -> int:
+        """The key of this call's numbers, 64 bits."""
         if isinstance(self.seed, rustnet_random.SeedGenerator):
             first, second = (int(part) & 0xFFFFFFFF for part in np.asarray(self.seed.next()))
-            key = first | second << 32
-        else:
-            key = int(self.seed) & 0xFFFFFFFFFFFFFFFF
-        return np.random.Generator(np.random.Philox(key=key))
+            return first | second << 32
+        return int(self.seed) & 0xFFFFFFFFFFFFFFFF
 
     def get_config(self) -> dict[str, Any]:
         return {"seed": self._given_seed if isinstance(self._given_seed, (int, np.integer)) else None}
@@ -172,9 +202,8 @@ class RandomNormal(RandomInitializer):
         self.mean = mean
         self.stddev = stddev
 
-    def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
-        values = self.generator().standard_normal(_checked(shape))
-        return (self.mean + self.stddev * values).astype(dtype or config.floatx())
+    def _drawn(self, shape: tuple[int, ...]) -> Fill:
+        return "normal", self._key(), (self.mean, self.stddev)
 
     def get_config(self) -> dict[str, Any]:
         return {"mean": self.mean, "stddev": self.stddev, **super().get_config()}
@@ -200,9 +229,8 @@ class TruncatedNormal(RandomInitializer):
         self.mean = mean
         self.stddev = stddev
 
-    def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
-        values = _truncated_normal(self.generator(), _checked(shape))
-        return (self.mean + self.stddev * values).astype(dtype or config.floatx())
+    def _drawn(self, shape: tuple[int, ...]) -> Fill:
+        return "truncated_normal", self._key(), (self.mean, self.stddev)
 
     def get_config(self) -> dict[str, Any]:
         return {"mean": self.mean, "stddev": self.stddev, **super().get_config()}
@@ -228,9 +256,8 @@ class RandomUniform(RandomInitializer):
         self.minval = minval
         self.maxval = maxval
 
-    def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
-        values = self.generator().uniform(self.minval, self.maxval, _checked(shape))
-        return values.astype(dtype or config.floatx())
+    def _drawn(self, shape: tuple[int, ...]) -> Fill:
+        return "uniform", self._key(), (self.minval, self.maxval)
 
     def get_config(self) -> dict[str, Any]:
         return {"minval": self.minval, "maxval": self.maxval, **super().get_config()}
@@ -284,20 +311,17 @@ class VarianceScaling(RandomInitializer):
         self.mode = mode
         self.distribution = distribution
 
-    def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
-        shape = _checked(shape)
+    def _drawn(self, shape: tuple[int, ...]) -> Fill:
         fan_in, fan_out = _fans(shape)
         count = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, count)
-        generator = self.generator()
         if self.distribution == "truncated_normal":
-            values = _truncated_normal(generator, shape) * (math.sqrt(variance) / self.TRUNCATED_DEVIATION)
-        elif self.distribution == "untruncated_normal":
-            values = generator.standard_normal(shape) * math.sqrt(variance)
-        else:
-            limit = math.sqrt(3.0 * variance)
-            values = generator.uniform(-limit, limit, shape)
-        return values.astype(dtype or config.floatx())
+            deviation = math.sqrt(variance) / self.TRUNCATED_DEVIATION
+            return "truncated_normal", self._key(), (0.0, deviation)
+        if self.distribution == "untruncated_normal":
+            return "normal", self._key(), (0.0, math.sqrt(variance))
+        limit = math.sqrt(3.0 * variance)
+        return "uniform", self._key(), (-limit, limit)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -446,8 +470,8 @@ class Orthogonal(RandomInitializer):
         if len(shape) < 2:
             raise ValueError(f"Orthogonal needs a shape of two axes or more. Received: shape={shape}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        normal = self.generator().standard_normal((max(rows, columns), min(rows, columns)))
-        q, r = np.linalg.qr(normal)
+        tall = (max(rows, columns), min(rows, columns))
+        q, r = np.linalg.qr(_core.filled("float64", tall, "normal", self._key(), (0.0, 1.0)))
         # Householder's signs are not uniform; those of R's diagonal make the matrix so.
         q *= np.sign(np.diag(r))
         if rows < columns:
@@ -472,14 +496,20 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return field * shape[-2], field * shape[-1]
 
 
-def _truncated_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    values = generator.standard_normal(shape)
-    flat = values.reshape(-1)
-    (outside,) = np.nonzero(np.abs(flat) > 2.0)
-    while outside.size:
-        flat[outside] = generator.standard_normal(outside.size)
-        outside = outside[np.abs(flat[outside]) > 2.0]
-    return values
+# The dtypes that the engine draws in; others are drawn in float64 and then cast.
+_FLOATS = ("float32", "float64")
+
+
+def _filled(fill: Fill, shape: Shape, dtype: Any) -> np.ndarray:
+    name = np.dtype(dtype or config.floatx()).name
+    if name in _FLOATS:
+        return _core.filled(name, shape, *fill)
+    return _core.filled("float64", shape, *fill).astype(name)
+
+
+def _constant(value: float, shape: Shape) -> Fill:
+    _checked(shape)
+    return "constant", 0, (value, value)
 
 
 zeros = Zeros

@@ -16,6 +16,18 @@ const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 /// The golden ratio and √3 − 1, which the key grows by from round to round.
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
+/// What numbers are drawn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distribution {
+    /// 0 included, 1 excluded.
+    Uniform,
+    /// Mean 0, standard deviation 1.
+    Normal,
+    /// Normal numbers of mean 0 and standard deviation 1, each drawn again, from its block at the next attempt, until it
+    /// lies within −2..=2.
+    TruncatedNormal,
+}
+
 /// The last word of the counter: one stream of numbers for each distribution.
 #[derive(Clone, Copy)]
 enum Stream {
@@ -69,6 +81,8 @@ pub trait Random: Real {
     /// Numbers above 0 up to 1 (for a logarithm) and in 0..1 (for an angle), as many pairs as a block makes.
     fn pairs(block: [u32; 4]) -> impl Iterator<Item = (Self, Self)>;
     fn sin_cos(self) -> (Self, Self);
+    /// The largest number below this one.
+    fn next_down(self) -> Self;
 }
 
 impl Random for f32 {
@@ -93,6 +107,10 @@ impl Random for f32 {
 
     fn sin_cos(self) -> (f32, f32) {
         f32::sin_cos(self)
+    }
+
+    fn next_down(self) -> f32 {
+        f32::next_down(self)
     }
 }
 
@@ -123,6 +141,10 @@ impl Random for f64 {
     fn sin_cos(self) -> (f64, f64) {
         f64::sin_cos(self)
     }
+
+    fn next_down(self) -> f64 {
+        f64::next_down(self)
+    }
 }
 
 /// Two independent normal numbers, by Box and Muller.
@@ -136,11 +158,51 @@ fn normal_pair<T: Random>((radius, angle): (T, T)) -> [T; 2] {
 /// Groups of one part of a parallel loop.
 const GROUPS: usize = 128;
 
-/// Uniform numbers in 0..1.
-pub fn uniform<T: Random>(output: &mut [T], key: Key) {
-    let work = output.len() as u64;
+/// Numbers of a distribution.
+pub fn draw<T: Random>(distribution: Distribution, output: &mut [T], key: Key) {
+    draw_parts(distribution, output, key, &|_| {});
+}
+
+/// Numbers of a distribution that is moved: a uniform one to `low..high`, where these are the parameters, a normal one to
+/// mean and standard deviation, where they are these.
+pub fn fill<T: Random>(distribution: Distribution, output: &mut [T], key: Key, parameters: [f64; 2]) {
+    let [offset, scale] = match distribution {
+        Distribution::Uniform => [parameters[0], parameters[1] - parameters[0]],
+        Distribution::Normal | Distribution::TruncatedNormal => parameters,
+    };
+    // A uniform number is not rounded up to the end of the range.
+    let ends = distribution == Distribution::Uniform && parameters[0] < parameters[1];
+    let last = if ends { T::from_f64(parameters[1]).next_down() } else { T::INFINITY };
+    let [offset, scale] = [offset, scale].map(T::from_f64);
+    draw_parts(distribution, output, key, &|numbers| {
+        for number in numbers {
+            let moved = offset + scale * *number;
+            *number = if moved > last { last } else { moved };
+        }
+    });
+}
+
+/// Draws the numbers of each part of the output, and hands them to `finish` while they are in cache.
+fn draw_parts<T: Random>(
+    distribution: Distribution,
+    output: &mut [T],
+    key: Key,
+    finish: &(dyn Fn(&mut [T]) + Sync),
+) {
+    let cost = match distribution {
+        Distribution::Uniform => 1,
+        Distribution::Normal => 8,
+        Distribution::TruncatedNormal => 12,
+    };
+    let work = output.len() as u64 * cost;
     for_each_chunk(output, GROUPS * T::GROUP, work, &|part, output| {
-        uniform_groups(output, (part * GROUPS) as u64, key)
+        let first = (part * GROUPS) as u64;
+        match distribution {
+            Distribution::Uniform => uniform_groups(output, first, key),
+            Distribution::Normal => normal_groups(output, first, key),
+            Distribution::TruncatedNormal => truncated_normal_groups(output, first, key),
+        }
+        finish(output);
     });
 }
 
@@ -152,14 +214,10 @@ per_isa! {
     }
 }
 
-/// Normal numbers of mean 0 and standard deviation 1.
-pub fn normal<T: Random>(output: &mut [T], key: Key) {
-    let work = output.len() as u64 * 8;
-    for_each_chunk(output, GROUPS * T::GROUP, work, &|part, output| {
-        for (group, elements) in output.chunks_mut(T::GROUP).enumerate() {
-            normal_group(elements, (part * GROUPS + group) as u64, key, Stream::Normal);
-        }
-    });
+fn normal_groups<T: Random>(output: &mut [T], first: u64, key: Key) {
+    for (group, elements) in output.chunks_mut(T::GROUP).enumerate() {
+        normal_group(elements, first + group as u64, key, Stream::Normal);
+    }
 }
 
 fn normal_group<T: Random>(elements: &mut [T], group: u64, key: Key, stream: Stream) {
@@ -169,6 +227,24 @@ fn normal_group<T: Random>(elements: &mut [T], group: u64, key: Key, stream: Str
         let numbers = T::pairs(block).flat_map(normal_pair);
         for (element, number) in elements.iter_mut().skip(lane).step_by(LANES).zip(numbers) {
             *element = number;
+        }
+    }
+}
+
+fn truncated_normal_groups<T: Random>(output: &mut [T], first: u64, key: Key) {
+    let (stream, bound) = (Stream::TruncatedNormal, T::from_f64(2.0));
+    for (group, elements) in output.chunks_mut(T::GROUP).enumerate() {
+        let group = first + group as u64;
+        normal_group(elements, group, key, stream);
+        for (at, element) in elements.iter_mut().enumerate() {
+            let block = group * LANES as u64 + (at % LANES) as u64;
+            let mut attempt = 0;
+            while element.abs() > bound {
+                attempt += 1;
+                let mut numbers =
+                    T::pairs(philox(counter(block, attempt, stream), key)).flat_map(normal_pair);
+                *element = numbers.nth(at / LANES).expect("a block makes a number for each of its elements");
+            }
         }
     }
 }
@@ -197,33 +273,10 @@ per_isa! {
     }
 }
 
-/// Normal numbers of mean 0 and standard deviation 1, each drawn again, from its block at the next attempt, until it
-/// lies within −2..=2.
-pub fn truncated_normal<T: Random>(output: &mut [T], key: Key) {
-    let work = output.len() as u64 * 12;
-    let (stream, bound) = (Stream::TruncatedNormal, T::from_f64(2.0));
-    for_each_chunk(output, GROUPS * T::GROUP, work, &|part, output| {
-        for (group, elements) in output.chunks_mut(T::GROUP).enumerate() {
-            let group = (part * GROUPS + group) as u64;
-            normal_group(elements, group, key, stream);
-            for (at, element) in elements.iter_mut().enumerate() {
-                let block = group * LANES as u64 + (at % LANES) as u64;
-                let mut attempt = 0;
-                while element.abs() > bound {
-                    attempt += 1;
-                    let mut numbers =
-                        T::pairs(philox(counter(block, attempt, stream), key)).flat_map(normal_pair);
-                    *element =
-                        numbers.nth(at / LANES).expect("a block makes a number for each of its elements");
-                }
-            }
-        }
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::threads::set_num_threads;
 
     #[test]
     fn philox_gives_the_known_answers_of_its_authors() {
@@ -246,10 +299,10 @@ mod tests {
     }
 
     /// Numbers of one distribution, its moments, and the largest distance of its distribution function.
-    fn check<T: Random>(draw: fn(&mut [T], Key), expected: [f64; 4], cumulative: fn(f64) -> f64) {
+    fn check<T: Random>(distribution: Distribution, expected: [f64; 4], cumulative: fn(f64) -> f64) {
         let n = 200_000;
         let mut x = vec![T::ZERO; n];
-        draw(&mut x, [1, 2]);
+        draw(distribution, &mut x, [1, 2]);
         // Five standard errors of the four moments of a normal sample, or more.
         let tolerance = [5.0, 7.1, 12.3, 24.5].map(|error| error / (n as f64).sqrt());
         for (moment, (found, expected)) in moments(&x).into_iter().zip(expected).enumerate() {
@@ -286,23 +339,23 @@ mod tests {
     #[test]
     fn distributions_are_what_they_should_be() {
         let moments = [0.5, 1.0 / 12.0, 0.0, 1.8];
-        check::<f32>(uniform, moments, |x| x);
-        check::<f64>(uniform, moments, |x| x);
-        check::<f32>(normal, [0.0, 1.0, 0.0, 3.0], normal_cumulative);
-        check::<f64>(normal, [0.0, 1.0, 0.0, 3.0], normal_cumulative);
+        check::<f32>(Distribution::Uniform, moments, |x| x);
+        check::<f64>(Distribution::Uniform, moments, |x| x);
+        check::<f32>(Distribution::Normal, [0.0, 1.0, 0.0, 3.0], normal_cumulative);
+        check::<f64>(Distribution::Normal, [0.0, 1.0, 0.0, 3.0], normal_cumulative);
         // Of a normal distribution cut at ±2, by integration.
         let truncated = [0.0, 0.773_741_304, 0.0, 2.365_537];
         let cumulative = |x| (normal_cumulative(x) - normal_cumulative(-2.0)) / 0.954_499_736;
-        check::<f32>(truncated_normal, truncated, cumulative);
-        check::<f64>(truncated_normal, truncated, cumulative);
+        check::<f32>(Distribution::TruncatedNormal, truncated, cumulative);
+        check::<f64>(Distribution::TruncatedNormal, truncated, cumulative);
     }
 
     #[test]
     fn numbers_stay_in_their_range() {
         let mut x = vec![0.0f32; 1_000_000];
-        uniform(&mut x, [3, 4]);
+        draw(Distribution::Uniform, &mut x, [3, 4]);
         assert!(x.iter().all(|x| (0.0..1.0).contains(x)));
-        truncated_normal(&mut x[..100_000], [3, 4]);
+        draw(Distribution::TruncatedNormal, &mut x[..100_000], [3, 4]);
         assert!(x[..100_000].iter().all(|x| x.abs() <= 2.0));
         assert_eq!(
             f32::pairs([0, u32::MAX, u32::MAX, 0]).collect::<Vec<_>>(),
@@ -333,15 +386,46 @@ mod tests {
         }
     }
 
+    const ALL: [Distribution; 3] =
+        [Distribution::Uniform, Distribution::Normal, Distribution::TruncatedNormal];
+
     #[test]
     fn an_element_depends_on_key_and_index_alone() {
-        for draw in [uniform::<f32>, normal::<f32>, truncated_normal::<f32>] {
-            let (mut long, mut short) = (vec![0.0; 40_000], vec![0.0; 1_001]);
-            draw(&mut long, [5, 6]);
-            draw(&mut short, [5, 6]);
+        for distribution in ALL {
+            let (mut long, mut short) = (vec![0.0f32; 40_000], vec![0.0; 1_001]);
+            draw(distribution, &mut long, [5, 6]);
+            draw(distribution, &mut short, [5, 6]);
             assert_eq!(long[..1_001], short);
-            draw(&mut short, [5, 7]);
+            draw(distribution, &mut short, [5, 7]);
             assert_ne!(long[..1_001], short);
         }
+    }
+
+    #[test]
+    fn moved_numbers_are_the_same_bits_at_any_number_of_threads() {
+        for distribution in ALL {
+            let fill_with = |threads| {
+                set_num_threads(threads);
+                let mut x = vec![0.0f32; 300_001];
+                fill(distribution, &mut x, [5, 6], [-3.0, 7.0]);
+                x
+            };
+            let x = fill_with(1);
+            assert_eq!(x, fill_with(3));
+            let mut z = vec![0.0; x.len()];
+            draw(distribution, &mut z, [5, 6]);
+            let scale = if distribution == Distribution::Uniform { 10.0 } else { 7.0 };
+            assert!(x.iter().zip(z).all(|(&x, z)| x == -3.0 + scale * z), "{distribution:?}");
+        }
+    }
+
+    #[test]
+    fn a_uniform_number_is_below_the_end_of_its_range() {
+        // Neighbours are 1/8 apart, so that one number in sixteen is rounded up to the end.
+        let mut x = vec![0.0f32; 1 << 20];
+        let end = (1 << 20) as f64 + 1.0;
+        fill(Distribution::Uniform, &mut x, [3, 4], [end - 1.0, end]);
+        assert!(x.iter().all(|&x| (end - 1.0..end).contains(&f64::from(x))));
+        assert!(x.contains(&((end - 0.125) as f32)));
     }
 }

@@ -6,7 +6,7 @@ use super::check::expect_inputs;
 use super::registry::Entry;
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
-use crate::kernels::random as kernel;
+use crate::kernels::random::{Distribution, draw};
 use crate::tensor::{DType, TensorType};
 use crate::with_float;
 
@@ -18,16 +18,6 @@ pub const OPS: &[Entry] = &[
         build: |attributes| Random::build(Distribution::TruncatedNormal, attributes),
     },
 ];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Distribution {
-    /// 0 included, 1 excluded.
-    Uniform,
-    /// Mean 0, standard deviation 1.
-    Normal,
-    /// A normal distribution cut at −2 and 2.
-    TruncatedNormal,
-}
 
 /// seed int32 (2) → numbers (shape) of a distribution.
 #[derive(Debug)]
@@ -79,12 +69,7 @@ impl Op for Random {
         let seed = call.input::<i32>(0);
         let key = [seed[0].cast_unsigned(), seed[1].cast_unsigned()];
         with_float!(self.dtype, T => {
-            let numbers = call.output::<T>(0);
-            match self.distribution {
-                Distribution::Uniform => kernel::uniform(numbers, key),
-                Distribution::Normal => kernel::normal(numbers, key),
-                Distribution::TruncatedNormal => kernel::truncated_normal(numbers, key),
-            }
+            draw(self.distribution, call.output::<T>(0), key);
         });
         Ok(())
     }

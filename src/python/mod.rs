@@ -4,6 +4,7 @@ mod arenas;
 mod arrays;
 mod errors;
 mod exclusive;
+mod fill;
 mod graph;
 mod order;
 mod program;
@@ -27,6 +28,8 @@ mod _core {
     use super::errors::{ConfigurationError, DataError, InternalError, ShapeError};
     #[pymodule_export]
     use super::exclusive::PyExclusive;
+    #[pymodule_export]
+    use super::fill::filled;
     #[pymodule_export]
     use super::graph::PyGraph;
     #[pymodule_export]

@@ -7,7 +7,9 @@ use pyo3::prelude::*;
 
 use super::arrays::{Bytes, zeros};
 use super::errors::{detached, entry};
+use super::fill::Fill;
 use crate::runtime::Variable;
+use crate::tensor::{DType, TensorType};
 
 /// A tensor that programs read and update in place. Its shape and dtype never change.
 #[pyclass(frozen, name = "Variable", module = "rustnet._core")]
@@ -25,6 +27,24 @@ impl PyVariable {
                 variable.copy_from(source.as_slice())?;
                 Ok(Self(Arc::new(variable)))
             })
+        })
+    }
+
+    /// A variable that the engine fills: see `Fill::new`.
+    #[staticmethod]
+    fn filled(
+        py: Python<'_>,
+        dtype: &str,
+        shape: Vec<usize>,
+        distribution: &str,
+        seed: u64,
+        parameters: [f64; 2],
+    ) -> PyResult<Self> {
+        entry(|| {
+            let fill = Fill::new(distribution, seed, parameters)?;
+            let ty = TensorType::new(DType::from_name(dtype)?, shape).checked()?;
+            let dtype = ty.dtype;
+            detached(py, || Ok(Self(Arc::new(Variable::filled(ty, |bytes| fill.write(dtype, bytes))?))))
         })
     }
 

@@ -22,6 +22,14 @@ impl Variable {
         Ok(Self { ty, content, lock: PerProcess::new() })
     }
 
+    /// A variable whose content `fill` writes over zeros.
+    pub fn filled(ty: TensorType, fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<Self> {
+        let variable = Self::zeros(ty)?;
+        // SAFETY: the buffer holds `ty.bytes()` initialised bytes, and nobody else has it yet.
+        fill(unsafe { std::slice::from_raw_parts_mut(variable.content.as_ptr(), variable.ty.bytes()) })?;
+        Ok(variable)
+    }
+
     pub fn ty(&self) -> &TensorType {
         &self.ty
     }

@@ -51,7 +51,7 @@ class Variable(ConcreteValue, Tracked):
         self.trainable = bool(trainable)
         self.regularizer: Any = None
         self.constraint: Any = None
-        self.storage = _core.Variable(_initial_value(initializer, shape, dtype, self.name))
+        self.storage = _new_storage(initializer, shape, dtype, self.name)
         self.shape: Shape = tuple(self.storage.shape)
         self.dtype: str = self.storage.dtype
 
@@ -134,13 +134,13 @@ class Variable(ConcreteValue, Tracked):
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
 
 
-def _initial_value(initializer: Any, shape: Any, dtype: Any, name: str) -> np.ndarray[Any, Any]:
+def _new_storage(initializer: Any, shape: Any, dtype: Any, name: str) -> _core.Variable:
     if shape is None and not callable(initializer) and not isinstance(initializer, str):
         if dtype is None:
             dtype = getattr(initializer, "dtype", None)
             # A tensor keeps its dtype; arrays and numbers get the engine's nearest.
             dtype = dtype if isinstance(dtype, str) else None
-        return as_array(initializer, dtype, name)
+        return _core.Variable(as_array(initializer, dtype, name))
     if shape is None:
         raise ValueError(
             f"expected a shape beside an initializer that is a function. Received: {name}.shape=None"
@@ -151,11 +151,15 @@ def _initial_value(initializer: Any, shape: Any, dtype: Any, name: str) -> np.nd
         initializer = initializers.get(initializer)
     shape, dtype = tuple(int(size) for size in shape), standardize_dtype(dtype)
     if not callable(initializer):
-        return np.broadcast_to(as_array(initializer, dtype, name), shape).copy()
+        return _core.Variable(np.broadcast_to(as_array(initializer, dtype, name), shape).copy())
+    # Most initializers say what the engine can fill the variable from, with no array between.
+    fill = escape(initializer._fill, shape, dtype) if hasattr(initializer, "_fill") else None
+    if fill is not None:
+        return _core.Variable.filled(dtype, shape, *fill)
     function: Callable[..., Any] = initializer
     value = as_array(escape(function, shape, dtype=dtype), dtype, name)
     if value.shape != shape:
         raise ValueError(
             f"expected the initializer of '{name}' to return shape {shape}. Received: shape={value.shape}"
         )
-    return value
+    return _core.Variable(value)

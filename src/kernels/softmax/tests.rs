@@ -16,7 +16,7 @@ impl<T: Real> Rows<T> {
     fn new(rows: usize, classes: usize) -> Self {
         let numbers = |count: usize, seed: u32, scale: f64| -> Vec<T> {
             let mut numbers = vec![0.0f32; count];
-            random::uniform(&mut numbers, [seed, 1]);
+            random::draw(random::Distribution::Uniform, &mut numbers, [seed, 1]);
             numbers.into_iter().map(|x| T::from_f64(scale * (f64::from(x) - 0.5))).collect()
         };
         Self {
