@@ -177,13 +177,13 @@ KINDS = ["functional", "sequential", "unbuilt"]
 @pytest.mark.parametrize("kind", KINDS)
 def test_models_nested_too_deep_say_what_to_do(kind):
     def use():
-        nested(kind, 150).predict(np.ones((1, 2)), verbose=0)
+        nested(kind, 400).predict(np.ones((1, 2)), verbose=0)
 
     with pytest.raises(RecursionError, match=r"one model, or raise the limit .* sys.setrecursionlimit"):
         use()
     if kind == "unbuilt":
         with pytest.raises(RecursionError, match="setrecursionlimit"):
-            nested(kind, 150).build((None, 2))
+            nested(kind, 400).build((None, 2))
     # Nothing is left behind by the calls that did not end.
     assert ops.add(1.0, 2.0).numpy() == 3.0
 

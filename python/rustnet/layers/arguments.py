@@ -146,6 +146,6 @@ def too_deep(error: RecursionError) -> RecursionError:
         return error
     return RecursionError(
         f"expected layers and models nested less deep than Python's limit of {sys.getrecursionlimit()} calls "
-        "allows, which is about a hundred within one another. Put the layers into one model, or raise the "
+        "allows, which is some sixty within one another. Put the layers into one model, or raise the "
         "limit before the model is made: sys.setrecursionlimit(20_000). Received: calls nested deeper"
     )
