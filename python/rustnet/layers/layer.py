@@ -144,9 +144,12 @@ class Layer(Configurable, StateOwner, Called, Tracked):
             self.activity_regularizer = regularizers.get(activity_regularizer)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if self._watchers is None:
+            object.__setattr__(self, name, value)
+            return
         before = vars(self).get(name)
         super().__setattr__(name, value)
-        if self._watchers is not None and (may_own(before) or may_own(value)):
+        if may_own(before) or may_own(value):
             tell(self, OWNED)
 
     # --- what a subclass writes -----------------------------------------------------------------------------

@@ -56,12 +56,16 @@ class StateOwner:
     )
 
     def _owned(self, kind: type | tuple[type, ...]) -> list[Any]:
-        return unique(
-            item
-            for name, value in vars(self).items()
-            if name not in type(self)._NOT_STATE
-            for item in owned(value, kind)
-        )
+        found: dict[int, Any] = {}
+        not_state = type(self)._NOT_STATE
+        for name, value in vars(self).items():
+            cls = type(value)
+            if issubclass(cls, kind):
+                if name not in not_state:
+                    found[id(value)] = value
+            elif issubclass(cls, (list, tuple, set, dict)) and name not in not_state:
+                found.update((id(item), item) for item in owned(value, kind))
+        return list(found.values())
 
     def _own_variables(self) -> list[Variable]:
         return self._owned(Variable)

@@ -685,7 +685,10 @@ class FoundInLayers(Watcher):
         return found
 
     def tell(self, owner: Tracked, name: str) -> None:
-        self._kept = {}
+        if name == OWNED:
+            self._kept = {}
+        else:
+            self._kept.pop("trainable_weights", None)
 
 
 def _metrics_of_layers(model: Layer) -> list[Metric]:
