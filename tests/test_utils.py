@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import rustnet
 from rustnet.utils import normalize, pad_sequences, to_categorical
 
 LABELS = [
@@ -91,3 +92,21 @@ def test_pad_sequences_of_nothing():
 def test_pad_sequences_refuses(arguments, message):
     with pytest.raises(ValueError, match=f"Received: .*{message}"):
         pad_sequences(**{"sequences": SEQUENCES, **arguments})
+
+
+def test_tensors_give_tensors():
+    labels = rustnet.ops.convert_to_tensor([[0], [2]])
+    encoded = to_categorical(labels)
+    assert isinstance(encoded, rustnet.Tensor) and encoded.dtype == "float32"
+    np.testing.assert_array_equal(encoded, [[1, 0, 0], [0, 0, 1]])
+    with pytest.raises(ValueError, match="label 2"):
+        to_categorical(labels, 2)
+    symbol = rustnet.Input((1,), dtype="int32")
+    assert to_categorical(symbol, 3).shape == (None, 3)
+    with pytest.raises(ValueError, match="num_classes"):
+        to_categorical(symbol)
+    for x in (rustnet.ops.convert_to_tensor([[3.0, 4.0]]), [[3, 4]]):
+        scaled = normalize(x)
+        assert isinstance(scaled, rustnet.Tensor)
+        np.testing.assert_allclose(scaled, [[0.6, 0.8]], rtol=1e-6)
+    assert normalize(rustnet.Input((2,))).shape == (None, 2)

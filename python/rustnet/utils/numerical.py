@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
+
+from rustnet import ops
+from rustnet.core.convert import is_tensor
+from rustnet.core.tensors import Tensor
+from rustnet.core.variable import Variable
 
 
-def to_categorical(x: ArrayLike, num_classes: int | None = None) -> np.ndarray:
+def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """One-hot encodes integer labels: row `i` is 1 at column `x[i]` and 0 elsewhere.
 
     Arguments:
@@ -14,10 +20,11 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> np.ndarray:
         num_classes: number of classes; None means `max(x) + 1`.
 
     Returns:
-        A float64 array of shape `x.shape + (num_classes,)`.
+        A float64 array of shape `x.shape + (num_classes,)`; of a tensor a tensor, in `floatx()`.
 
     Raises:
-        ValueError: a label is negative, not an integer, or `num_classes` or more.
+        ValueError: a label is negative, not an integer, or `num_classes` or more; a tensor without values has
+            no labels to look at, and needs `num_classes`.
 
     Example:
         >>> to_categorical([0, 2, 1])
@@ -27,6 +34,12 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> np.ndarray:
 
     Source: https://keras.io/api/utils/python_utils/#to_categorical-function
     """
+    if isinstance(x, (Tensor, Variable)):
+        return ops.convert_to_tensor(to_categorical(x.numpy(), num_classes), ops.dtype(0.0))
+    if is_tensor(x):
+        if num_classes is None:
+            raise ValueError(f"expected num_classes for a tensor without values. Received: x={x}")
+        return ops.one_hot(ops.squeeze(x, -1) if x.ndim > 1 and x.shape[-1] == 1 else x, num_classes)
     given = np.asarray(x)
     if given.dtype.kind not in "biuf":
         raise ValueError(f"`x` should hold integer labels. Received: x with dtype={given.dtype}")
@@ -50,7 +63,7 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> np.ndarray:
     return np.equal(labels[..., np.newaxis], np.arange(num_classes)).astype(np.float64)
 
 
-def normalize(x: ArrayLike, axis: int = -1, order: int | float = 2) -> np.ndarray:
+def normalize(x: Any, axis: int = -1, order: int | float = 2) -> Any:
     """Divides `x` by its norm along `axis`: `x / (Σ |x|^order)^(1/order)`; a zero norm counts as 1.
 
     Arguments:
@@ -59,14 +72,15 @@ def normalize(x: ArrayLike, axis: int = -1, order: int | float = 2) -> np.ndarra
         order: order of the norm, 2 for the Euclidean one.
 
     Returns:
-        A float array of the shape of `x`.
+        A float array of the shape of `x`; of anything but a NumPy array a tensor.
 
     Example:
-        >>> normalize([[3.0, 4.0]])
+        >>> normalize(np.array([[3.0, 4.0]]))
         array([[0.6, 0.8]])
 
     Source: https://keras.io/api/utils/python_utils/#normalize-function
     """
-    array = np.asarray(x)
-    norm = np.linalg.norm(array, order, axis, keepdims=True)
-    return array / np.where(norm == 0, 1, norm)
+    if not isinstance(x, np.ndarray):
+        return ops.normalize(x, axis, order)
+    norm = np.linalg.norm(x, order, axis, keepdims=True)
+    return x / np.where(norm == 0, 1, norm)
