@@ -35,12 +35,15 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
 
     Source: https://keras.io/api/layers/activations/#relu-function
     """
+    if max_value is not None and float(max_value).is_integer():
+        # So that integers, which stay integers, have one to meet.
+        max_value = int(max_value)
     if threshold == 0.0:
         x = ops.leaky_relu(x, negative_slope) if negative_slope else ops.relu(x)
         return x if max_value is None else ops.minimum(x, max_value)
-    x = ops.convert_to_tensor(x)
+    x = ops.cast(x, "int32") if ops.dtype(x) == "bool" else ops.convert_to_tensor(x)
     above = x if max_value is None else ops.minimum(x, max_value)
-    return ops.where(x > threshold, above, negative_slope * (x - threshold))
+    return ops.where(x > threshold, above, negative_slope * (x - threshold) if negative_slope else 0)
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:

@@ -181,16 +181,19 @@ def randint(
     Arguments:
         shape: the result's shape.
         minval, maxval: the range, ints that int32 holds, `maxval` the larger.
-        dtype: default int32.
+        dtype: default int32, the one that there is.
         seed: an int, a `SeedGenerator`, or None.
 
     Raises:
-        ValueError: a bound that is no such int, or an empty range.
+        ValueError: a bound that is no such int, an empty range, or another dtype.
 
     Example:
         >>> sorted(set(randint((100,), 0, 3, seed=1).numpy().tolist()))
         [0, 1, 2]
     """
+    dtype = requested_dtype(dtype)
+    if dtype != "int32":
+        raise ValueError(f"expected dtype int32 for random integers. Received: dtype={dtype!r}")
     for name, bound in (("minval", minval), ("maxval", maxval)):
         if isinstance(bound, bool) or bound != int(bound) or not -(2**31) <= bound <= 2**31:
             raise ValueError(f"expected {name} to be an int that int32 holds. Received: {name}={bound}")

@@ -1,7 +1,7 @@
 """How a result of rustnet is compared with that of Keras on JAX, for sweeps over many calls.
 
-A sweep makes cases from a seed, computes each with both libraries, and keeps what differs. A difference that is
-meant has an entry, with its reason, in a table of the sweep; any other is a fault.
+A sweep makes cases from a seed, computes each with both libraries, and keeps what differs. A difference that
+is meant has an entry, with its reason, in a table of the sweep; any other is a fault.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from rustnet.core.operation import operation
 from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import record
 from rustnet.ops.elementwise import abs as absolute
-from rustnet.ops.elementwise import clip, erf, exp, expm1, log1p, maximum, minimum, where
+from rustnet.ops.elementwise import erf, exp, expm1, log1p, maximum, minimum, sign, where
 from rustnet.ops.shaping import moveaxis, reshape, split
 
 
@@ -23,8 +23,9 @@ def relu(x: Any) -> Any:
 
 @operation
 def relu6(x: Any) -> Any:
-    """`min(max(x, 0), 6)`."""
-    return minimum(relu(as_float(x)), 6.0)
+    """`min(max(x, 0), 6)`, with the derivative 0 at both ends."""
+    x = as_float(x)
+    return where(x >= 6.0, 6.0, relu(x))
 
 
 @operation
@@ -112,7 +113,7 @@ def log_sigmoid(x: Any) -> Any:
 @operation
 def hard_sigmoid(x: Any) -> Any:
     """`min(max(x + 3, 0), 6) / 6`."""
-    return clip(as_float(x) / 6.0 + 0.5, 0.0, 1.0)
+    return relu6(as_float(x) + 3.0) / 6.0
 
 
 @operation
@@ -127,8 +128,9 @@ hard_swish = hard_silu
 
 @operation
 def hard_tanh(x: Any) -> Any:
-    """`x` limited to [-1, 1]; integers stay integers."""
-    return clip(x, -1, 1)
+    """`x` limited to [-1, 1], with the derivative 1 at both ends; integers stay integers."""
+    (x,) = promoted_numbers(x)
+    return where(x > 1, 1, where(x < -1, -1, x))
 
 
 @operation
@@ -142,7 +144,7 @@ def tanh_shrink(x: Any) -> Any:
 def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
     """`x` moved by `threshold` towards 0."""
     x = as_float(x)
-    return maximum(x - threshold, 0.0) + minimum(x + threshold, 0.0)
+    return where(absolute(x) <= threshold, 0.0, x - threshold * sign(x))
 
 
 @operation

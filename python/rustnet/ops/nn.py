@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from rustnet import config
-from rustnet.core.convert import as_float, as_index, axes_of, axis_of, tensor
+from rustnet.core.convert import as_float, as_index, axes_of, axis_of, cast, tensor
 from rustnet.core.dtypes import requested_dtype
 from rustnet.core.operation import operation
 from rustnet.core.trace import record
 from rustnet.ops.elementwise import maximum, rsqrt, sqrt, square
+from rustnet.ops.reduction import any as reduce_any
 from rustnet.ops.reduction import mean, norm
 from rustnet.ops.reduction import sum as reduce_sum
 from rustnet.ops.shaping import moveaxis, reshape, squeeze
@@ -34,11 +35,9 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
 def multi_hot(inputs: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
     """1 at every index that occurs along the last axis of `inputs`."""
     encoded = one_hot(inputs, num_classes, -1, dtype, sparse)
-    from rustnet.ops.reduction import max as reduce_max
-
     if encoded.ndim < 2:
         return encoded
-    merged = reduce_max(encoded, -2)
+    merged = cast(reduce_any(encoded, -2), encoded.dtype)
     return merged if axis == -1 else moveaxis(merged, -1, axis)
 
 

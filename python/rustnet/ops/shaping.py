@@ -135,9 +135,8 @@ def concatenate(xs: Any, axis: int = 0) -> Any:
     tensors = promoted(*xs)
     if not tensors:
         raise ValueError(f"expected at least one tensor. Received: xs={xs}")
-    if len(tensors) == 1:
-        return tensors[0]
-    return record("concatenate", tensors, axis=axis_of(axis, tensors[0].ndim))
+    axis = axis_of(axis, tensors[0].ndim)
+    return tensors[0] if len(tensors) == 1 else record("concatenate", tensors, axis=axis)
 
 
 @operation
