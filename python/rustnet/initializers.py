@@ -545,12 +545,14 @@ deserialize = _registry.deserialize
 
 
 def get(identifier: Any) -> Callable[..., Any] | None:
-    """An initializer from a name, a configuration, a class, an instance, a function, a number or an array.
+    """An initializer from a name, configuration, class, instance, function, number, array or tensor.
 
     Example:
         >>> type(get("glorot_uniform")).__name__
         'GlorotUniform'
     """
-    if isinstance(identifier, (np.ndarray, int, float)) and not isinstance(identifier, bool):
+    if isinstance(identifier, (np.ndarray, np.number, int, float)) and not isinstance(identifier, bool):
         return Constant(identifier)
+    if hasattr(identifier, "numpy") and not callable(identifier):
+        return Constant(identifier.numpy())
     return _registry.get(identifier)

@@ -29,6 +29,12 @@ def current_trace() -> Trace | None:
     return _current.get()
 
 
+def unknown_size() -> int | None:
+    """The size that stands for None while a symbolic call is recorded for its shapes; else None."""
+    trace = current_trace()
+    return None if trace is None else trace.unknown_size
+
+
 def escape(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Calls a function whose ops run at once, also while recording: how variables are created then."""
     if _current.get() is None:

@@ -48,7 +48,7 @@ class Variable(ConcreteValue, Tracked):
         del autocast, aggregation, synchronization  # accepted as Keras does; one device, one precision
         self.name = name or naming.auto_name("variable")
         self.path = self.name
-        self.trainable = bool(trainable)
+        self.trainable = self.made_trainable = bool(trainable)
         self.regularizer: Any = None
         self.constraint: Any = None
         self.storage = _new_storage(initializer, shape, dtype, self.name)

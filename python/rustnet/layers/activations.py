@@ -30,6 +30,8 @@ class ReLU(Layer):
     Source: https://keras.io/api/layers/activation_layers/relu/
     """
 
+    _is_built_from_start = True
+
     def __init__(
         self,
         max_value: float | None = None,
@@ -76,6 +78,8 @@ class LeakyReLU(Layer):
     Source: https://keras.io/api/layers/activation_layers/leaky_relu/
     """
 
+    _is_built_from_start = True
+
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         negative_slope = kwargs.pop("alpha", negative_slope)
         super().__init__(**kwargs)
@@ -106,6 +110,8 @@ class ELU(Layer):
 
     Source: Clevert et al. 2016, https://arxiv.org/abs/1511.07289
     """
+
+    _is_built_from_start = True
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -138,6 +144,8 @@ class Softmax(Layer):
 
     Source: https://keras.io/api/layers/activation_layers/softmax/
     """
+
+    _is_built_from_start = True
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -196,12 +204,14 @@ class PReLU(Layer):
         self.alpha_initializer = initializers.get(alpha_initializer)
         self.alpha_regularizer = regularizers.get(alpha_regularizer)
         self.alpha_constraint = constraints.get(alpha_constraint)
-        self.shared_axes = [shared_axes] if isinstance(shared_axes, int) else list(shared_axes or [])
+        self.shared_axes = (
+            [shared_axes] if isinstance(shared_axes, int) else shared_axes and list(shared_axes)
+        )
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
         shape = [
-            1 if axis in self.shared_axes else known_size(f"{axis}.", size)
+            1 if axis in (self.shared_axes or ()) else known_size(f"{axis}.", size)
             for axis, size in enumerate(input_shape)
             if axis > 0
         ]

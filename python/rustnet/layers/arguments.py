@@ -9,6 +9,8 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from rustnet.core import structure
 from rustnet.core.convert import is_tensor
 from rustnet.core.tensors import KerasTensor
@@ -25,6 +27,21 @@ def signature_of(method: Callable[..., Any]) -> inspect.Signature:
 def _signature_of_method(function: Callable[..., Any]) -> inspect.Signature:
     # Bound to any object, so that no layer is kept alive by the cache.
     return inspect.signature(types.MethodType(function, object()))
+
+
+def with_plain_numbers(function: Callable[..., None]) -> Callable[..., None]:
+    """The same `__init__` for NumPy's scalars: it gets the numbers of Python that they are."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            return value.item()
+        return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+
+    @functools.wraps(function)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
+        function(self, *map(plain, args), **{name: plain(value) for name, value in kwargs.items()})
+
+    return wrapper
 
 
 def tensor_arguments(

@@ -39,7 +39,10 @@ class Configurable:
             ) from None
 
     def _base_config(self: Any) -> dict[str, Any]:
-        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        base = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        if self.activity_regularizer is not None:
+            base["activity_regularizer"] = serialize(self.activity_regularizer)
+        return base
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

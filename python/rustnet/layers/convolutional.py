@@ -78,6 +78,7 @@ class _Conv(Layer):
             constraint=self.kernel_constraint,
             name="kernel",
         )
+        self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
                 (self.filters,),

@@ -21,6 +21,7 @@ class Dense(Layer):
         bias_initializer: default `"zeros"`.
         kernel_regularizer, bias_regularizer, activity_regularizer: default none.
         kernel_constraint, bias_constraint: default none.
+        lora_rank, lora_alpha, quantization_config: accepted where None.
         kwargs: `name`, `dtype`, `trainable`; in a Sequential model's first layer `input_shape` or
             `input_dim`.
 
@@ -48,9 +49,13 @@ class Dense(Layer):
         activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
+        lora_rank: int | None = None,
+        lora_alpha: int | None = None,
+        quantization_config: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        full_weights(lora_rank, lora_alpha, quantization_config)
         self.units = positive_int("units", units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -72,6 +77,7 @@ class Dense(Layer):
             constraint=self.kernel_constraint,
             name="kernel",
         )
+        self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
                 (self.units,),
@@ -98,9 +104,9 @@ class Dense(Layer):
             "bias_initializer": initializers.serialize(self.bias_initializer),
             "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
             "bias_regularizer": regularizers.serialize(self.bias_regularizer),
-            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
             "kernel_constraint": constraints.serialize(self.kernel_constraint),
             "bias_constraint": constraints.serialize(self.bias_constraint),
+            "quantization_config": None,
         }
 
 
@@ -120,6 +126,8 @@ class Activation(Layer):
 
     Source: https://keras.io/api/layers/core_layers/activation/
     """
+
+    _is_built_from_start = True
 
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -191,12 +199,23 @@ class Identity(Layer):
     Source: https://keras.io/api/layers/core_layers/identity/
     """
 
+    _is_built_from_start = True
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
     def call(self, inputs: Any) -> Any:
         return inputs
+
+
+def full_weights(lora_rank: Any, lora_alpha: Any, quantization_config: Any) -> None:
+    """Raises `ValueError` where weights are asked for in another form than a full array of floats."""
+    if lora_rank is not None or lora_alpha is not None or quantization_config is not None:
+        raise ValueError(
+            "expected full weights of floats. Received: "
+            f"lora_rank={lora_rank}, lora_alpha={lora_alpha}, quantization_config={quantization_config}"
+        )
 
 
 def positive_int(name: str, value: Any) -> int:

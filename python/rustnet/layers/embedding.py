@@ -7,6 +7,7 @@ from typing import Any
 from rustnet import constraints, initializers, ops, regularizers
 from rustnet.core.convert import as_index, tensor
 from rustnet.core.trace import record
+from rustnet.layers.core import full_weights
 from rustnet.layers.layer import Layer
 
 
@@ -21,7 +22,7 @@ class Embedding(Layer):
         mask_zero: whether id 0 is padding, which later layers skip by the mask; default False.
         weights: the table to start with, (input_dim, output_dim); default none.
         lora_rank, lora_alpha, quantization_config: accepted where None.
-        input_length: accepted and not needed.
+        input_length: the length of the sequences: a Sequential model that this layer begins knows its input.
         kwargs: see `Layer`.
 
     Input ids of any shape, output (…, output_dim); weight `embeddings` (input_dim, output_dim).
@@ -50,7 +51,7 @@ class Embedding(Layer):
         lora_rank: int | None = None,
         lora_alpha: int | None = None,
         quantization_config: Any = None,
-        input_length: int | None = None,
+        input_length: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -59,12 +60,10 @@ class Embedding(Layer):
         for name, value in (("input_dim", input_dim), ("output_dim", output_dim)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"expected {name} to be an int of 1 or more. Received: {name}={value!r}")
-        if lora_rank is not None or lora_alpha is not None or quantization_config is not None:
-            raise ValueError(
-                "expected a full table of floats. Received: "
-                f"lora_rank={lora_rank}, lora_alpha={lora_alpha}, quantization_config={quantization_config}"
-            )
-        del input_length
+        full_weights(lora_rank, lora_alpha, quantization_config)
+        if input_length is not None and self._batch_input_shape is None:
+            lengths = input_length if isinstance(input_length, (list, tuple)) else (input_length,)
+            self._batch_input_shape = (None, *lengths)
         self.input_dim = input_dim
         self.output_dim = output_dim
         self.embeddings_initializer = initializers.get(embeddings_initializer)
@@ -106,4 +105,5 @@ class Embedding(Layer):
             "activity_regularizer": regularizers.serialize(self.activity_regularizer),
             "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
             "mask_zero": self.mask_zero,
+            "quantization_config": None,
         }

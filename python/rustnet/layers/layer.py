@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections import OrderedDict
@@ -34,6 +35,7 @@ from rustnet.layers.arguments import (
     take_batch_input_shape,
     tensor_arguments,
     too_deep,
+    with_plain_numbers,
 )
 from rustnet.layers.configuration import Configurable
 from rustnet.layers.input_spec import InputSpec, check_inputs
@@ -95,11 +97,15 @@ class Layer(Configurable, StateOwner, Called, Tracked):
     # Whether `mask` is that of the first argument where others hold tensors too. Elsewhere, as in Keras, a
     # call with several tensors has parameters for their masks named after them: `query_mask` for `query`.
     _mask_is_of_first = False
+    # A layer without weights that counts as built before it is called, unless a subclass defines `build`.
+    _is_built_from_start = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
             cls.build = _builder(cls.__dict__["build"])  # type: ignore[method-assign]
+        if "__init__" in cls.__dict__ and cls.__module__.startswith("rustnet."):
+            cls.__init__ = with_plain_numbers(cls.__dict__["__init__"])  # type: ignore[method-assign]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = super().__new__(cls)
@@ -128,7 +134,7 @@ class Layer(Configurable, StateOwner, Called, Tracked):
         self._losses: list[Any] = []
         self._node_references = []
         self._build_shapes: tuple[tuple[Any, ...], dict[str, Any]] | None = None
-        self.built = False
+        self.built = self._is_built_from_start and getattr(type(self).build, "_is_default", False)
         self.supports_masking = type(self).compute_mask is not Layer.compute_mask
         self.input_spec: Any = None
         self._batch_input_shape = take_batch_input_shape(kwargs)
@@ -181,8 +187,19 @@ class Layer(Configurable, StateOwner, Called, Tracked):
         if "input" in names:
             args, names = (*args, kwargs["input_shape"]), {k: v for k, v in names.items() if k != "input"}
         inputs = tuple(symbolic_tensors(shape, self._dtype) for shape in args)
-        outputs = symbolic_outputs(self, inputs, names)
+        layer = self if self.built else self._twin()
+        losses = [(one, one._losses) for one in layer._flatten_layers()]
+        outputs = symbolic_outputs(layer, inputs, names)
+        for one, before in losses:
+            one._losses = before
         return structure.map_structure(lambda output: output.shape, outputs)
+
+    def _twin(self) -> Layer:
+        """A copy that may be built in place of this layer; the layer itself where it cannot be copied."""
+        try:
+            return copy.deepcopy(self)
+        except (TypeError, ValueError):
+            return self
 
     def add_weight(
         self,
@@ -223,6 +240,8 @@ class Layer(Configurable, StateOwner, Called, Tracked):
             from rustnet import constraints
 
             variable.constraint = constraints.get(constraint)
+        if not self.trainable:
+            variable.trainable = False
         # An attribute that the subclass sets usually names it too; the list keeps those that it does not.
         self.__dict__.setdefault("_added_weights", []).append(variable)
         return variable
@@ -248,13 +267,19 @@ class Layer(Configurable, StateOwner, Called, Tracked):
 
     @property
     def trainable(self) -> bool:
-        """Whether training changes the weights; setting it also sets it in all layers inside."""
+        """Whether training changes the weights; setting it also sets it in all layers inside.
+
+        The variables' own `trainable` follows, except of those that were made not to be trained.
+        """
         return self._trainable
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
         for layer in self._flatten_layers():
             layer._trainable = bool(value)
+            for variable in layer._own_variables():
+                if variable.made_trainable:
+                    variable.trainable = bool(value)
 
     @property
     def dtype(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -319,7 +320,8 @@ class Dot(Layer):
                 f"Received: shapes {[tuple(tensor.shape) for tensor in tensors]}"
             )
         batch, size = left.shape[0], left.shape[-1]
-        left, right = ops.reshape(left, (batch, -1, size)), ops.reshape(right, (batch, -1, size))
+        left = ops.reshape(left, (batch, math.prod(left_rest), size))
+        right = ops.reshape(right, (batch, math.prod(right_rest), size))
         product = ops.matmul(left, ops.transpose(right, (0, 2, 1)))
         return ops.reshape(product, (batch, *((*left_rest, *right_rest) or (1,))))
 

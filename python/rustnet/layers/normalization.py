@@ -179,6 +179,9 @@ class BatchNormalization(_Normalization):
         self.momentum = float(momentum)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.moving_mean: Any = None
+        self.moving_variance: Any = None
+        self.renorm = self.synchronized = False
         self.renorm_clipping = renorm_clipping
         self.renorm_momentum = renorm_momentum
 
@@ -251,13 +254,15 @@ class LayerNormalization(_Normalization):
     """`(x - mean) / √(variance + epsilon) · gamma + beta`, mean and variance of each sample over `axis`.
 
     Arguments:
-        axis: an int or a list of ints, the axes to normalise over; default the last.
+        axis: an int or a list of ints, the axes to normalise over; default the last. Counted from the end,
+            they are the same in inputs of any rank.
         epsilon: added to the variance, default 1e-3.
         center: whether to add `beta`, default True.
         scale: whether to multiply by `gamma`, default True.
         beta_initializer: default `"zeros"`.
         gamma_initializer: default `"ones"`.
         beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint: default none.
+        rms_scaling: accepted where False.
         kwargs: see `Layer`.
 
     Inputs of any shape, outputs of the same; weights `gamma` and `beta`, of the sizes of the axes.
@@ -285,6 +290,7 @@ class LayerNormalization(_Normalization):
         gamma_regularizer: Any = None,
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
+        rms_scaling: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -299,6 +305,8 @@ class LayerNormalization(_Normalization):
             gamma_constraint,
             **kwargs,
         )
+        if rms_scaling:
+            raise ValueError("expected a normalisation to mean 0. Received: rms_scaling=True")
         axes = axis if isinstance(axis, (list, tuple)) else [axis]
         if not axes or not all(isinstance(one, int) and not isinstance(one, bool) for one in axes):
             raise ValueError(f"expected axis to be an int or a list of ints. Received: axis={axis!r}")
@@ -307,13 +315,13 @@ class LayerNormalization(_Normalization):
     def build(self, input_shape: Any) -> None:
         rank = len(input_shape)
         axes = self.axis if isinstance(self.axis, list) else [self.axis]
-        sizes = {axis % rank: self._size(input_shape, axis) for axis in axes}
-        self.axis = sorted(sizes)
+        sizes = {axis: self._size(input_shape, axis) for axis in axes}
+        self.axis = sorted(axes, key=lambda axis: axis % rank)
         self._add_gamma_and_beta(tuple(sizes[axis] for axis in self.axis))
-        self.input_spec = InputSpec(ndim=rank, axes={**sizes})
+        self.input_spec = InputSpec(min_ndim=max(max(axis + 1, -axis) for axis in axes), axes=sizes)
 
     def call(self, inputs: Any) -> Any:
         return ops.layer_normalization(inputs, self.gamma, self.beta, self.axis, self.epsilon)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}
+        return {**super().get_config(), "axis": self.axis, "rms_scaling": False}

@@ -15,6 +15,7 @@ class _Pooling(Layer):
     """What the poolings over windows share; `rank` is the number of spatial axes."""
 
     rank: int
+    _is_built_from_start = True
 
     def __init__(
         self,
@@ -45,7 +46,8 @@ class _Pooling(Layer):
 
 class _MaxPooling(_Pooling):
     def call(self, inputs: Any) -> Any:
-        return ops.max_pool(inputs, self.pool_size, self.strides, self.padding)
+        outputs = ops.max_pool(inputs, self.pool_size, self.strides, self.padding)
+        return ops.cast(outputs, inputs.dtype)
 
 
 class _AveragePooling(_Pooling):
@@ -157,6 +159,7 @@ class _GlobalPooling(Layer):
     """What the poolings over all of a sequence or image share."""
 
     rank: int
+    _is_built_from_start = True
 
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)

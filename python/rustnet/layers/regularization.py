@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from rustnet import random, regularizers
+from rustnet.core.trace import unknown_size
 from rustnet.layers.input_spec import InputSpec
 from rustnet.layers.layer import Layer
+from rustnet.ops.nn_spatial import channels_last
 
 
 class Dropout(Layer):
@@ -21,7 +24,8 @@ class Dropout(Layer):
         kwargs: see `Layer`.
 
     Raises:
-        ValueError: a rate outside [0, 1].
+        ValueError: a rate outside [0, 1], a `noise_shape` of something else than sizes; when it is called, a
+            `noise_shape` that does not broadcast to the inputs.
 
     Example:
         >>> Dropout(0.5)(ops.ones((2, 3))).numpy().tolist()
@@ -29,6 +33,8 @@ class Dropout(Layer):
 
     Source: Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html
     """
+
+    _is_built_from_start = True
 
     def __init__(
         self,
@@ -38,25 +44,31 @@ class Dropout(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.rate = _fraction("rate", rate)
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.rate = _number("rate", rate, 1)
+        self.noise_shape = _sizes(noise_shape)
         self.seed = seed
         self.supports_masking = True
         self.seed_generator = random.SeedGenerator(seed)
 
     def mask_shape(self, inputs: Any) -> Any:
         """The shape in which decisions are made."""
-        if self.noise_shape is not None and len(self.noise_shape) != len(inputs.shape):
+        if self.noise_shape is None:
+            return None
+        if len(self.noise_shape) != len(inputs.shape) or any(
+            size not in (None, 1, full) and full != unknown_size()
+            for size, full in zip(self.noise_shape, inputs.shape, strict=True)
+        ):
             raise ValueError(
-                "`noise_shape` must have one size for each axis of the inputs. "
+                f"layer '{self.name}' expected a noise_shape that broadcasts to its inputs. "
                 f"Received: noise_shape={self.noise_shape}, inputs.shape={tuple(inputs.shape)}"
             )
         return self.noise_shape
 
     def call(self, inputs: Any, training: bool = False) -> Any:
+        mask_shape = self.mask_shape(inputs)
         if not training or self.rate == 0:
             return inputs
-        return random.dropout(inputs, self.rate, self.mask_shape(inputs), self.seed_generator)
+        return random.dropout(inputs, self.rate, mask_shape, self.seed_generator)
 
     def get_config(self) -> dict[str, Any]:
         own = {"rate": self.rate, "seed": self.seed, "noise_shape": self.noise_shape}
@@ -121,8 +133,10 @@ class SpatialDropout2D(_SpatialDropout):
         self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(rate, seed, **kwargs)
-        if data_format not in (None, "channels_last"):
-            raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={data_format!r}")
+        self.data_format = channels_last(data_format)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "data_format": self.data_format}
 
 
 class GaussianNoise(Layer):
@@ -143,11 +157,11 @@ class GaussianNoise(Layer):
     Source: https://keras.io/api/layers/regularization_layers/gaussian_noise/
     """
 
+    _is_built_from_start = True
+
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not stddev >= 0:
-            raise ValueError(f"`stddev` must be 0 or more. Received: stddev={stddev!r}")
-        self.stddev = stddev
+        self.stddev = _number("stddev", stddev, math.inf)
         self.seed = seed
         self.supports_masking = True
         self.seed_generator = random.SeedGenerator(seed)
@@ -180,9 +194,11 @@ class GaussianDropout(Layer):
     Source: Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html
     """
 
+    _is_built_from_start = True
+
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not 0 <= rate < 1:
+        if _number("rate", rate, 1) == 1:
             raise ValueError(f"`rate` must be at least 0 and below 1. Received: rate={rate!r}")
         self.rate = rate
         self.seed = seed
@@ -213,6 +229,8 @@ class ActivityRegularization(Layer):
     Source: https://keras.io/api/layers/regularization_layers/activity_regularization/
     """
 
+    _is_built_from_start = True
+
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
         super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)
         self.l1 = l1
@@ -223,10 +241,28 @@ class ActivityRegularization(Layer):
         return inputs
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "l1": self.l1, "l2": self.l2}
+        config = super().get_config()
+        # l1 and l2 make it.
+        config.pop("activity_regularizer", None)
+        return {**config, "l1": self.l1, "l2": self.l2}
 
 
-def _fraction(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise ValueError(f"`{name}` must be a number from 0 to 1. Received: {name}={value!r}")
+def _number(name: str, value: float, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+        upper = "or more" if most == math.inf else f"to {most}"
+        raise ValueError(f"`{name}` must be a number from 0 {upper}. Received: {name}={value!r}")
     return value
+
+
+def _sizes(noise_shape: Any) -> tuple[int | None, ...] | None:
+    if noise_shape is None:
+        return None
+    sizes = tuple(noise_shape) if isinstance(noise_shape, (list, tuple)) else ()
+    if not sizes or any(
+        size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1)
+        for size in sizes
+    ):
+        raise ValueError(
+            f"`noise_shape` must hold ints of 1 or more, or None. Received: noise_shape={noise_shape!r}"
+        )
+    return sizes

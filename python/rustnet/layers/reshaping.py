@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from rustnet import ops
+from rustnet.core.trace import unknown_size
 from rustnet.layers.core import positive_int
 from rustnet.layers.input_spec import InputSpec
 from rustnet.layers.layer import Layer
+from rustnet.ops.nn_spatial import channels_last
 
 
 class Flatten(Layer):
@@ -28,15 +30,14 @@ class Flatten(Layer):
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if data_format not in (None, "channels_last"):
-            raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={data_format!r}")
+        self.data_format = channels_last(data_format)
         self.input_spec = InputSpec(min_ndim=1)
 
     def call(self, inputs: Any) -> Any:
         return ops.reshape(inputs, (inputs.shape[0], math.prod(inputs.shape[1:])))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": "channels_last"}
+        return {**super().get_config(), "data_format": self.data_format}
 
 
 class Reshape(Layer):
@@ -57,6 +58,8 @@ class Reshape(Layer):
     Source: https://keras.io/api/layers/reshaping_layers/reshape/
     """
 
+    _is_built_from_start = True
+
     def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         sizes: tuple[Any, ...] = tuple(target_shape) if hasattr(target_shape, "__len__") else (target_shape,)
@@ -70,6 +73,8 @@ class Reshape(Layer):
         self.target_shape = tuple(int(size) for size in sizes)
 
     def call(self, inputs: Any) -> Any:
+        if unknown_size() in inputs.shape[1:]:
+            return self._outline(inputs)
         elements = math.prod(inputs.shape[1:])
         known = math.prod(size for size in self.target_shape if size != -1)
         if known != elements if -1 not in self.target_shape else known == 0 or elements % known:
@@ -79,6 +84,11 @@ class Reshape(Layer):
             )
         sizes = [elements // known if size == -1 else size for size in self.target_shape]
         return ops.reshape(inputs, (inputs.shape[0], *sizes))
+
+    def _outline(self, inputs: Any) -> Any:
+        """A tensor of the outputs' shape, where only shapes are asked for and a size is left open."""
+        sizes = [unknown_size() if size == -1 else size for size in self.target_shape]
+        return ops.zeros((inputs.shape[0], *sizes), inputs.dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "target_shape": self.target_shape}

@@ -91,7 +91,7 @@ class StateOwner:
         return unique(
             weight
             for layer in self._flatten_layers()
-            for weight in sorted(layer._own_variables(), key=lambda variable: not variable.trainable)
+            for weight in sorted(layer._own_variables(), key=lambda variable: not variable.made_trainable)
         )
 
     @property

@@ -56,7 +56,6 @@ class Bidirectional(Layer):
         super().__init__(**kwargs)
         self.merge_mode = merge_mode
         self.forward_layer: Any = _copy(layer, "forward_")
-        self._given_backward = backward_layer is not None
         self.backward_layer: Any = (
             _copy(layer, "backward_", go_backwards=True) if backward_layer is None else backward_layer
         )
@@ -141,14 +140,12 @@ class Bidirectional(Layer):
         return masks if len(masks) > 1 else masks[0]
 
     def get_config(self) -> dict[str, Any]:
-        config = {
+        return {
             **super().get_config(),
             "merge_mode": self.merge_mode,
             "layer": describe(self.forward_layer),
+            "backward_layer": describe(self.backward_layer),
         }
-        if self._given_backward:
-            config["backward_layer"] = describe(self.backward_layer)
-        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Bidirectional:

@@ -169,6 +169,7 @@ class GRU(CellRNN):
         **kwargs: Any,
     ) -> None:
         arguments = cell_arguments(
+            "gru_cell",
             kwargs,
             units=units,
             activation=activation,

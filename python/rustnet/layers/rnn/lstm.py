@@ -155,6 +155,7 @@ class LSTM(CellRNN):
         **kwargs: Any,
     ) -> None:
         arguments = cell_arguments(
+            "lstm_cell",
             kwargs,
             units=units,
             activation=activation,

@@ -24,6 +24,8 @@ class Masking(Layer):
     Source: https://keras.io/api/layers/core_layers/masking/
     """
 
+    _is_built_from_start = True
+
     def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.mask_value = mask_value
@@ -34,7 +36,7 @@ class Masking(Layer):
 
     def call(self, inputs: Any) -> Any:
         present = ops.any(ops.not_equal(inputs, self.mask_value), axis=-1, keepdims=True)
-        outputs = ops.where(present, inputs, 0.0)
+        outputs = ops.where(present, inputs, ops.zeros_like(inputs))
         outputs._keras_mask = ops.squeeze(present, -1)
         return outputs
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from rustnet import ops, regularizers
 from rustnet.core import structure
-from rustnet.core.trace import current_trace
+from rustnet.core.dtypes import is_float
+from rustnet.core.trace import unknown_size
 from rustnet.core.variable import Variable
 from rustnet.layers.description import describe, layer_from
 from rustnet.layers.input_spec import InputSpec
@@ -114,8 +115,10 @@ class RNN(Layer):
     def call(
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
     ) -> Any:
-        if self.unroll and sequences.shape[1] == _unknown_size():
+        if self.unroll and sequences.shape[1] == unknown_size():
             raise ValueError("unroll=True needs a known number of timesteps. Received: timesteps=None")
+        if not is_float(sequences.dtype):
+            sequences = ops.cast(sequences, self.compute_dtype)
         states = self._first_states(sequences, initial_state)
         mask = structure.flatten(mask)[0]
         if mask is not None:
@@ -173,7 +176,7 @@ class RNN(Layer):
     ) -> tuple[Any, list[Any]]:
         steps = sequences.shape[1]
         # Where only shapes are asked for, one step tells them.
-        unknown = steps == _unknown_size()
+        unknown = steps == unknown_size()
         times = range(1 if unknown else steps)
         outputs = []
         for time in reversed(times) if self.go_backwards else times:
@@ -258,19 +261,19 @@ class CellRNN(RNN):
         return cls(**config)
 
 
-def cell_arguments(kwargs: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+def cell_arguments(name: str, kwargs: dict[str, Any], **arguments: Any) -> dict[str, Any]:
     """The arguments of a layer's cell: those given, and those of `kwargs` that it shares with the layer."""
     if "implementation" in kwargs:
         arguments["implementation"] = kwargs.pop("implementation")
     # Asks for a library that there is no need of here.
     kwargs.pop("use_cudnn", None)
-    return {**arguments, "dtype": kwargs.get("dtype"), "trainable": kwargs.get("trainable", True)}
+    return {
+        **arguments,
+        "dtype": kwargs.get("dtype"),
+        "trainable": kwargs.get("trainable", True),
+        "name": name,
+    }
 
 
 def _as_list(states: Any) -> list[Any]:
     return list(states) if isinstance(states, (list, tuple)) else [states]
-
-
-def _unknown_size() -> int | None:
-    trace = current_trace()
-    return None if trace is None else trace.unknown_size

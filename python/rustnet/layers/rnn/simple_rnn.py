@@ -130,6 +130,7 @@ class SimpleRNN(CellRNN):
         **kwargs: Any,
     ) -> None:
         arguments = cell_arguments(
+            "simple_rnn_cell",
             kwargs,
             units=units,
             activation=activation,
