@@ -101,12 +101,18 @@ class Node:
         self.operation._add_node(self)
 
 
+# What Keras calls the ops whose function has another name.
+_NAMES_OF_KERAS = {"abs": "absolute", "getitem": "get_item", "layer_normalization": "layer_norm"}
+
+
 class FunctionOperation(Called):
     """An op applied in a functional model: what a `Node` calls, with a name of its own."""
 
     def __init__(self, function: Callable[..., Any], name: str | None = None) -> None:
         self.function = function
-        self.name = name or naming.auto_name(naming.to_snake_case(function.__name__.strip("_")))
+        own_name = function.__name__.strip("_")
+        self.kind = _NAMES_OF_KERAS.get(own_name, own_name)
+        self.name = name or naming.auto_name(naming.to_snake_case(self.kind))
         self._node_references = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -50,6 +50,18 @@ def operation(function: Function) -> Function:
     return dispatch  # type: ignore[return-value]
 
 
+def renamed(op: Function, name: str) -> Function:
+    """The same op under another name, by which a functional model shows it."""
+    function: Callable[..., Any] = op.__wrapped__  # type: ignore[attr-defined]
+
+    @functools.wraps(function)
+    def body(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    body.__name__ = body.__qualname__ = name
+    return operation(body)  # type: ignore[return-value]
+
+
 def symbolic_call(operation: FunctionOperation, args: Any, kwargs: Any) -> Any:
     """Records a node of the functional graph and returns its symbolic outputs."""
     outputs = symbolic_outputs(operation.function, args, kwargs)

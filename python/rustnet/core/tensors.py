@@ -55,10 +55,10 @@ class TensorOperators:
         return _ops().multiply(other, self)
 
     def __truediv__(self, other: Any) -> Any:
-        return _ops().divide(self, other)
+        return _ops().true_divide(self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return _ops().divide(other, self)
+        return _ops().true_divide(other, self)
 
     def __floordiv__(self, other: Any) -> Any:
         return _ops().floor_divide(self, other)

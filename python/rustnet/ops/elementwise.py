@@ -9,7 +9,7 @@ from typing import Any
 from rustnet.core.convert import as_float, dtype_or_none, promoted, promoted_floats, promoted_numbers, tensor
 from rustnet.core.convert import cast as cast_tensor
 from rustnet.core.dtypes import is_float, requested_dtype
-from rustnet.core.operation import operation
+from rustnet.core.operation import operation, renamed
 from rustnet.core.promotion import dtype_of, result_dtype
 from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import record
@@ -45,7 +45,7 @@ def divide(x1: Any, x2: Any) -> Any:
     return record("divide", promoted_floats(x1, x2))
 
 
-true_divide = divide
+true_divide = renamed(divide, "true_divide")
 
 
 @operation

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rustnet.core.convert import as_float, axes_of, axis_of, promoted_floats, tensor
-from rustnet.core.operation import operation
+from rustnet.core.operation import operation, renamed
 from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import record, record_several
 from rustnet.ops.elementwise import abs as absolute
@@ -78,8 +78,8 @@ def _is_empty(x: TracedTensor, axis: Any) -> bool:
     return builtins.any(x.shape[one] == 0 for one in axes_of(axis, x.ndim))
 
 
-amax = max
-amin = min
+amax = renamed(max, "amax")
+amin = renamed(min, "amin")
 
 
 @operation

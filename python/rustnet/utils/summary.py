@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rustnet.core import structure
-from rustnet.core.node import Node
+from rustnet.core.node import FunctionOperation, Node
 
 if TYPE_CHECKING:
     from rustnet.models.model import Model
@@ -104,10 +104,9 @@ def _rows(layer: Any, sources: dict[int, list[str]], header: list[str], expand: 
 
 def _kind(layer: Any) -> str:
     """The class of a layer, or the name of an op written like one."""
-    function = getattr(layer, "function", None)
-    if function is None:
+    if not isinstance(layer, FunctionOperation):
         return type(layer).__name__
-    return "".join(part.capitalize() for part in function.__name__.split("_"))
+    return "".join(part.capitalize() for part in layer.kind.split("_"))
 
 
 def _trainable_text(layer: Any) -> str:
