@@ -8,7 +8,9 @@ import pytest
 import rustnet
 from rustnet import Input, Model, Sequential, layers, models, ops
 from rustnet.core import structure
+from rustnet.layers.description import describe
 from rustnet.layers.layer import Layer
+from rustnet.models.refused import Refused
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
 STEPS = np.random.default_rng(1).normal(size=(2, 4, 3)).astype("float32")
@@ -334,3 +336,30 @@ def test_a_list_changed_later_is_no_argument():
     layer = Sizes(sizes)
     sizes.append(3)
     assert layer.get_config()["sizes"] == [1, 2]
+
+
+def test_json_and_back():
+    for kind in ("chain", "functional", "subclass"):
+        model = MODELS[kind]()
+        twin = models.model_from_json(model.to_json(indent=1), custom_objects={"double": double})
+        assert type(twin) is type(model) and twin(X).shape == model(X).shape
+    with pytest.raises(ValueError, match="expected the description of a model"):
+        models.model_from_json(json.dumps(describe(layers.Dense(2))))
+
+
+# --- what Keras has and rustnet has not ---------------------------------------------------------------------
+
+
+def test_what_a_model_has_not_is_refused_by_name(keras):
+    model = Sequential([Input((3,)), layers.Dense(1)])
+    refused = []
+    for name in {**vars(keras.Model), **vars(keras.src.trainers.trainer.Trainer)}:
+        # Whether JAX compiles the steps is a question of Keras's alone.
+        if name.startswith("_") or name == "jit_compile":
+            continue
+        assert hasattr(model, name), name
+        if isinstance(vars(Model).get(name), Refused):
+            refused.append(name)
+            with pytest.raises(NotImplementedError, match=rf"Sequential.{name}\(\) is not there; instead: "):
+                getattr(model, name)("a.keras")
+    assert {"save", "save_weights", "load_weights", "export", "get_state_tree"} <= set(refused)

@@ -16,7 +16,7 @@ EXPRESSIONS = [
     lambda x, f: (x // 2.0) % 3.0,
     lambda x, f: (x > 0.0) & ~(x < 1.0) | (x >= 2.0) ^ (x <= 3.0),
     lambda x, f: f.ops.concatenate(
-        [f.ops.relu(x), f.ops.expand_dims(f.ops.amax(x, 1), 1), f.ops.absolute(x)]
+        [f.ops.relu(x), f.ops.expand_dims(f.ops.amax(x, 1), 1), f.ops.absolute(x)], axis=1
     ),
     lambda x, f: f.ops.mean(f.activations.gelu(x), axis=1) + f.ops.amin(x) + f.ops.max(x),
 ]

@@ -1,14 +1,17 @@
-"""A model of the same architecture with fresh weights."""
+"""A model of the same architecture with fresh weights: from another model, or from JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from rustnet.layers.description import layer_from
 from rustnet.layers.layer import Layer
 from rustnet.models.functional import Functional
 from rustnet.models.model import Model
 from rustnet.models.sequential import Sequential
+from rustnet.registry import custom_objects_of
 
 
 def clone_model(
@@ -53,3 +56,23 @@ def clone_model(
     if isinstance(model, Sequential):
         raise ValueError("expected call_function for a functional model. Received: a Sequential model")
     return model._clone(clone, input_tensors, call_function)
+
+
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The model that `model.to_json()` described, its weights initialized anew.
+
+    Arguments: `custom_objects`, the user's classes and functions by name.
+    Raises `ValueError` for a class that is neither imported nor among them, or that is no model.
+
+    >>> import rustnet
+    >>> model = rustnet.Sequential([rustnet.Input((3,)), rustnet.layers.Dense(2)])
+    >>> rustnet.models.model_from_json(model.to_json()).output_shape
+    (None, 2)
+
+    Source: https://keras.io/api/models/model_saving_apis/model_config_serialization
+    """
+    with custom_objects_of(custom_objects):
+        model = layer_from(json.loads(json_string))
+    if not isinstance(model, Model):
+        raise ValueError(f"expected the description of a model. Received: that of a {type(model).__name__}")
+    return model

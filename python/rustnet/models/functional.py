@@ -86,6 +86,11 @@ class Functional(Model):
         return [tensor.node.operation.name if tensor.node else tensor.name for tensor in self.outputs]
 
     @property
+    def operations(self) -> list[Any]:
+        """The layers and ops, those farthest from the outputs first."""
+        return list(self._graph.operations)
+
+    @property
     def layers(self) -> list[Layer]:
         return list(self._layers)
 

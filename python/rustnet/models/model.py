@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import json
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
@@ -20,8 +21,10 @@ from rustnet.core.tensors import Tensor, TracedTensor
 from rustnet.core.trace import Trace, current_trace
 from rustnet.core.variable import Variable
 from rustnet.layers.arguments import symbolic_tensors
+from rustnet.layers.description import describe
 from rustnet.layers.layer import Layer
 from rustnet.metrics import Metric
+from rustnet.models.refused import Refused
 from rustnet.registry import custom_objects_of
 from rustnet.training.trainer import Trainer
 
@@ -168,6 +171,28 @@ class Model(Trainer):
         for what in ("metrics", "weighted_metrics"):
             own[what] = structure.map_structure(_fresh, other._compile_arguments[what])
         self.compile(**{**other._compile_arguments, **own})
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The class and configuration as JSON, for `rustnet.models.model_from_json`.
+
+        Arguments: `kwargs`, those of `json.dumps`. Raises as `get_config` does.
+        """
+        return json.dumps(describe(self), **kwargs)
+
+    # --- what Keras has beside ------------------------------------------------------------------------------
+
+    save = Refused("pickle the model, or keep to_json() and get_weights()")
+    save_weights = Refused("numpy.savez(path, *model.get_weights())")
+    load_weights = Refused("model.set_weights(arrays) with the arrays of a file")
+    export = Refused("pickle the model")
+    quantize = Refused("weights of 'float32' or 'float64'")
+    get_quantization_layer_structure = Refused("weights of 'float32' or 'float64'")
+    get_state_tree = Refused("model.variables and model.optimizer.variables, or pickle the model")
+    set_state_tree = Refused("assign to model.variables and model.optimizer.variables")
+    stateless_call = Refused("model(x), which reads and updates the model's own variables")
+    stateless_compute_loss = Refused("compute_loss, which reads the model's own variables")
+    compute_loss_and_updates = Refused("train_on_batch, or fit")
+    jax_state_sync = Refused("nothing is to be synchronised: variables hold what training made of them")
 
     # --- calling on data ------------------------------------------------------------------------------------
 
