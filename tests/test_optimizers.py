@@ -62,9 +62,7 @@ def test_optimizer_equals_keras(name, arguments, learning_rate):
     for weight, expected in zip(weights, oracle, strict=True):
         assert_close(weight.numpy(), expected, rtol=1e-5, atol=1e-6)
     # The same variables in the same order, which is how saved optimizers are read.
-    if name != "Nadam":  # Keras does not list the product among its variables.
-        assert len(ours.variables) == len(theirs.variables)
-    for state, expected in zip(ours.variables, theirs.variables, strict=False):
+    for state, expected in zip(ours.variables, theirs.variables, strict=True):
         assert_close(state.numpy(), expected, rtol=1e-5, atol=1e-6)
     assert int(ours.iterations) == STEPS
     ours.finalize_variable_values(weights)

@@ -70,6 +70,10 @@ def categorical_crossentropy(
     hint = " Integer labels need sparse_categorical_crossentropy."
     y_true, y_pred = same_shape(y_true, y_pred, hint)
     classes = y_pred.shape[axis]
+    if classes == 0:
+        raise ValueError(
+            f"categorical_crossentropy needs one class or more. Received: y_pred.shape={tuple(y_pred.shape)}"
+        )
     if classes == 1:
         warnings.warn(
             "categorical_crossentropy of one class is always 0; two classes in one output need "

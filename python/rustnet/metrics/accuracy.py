@@ -232,7 +232,6 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
     Source: https://keras.io/api/metrics/accuracy_metrics/#sparsecategoricalaccuracy-class
     """
 
-    _takes_labels = True
     _direction = "up"
 
     def __init__(self, name: str = "sparse_categorical_accuracy", dtype: str | None = None) -> None:
@@ -277,7 +276,6 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     Source: https://keras.io/api/metrics/accuracy_metrics/#sparsetopkcategoricalaccuracy-class
     """
 
-    _takes_labels = True
     _direction = "up"
 
     def __init__(

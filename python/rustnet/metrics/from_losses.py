@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rustnet import losses, ops
-from rustnet.losses.loss import same_shape
+from rustnet.losses.loss import same_shape, weighted
 from rustnet.metrics.confusion import checked_count
 from rustnet.metrics.metric import SUMS, Metric
 from rustnet.metrics.reduction import Mean, MeanMetricWrapper
@@ -211,14 +211,14 @@ class R2Score(Metric):
             )
         if not self.built:
             self._build(y_pred.shape[1])
-        weight = ops.ones((y_pred.shape[0], 1), SUMS)
+        weight = ops.ones(y_true.shape, SUMS)
         if sample_weight is not None:
-            weight = ops.reshape(ops.convert_to_tensor(sample_weight, SUMS), (y_pred.shape[0], 1))
+            weight, _ = weighted(weight, ops.convert_to_tensor(sample_weight))
         y_true, y_pred = ops.cast(y_true, SUMS), ops.cast(y_pred, SUMS)
         self.squares.assign_add(ops.sum(weight * ops.square(y_true), axis=0))
         self.total.assign_add(ops.sum(weight * y_true, axis=0))
         self.residual.assign_add(ops.sum(weight * ops.square(y_true - y_pred), axis=0))
-        self.count.assign_add(ops.sum(ops.broadcast_to(weight, y_true.shape), axis=0))
+        self.count.assign_add(ops.sum(weight, axis=0))
         self.samples.assign_add(float(y_pred.size))
 
     def result(self) -> Any:
@@ -316,8 +316,6 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
 
     Source: https://keras.io/api/metrics/probabilistic_metrics/#sparsecategoricalcrossentropy-class
     """
-
-    _takes_labels = True
 
     def __init__(
         self,

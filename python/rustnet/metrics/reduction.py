@@ -95,9 +95,6 @@ class MeanMetricWrapper(BoundArguments, Mean):
     Source: https://keras.io/api/metrics/base_metric/#meanmetricwrapper-class
     """
 
-    # Whether the function wants its targets as they are, for those that are class indices, and not as floats.
-    _takes_labels = False
-
     def __init__(
         self, fn: Callable[..., Any], name: str | None = None, dtype: str | None = None, **kwargs: Any
     ) -> None:
@@ -112,9 +109,7 @@ class MeanMetricWrapper(BoundArguments, Mean):
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
         mask = get_mask(y_pred)
-        if not self._takes_labels:
-            y_true = ops.cast(y_true, self.dtype)
-        y_true, y_pred = ops.convert_to_tensor(y_true), ops.cast(y_pred, self.dtype)
+        y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
         # As for losses: (n,) against (n, 1) would become (n, n).
         values = self.fn(*same_rank(y_true, y_pred), **self.arguments)
         if mask is not None:
