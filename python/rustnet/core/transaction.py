@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar, copy_context
-from typing import Any
+from typing import Any, TypeVar
 
 from rustnet.core.exclusive import exclusively
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 # What the transactions of this thread have touched so far, outer before inner. Like the current trace it is
 # set only within `Context.run`, so that no exception can leave a transaction open.
@@ -25,6 +28,21 @@ def atomically(owner: Any, function: Callable[..., Any], *args: Any, **kwargs: A
     return exclusively(_enter, owner, function, args, kwargs)
 
 
+def all_or_nothing(method: Method) -> Method:
+    """`method` as a transaction of the object that it is called on."""
+
+    @functools.wraps(method)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return atomically(self, method, self, *args, **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def is_within(owner: Any) -> bool:
+    """Whether this thread is in a transaction of the owner, or was in one that is part of the present one."""
+    return any(before.owner is owner for before in _touched.get() or ())
+
+
 def is_unfinished(owner: Any) -> bool:
     """Whether the owner is being changed, perhaps by another thread."""
     return id(owner) in _unfinished
@@ -40,6 +58,8 @@ def touch(owner: Any) -> None:
 def _enter(owner: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     touched = _touched.get()
     if touched is None:
+        # What an interrupt may have left: no other thread is in a transaction.
+        _unfinished.clear()
         return copy_context().run(_run, [], owner, function, args, kwargs)
     return _run(touched, owner, function, args, kwargs)
 
@@ -64,7 +84,7 @@ class _Before:
     """The attributes of an object as they are now, and the content of the containers among them."""
 
     def __init__(self, owner: Any) -> None:
-        self._owner = owner
+        self.owner = owner
         self._attributes = dict(vars(owner))
         self._contents = [
             (container, container.copy())
@@ -80,8 +100,8 @@ class _Before:
                 container.extend(content)
             else:
                 container.update(content)
-        vars(self._owner).clear()
-        vars(self._owner).update(self._attributes)
+        vars(self.owner).clear()
+        vars(self.owner).update(self._attributes)
 
 
 def _containers(value: Any) -> Iterator[list[Any] | dict[Any, Any] | set[Any]]:

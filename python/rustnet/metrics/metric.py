@@ -12,8 +12,8 @@ from rustnet.core.dtypes import standardize_dtype
 from rustnet.core.naming import auto_name, to_snake_case
 from rustnet.core.operation import operation
 from rustnet.core.tracked import Tracked
+from rustnet.core.transaction import all_or_nothing
 from rustnet.core.variable import Variable
-from rustnet.core.whole import all_or_nothing
 
 # The dtype of sums and counts over samples: float32 cannot count on after 2²⁴.
 SUMS = "float64"

@@ -13,8 +13,8 @@ from rustnet.core.arrays import as_array
 from rustnet.core.naming import auto_name, to_snake_case
 from rustnet.core.operation import operation
 from rustnet.core.tracked import Tracked
+from rustnet.core.transaction import all_or_nothing, is_within
 from rustnet.core.variable import Variable
-from rustnet.core.whole import all_or_nothing, is_being_made
 from rustnet.optimizers import hyperparameters, schedules
 from rustnet.optimizers.hyperparameters import amount, count, factor, flag, fraction, limit, optional
 from rustnet.optimizers.hyperparameters import learning_rate as checked_rate
@@ -436,6 +436,9 @@ def _builder(build: Callable[..., None]) -> Callable[..., None]:
 
     @all_or_nothing
     def complete(self: Optimizer, variables: Sequence[Variable]) -> None:
+        if self.built:
+            # By another thread meanwhile.
+            return
         build(self, variables)
         if len(self._trainable_variables) != len(variables):
             raise RuntimeError(
@@ -447,9 +450,11 @@ def _builder(build: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(build)
     def once(self: Optimizer, variables: Sequence[Variable]) -> None:
-        if is_being_made(self):
+        if self.built:
+            return
+        if is_within(self):
             build(self, variables)  # for the build of a subclass
-        elif not self.built:
+        else:
             complete(self, variables)
 
     return once
