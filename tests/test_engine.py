@@ -164,6 +164,39 @@ def test_programs_that_share_arenas_give_what_they_give_alone():
                 np.testing.assert_array_equal(shared_result, result)
 
 
+# --- arrays ---------------------------------------------------------------------------------------
+
+
+def test_any_byte_but_zero_is_true():
+    # As NumPy has it; such arrays come from files and buffers.
+    array = np.array([0, 1, 2, 255], np.uint8).view(bool)
+    truth = np.array([False, True, True, True])
+    for ours, expected in [
+        (ops.cast(array, "int32"), truth.astype("int32")),
+        (ops.sum(ops.cast(array, "float32")), 3.0),
+        (ops.equal(array, True), truth),
+        (rustnet.Variable(array), truth),
+        (ops.logical_not(array), ~truth),
+    ]:
+        np.testing.assert_array_equal(np.asarray(ours), expected)
+
+    order = _core.Order(np.array([3, 2, 1, 0]))
+    for dtype in ("bool", "float32", "int32", "float64"):
+        trace = Trace()
+        x = trace.input(dtype, (4, 1))
+        constant = trace.constant(array[:, None])
+        program = trace.call(
+            lambda trace=trace, x=x, constant=constant: trace.compile(
+                [ops.cast(x, "float32"), ops.cast(constant, "float32")]
+            )
+        )
+        outputs = program.new_outputs(4)
+        for rows in (order, None):
+            program.run_batches([array[:, None]], rows, (0, 4), outputs, 0.0)
+            np.testing.assert_array_equal(outputs[0][:, 0], truth[::-1] if rows else truth)
+            np.testing.assert_array_equal(outputs[1][:, 0], truth)
+
+
 # --- errors ---------------------------------------------------------------------------------------
 
 SOURCES = pathlib.Path(__file__).parents[1] / "src" / "python"

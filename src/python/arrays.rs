@@ -4,21 +4,20 @@ use std::ffi::c_int;
 
 use ndarray::{ArrayD, IxDyn};
 use numpy::npyffi::{NPY_ARRAY_ALIGNED, PY_ARRAY_API, npy_intp};
-use numpy::{
-    Element, PyArrayDescr, PyArrayDescrMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
-    dtype,
-};
+use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods, dtype};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::errors::ShapeError;
 use crate::runtime::{Column, ElementKind};
-use crate::tensor::{DType, Tensor, TensorType, room_for};
+use crate::tensor::{DType, Element, Tensor, TensorType, room_for};
 
 /// The bytes of a C-contiguous array of one of the engine's dtypes.
 pub struct Bytes {
     pub ty: TensorType,
     data: *mut u8,
+    /// Where the array's own bytes are not as the engine has them: `data` leads here.
+    _copy: Option<Vec<u8>>,
 }
 
 // SAFETY: used only while the array is borrowed by the caller's Python frame.
@@ -39,12 +38,27 @@ impl Bytes {
         if !array.is_c_contiguous() {
             return Err(unfit("a C-contiguous array", array));
         }
-        Ok(Self { ty: TensorType::new(dtype, array.shape()), data: data_of(array) })
+        Ok(Self { ty: TensorType::new(dtype, array.shape()), data: data_of(array), _copy: None })
     }
 
-    /// [`Bytes::of`] an array that must have this type.
+    /// [`Bytes::of`] an array to read. Any byte but 0 is true to NumPy, but only 1 to the engine.
+    pub fn to_read(array: &Bound<'_, PyUntypedArray>) -> PyResult<Self> {
+        let mut bytes = Self::of(array)?;
+        // Looks at all of them, which is quicker than to stop at the first.
+        if bytes.ty.dtype == DType::Bool
+            && !bytes.as_slice().iter().fold(true, |fit, &byte| fit & (byte <= 1))
+        {
+            let mut copy = room_for(bytes.ty.bytes())?;
+            copy.extend(bytes.as_slice().iter().map(|&byte| u8::from(byte != 0)));
+            bytes.data = copy.as_mut_ptr();
+            bytes._copy = Some(copy);
+        }
+        Ok(bytes)
+    }
+
+    /// [`Bytes::to_read`] an array that must have this type.
     pub fn of_type(array: &Bound<'_, PyUntypedArray>, ty: &TensorType) -> PyResult<Self> {
-        let bytes = Self::of(array)?;
+        let bytes = Self::to_read(array)?;
         if bytes.ty == *ty {
             Ok(bytes)
         } else {
@@ -89,23 +103,20 @@ pub fn column(array: &Bound<'_, PyUntypedArray>) -> PyResult<Column> {
 
 /// A copy of a C-contiguous array as a tensor of the engine.
 pub fn tensor(array: &Bound<'_, PyUntypedArray>) -> PyResult<Tensor> {
-    Ok(match Bytes::of(array)?.ty.dtype {
-        DType::F32 => Tensor::F32(copied(array, |value: f32| value)?),
-        DType::F64 => Tensor::F64(copied(array, |value: f64| value)?),
-        DType::I32 => Tensor::I32(copied(array, |value: i32| value)?),
-        DType::Bool => Tensor::Bool(copied(array, |value: bool| u8::from(value))?),
+    let bytes = Bytes::to_read(array)?;
+    Ok(match bytes.ty.dtype {
+        DType::F32 => Tensor::F32(copied(&bytes)?),
+        DType::F64 => Tensor::F64(copied(&bytes)?),
+        DType::I32 => Tensor::I32(copied(&bytes)?),
+        DType::Bool => Tensor::Bool(copied(&bytes)?),
     })
 }
 
-fn copied<S: Element + Copy, T>(
-    array: &Bound<'_, PyUntypedArray>,
-    convert: impl Fn(S) -> T,
-) -> PyResult<ArrayD<T>> {
-    let source = array.as_any().extract::<PyReadonlyArrayDyn<'_, S>>()?;
-    let source = source.as_slice()?;
-    let mut elements = room_for(source.len())?;
-    elements.extend(source.iter().map(|&value| convert(value)));
-    Ok(ArrayD::from_shape_vec(IxDyn(array.shape()), elements).expect("as many elements as the shape says"))
+fn copied<T: Element>(bytes: &Bytes) -> PyResult<ArrayD<T>> {
+    let mut elements = room_for(bytes.ty.size())?;
+    // SAFETY: the bytes are those of so many aligned elements, of the type that the dtype says.
+    elements.extend_from_slice(unsafe { std::slice::from_raw_parts(bytes.data.cast(), bytes.ty.size()) });
+    Ok(ArrayD::from_shape_vec(IxDyn(&bytes.ty.shape), elements).expect("as many elements as the shape says"))
 }
 
 /// A new, zeroed array of this type, and where its bytes are. The error is Python's where NumPy has not the memory, or
@@ -125,7 +136,7 @@ pub fn zeros<'py>(py: Python<'py>, ty: &TensorType) -> PyResult<(Bound<'py, PyUn
         Bound::from_owned_ptr_or_err(py, array).map_err(|error| rank_error(py, error, ty))?
     };
     let array = array.cast_into::<PyUntypedArray>()?;
-    let bytes = NewBytes(Bytes { ty: ty.clone(), data: data_of(&array) });
+    let bytes = NewBytes(Bytes { ty: ty.clone(), data: data_of(&array), _copy: None });
     Ok((array, bytes))
 }
 

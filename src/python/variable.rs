@@ -21,7 +21,7 @@ impl PyVariable {
     #[new]
     fn new(py: Python<'_>, array: &Bound<'_, PyUntypedArray>) -> PyResult<Self> {
         entry(|| {
-            let source = Bytes::of(array)?;
+            let source = Bytes::to_read(array)?;
             detached(py, || {
                 let variable = Variable::zeros(source.ty.clone())?;
                 variable.copy_from(source.as_slice())?;

@@ -120,6 +120,11 @@ impl Column {
         &self.shape[1..]
     }
 
+    /// Whether the elements are those of a tensor of this dtype, bit by bit. A byte of a bool of NumPy's may be any.
+    fn is_as_read(&self, dtype: DType) -> bool {
+        self.kind.is(dtype) && dtype != DType::Bool
+    }
+
     fn row_is_contiguous(&self) -> bool {
         let mut expected = self.kind.size() as isize;
         self.shape.iter().zip(&self.strides).skip(1).rev().all(|(&dim, &stride)| {
@@ -149,7 +154,7 @@ impl Column {
     pub fn in_place(&self, rows: Rows<'_>, ty: &TensorType) -> Option<*const u8> {
         let Rows::Range { first, .. } = rows else { return None };
         let rows_follow = self.rows() <= 1 || self.strides[0] == self.row_bytes() as isize;
-        let usable = self.kind.is(ty.dtype) && self.row_is_contiguous() && rows_follow;
+        let usable = self.is_as_read(ty.dtype) && self.row_is_contiguous() && rows_follow;
         // SAFETY: `first` is a row of the column, so the address is inside the array that `new` vouches for.
         usable.then(|| unsafe { self.data.offset(first as isize * self.strides[0]) })
     }
@@ -207,7 +212,7 @@ impl Column {
         let target = Target(target);
         let failed = std::sync::atomic::AtomicBool::new(false);
         let contiguous = self.row_is_contiguous();
-        let as_it_is = contiguous && self.kind.is(ty.dtype);
+        let as_it_is = contiguous && self.is_as_read(ty.dtype);
         let row_bytes = row_size * ty.dtype.size();
         threads::for_each_part(parts, (row_size * rows.count()) as u64 * COST, &|part| {
             let target = &target;
@@ -325,6 +330,18 @@ unsafe fn cast_run(
     target: *mut u8,
     count: usize,
 ) -> bool {
+    if kind == ElementKind::Bool {
+        // SAFETY: `dtype` says what the target holds.
+        unsafe {
+            match dtype {
+                DType::F32 => run(source, stride, target, count, |value: u8| f32::from(value != 0)),
+                DType::F64 => run(source, stride, target, count, |value: u8| f64::from(value != 0)),
+                DType::I32 => run(source, stride, target, count, |value: u8| i32::from(value != 0)),
+                DType::Bool => run(source, stride, target, count, |value: u8| u8::from(value != 0)),
+            }
+        }
+        return true;
+    }
     macro_rules! from {
         ($($kind:ident: $type:ty),*) => {
             match kind {
@@ -342,10 +359,11 @@ unsafe fn cast_run(
                         }
                     }
                 })*
+                ElementKind::Bool => unreachable!("handled above"),
             }
         };
     }
-    from!(Bool: u8, U8: u8, I8: i8, U16: u16, I16: i16, U32: u32, I32: i32, U64: u64, I64: i64, F32: f32, F64: f64);
+    from!(U8: u8, I8: i8, U16: u16, I16: i16, U32: u32, I32: i32, U64: u64, I64: i64, F32: f32, F64: f64);
     true
 }
 
