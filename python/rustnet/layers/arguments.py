@@ -73,29 +73,46 @@ def _unpacked(value: Any, parameter: inspect.Parameter) -> Any:
     return value[0] if parameter.kind is parameter.VAR_POSITIONAL and len(value) == 1 else value
 
 
-def build_with(build: Callable[..., None], shapes: Mapping[str, Any], layer_name: str) -> None:
-    """Calls `build` with the shapes of the tensors of `call`, which are given by name.
+def shapes_of(
+    arguments: Mapping[str, Any],
+    parameters: Mapping[str, inspect.Parameter],
+    unknown_size: int | None = None,
+) -> dict[str, Any]:
+    """The shapes of the tensors among the arguments of `call`, without `mask`; None for `unknown_size`."""
 
-    A `build` with one parameter gets the first shape. With several, `x_shape` gets that of `x`.
+    def shape_of(leaf: Any) -> Any:
+        if leaf is None:
+            return None
+        return tuple(None if size == unknown_size else size for size in leaf.shape)
+
+    tensors = tensor_arguments(arguments, parameters)
+    return {name: map_tensors(shape_of, value) for name, value in tensors.items() if name != "mask"}
+
+
+def call_with_shapes(method: Callable[..., Any], shapes: Mapping[str, Any], layer_name: str) -> Any:
+    """Calls `build` or `compute_output_shape` with the shapes of the tensors of `call`, given by name.
+
+    A method with one parameter gets the first shape. With several, `x_shape` gets that of `x`.
     """
-    parameters = signature_of(build).parameters.values()
+    parameters = signature_of(method).parameters.values()
     named = [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
     first = next(iter(shapes.values()), None)
     by_name = {f"{name}_shape": shape for name, shape in shapes.items()}
     wanted = [one.name for one in named if one.default is one.empty or one.name in by_name]
     if not named and not any(one.kind is one.VAR_POSITIONAL for one in parameters):
-        build()
-    elif len(wanted) <= 1:
+        return method()
+    if len(wanted) <= 1:
         only = wanted[0] if wanted else named[0].name if named else None
-        is_keyword = any(one.name == only and one.kind is one.KEYWORD_ONLY for one in named)
-        build(**{only: first}) if is_keyword and only else build(first)
-    elif all(name in by_name for name in wanted):
-        build(**{name: by_name[name] for name in wanted})
-    else:
-        raise ValueError(
-            f"layer '{layer_name}' expected parameters of build() named after the tensors of call(), here "
-            f"{', '.join(by_name)}. Received: build({', '.join(one.name for one in named)})"
-        )
+        if any(one.name == only and one.kind is one.KEYWORD_ONLY for one in named):
+            return method(**{str(only): first})
+        return method(first)
+    if all(name in by_name for name in wanted):
+        return method(**{name: by_name[name] for name in wanted})
+    name = getattr(method, "__name__", "build")
+    raise ValueError(
+        f"layer '{layer_name}' expected parameters of {name}() named after the tensors of call(), here "
+        f"{', '.join(by_name)}. Received: {name}({', '.join(one.name for one in named)})"
+    )
 
 
 def map_tensors(function: Callable[[Any], Any], value: Any) -> Any:

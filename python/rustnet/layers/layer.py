@@ -24,16 +24,15 @@ from rustnet.core.tracked import Tracked, tell
 from rustnet.core.transaction import atomically, is_unfinished, touch
 from rustnet.core.variable import Variable
 from rustnet.layers.arguments import (
-    build_with,
+    call_with_shapes,
     first_argument,
     holds_data,
     is_numeric,
     located,
-    map_tensors,
+    shapes_of,
     signature_of,
     symbolic_tensors,
     take_batch_input_shape,
-    tensor_arguments,
     too_deep,
     with_plain_numbers,
 )
@@ -41,6 +40,7 @@ from rustnet.layers.configuration import Configurable
 from rustnet.layers.input_spec import InputSpec, check_inputs
 from rustnet.layers.masks import fill_masks, with_masks
 from rustnet.layers.state import OWNED, StateOwner, may_own
+from rustnet.layers.surface import NEVER_CALLED, LayerSurface, check_stated_outputs, refuse
 
 
 def _builder(build: Callable[..., None]) -> Callable[..., None]:
@@ -62,7 +62,7 @@ def _builder(build: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-class Layer(Configurable, StateOwner, Called, Tracked):
+class Layer(Configurable, StateOwner, LayerSurface, Called, Tracked):
     """A function of tensors with state. Subclass it with `build` (make the weights) and `call` (use `ops`).
 
     Arguments: `activity_regularizer` on the outputs; `trainable`; `dtype` of weights and computation, by
@@ -150,6 +150,8 @@ class Layer(Configurable, StateOwner, Called, Tracked):
             self.activity_regularizer = regularizers.get(activity_regularizer)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in NEVER_CALLED:
+            refuse(name, f"{type(self).__name__}.{name} = {value!r}")
         if self._watchers is None:
             object.__setattr__(self, name, value)
             return
@@ -334,6 +336,7 @@ class Layer(Configurable, StateOwner, Called, Tracked):
     def _call_symbolically(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         args, kwargs = with_set_masks((args, kwargs))
         outputs = self._symbolic_outputs(args, kwargs)
+        check_stated_outputs(self, args, kwargs, outputs)
         self._clear_losses()
         touch(self)
         Node(self, args, kwargs, outputs)
@@ -469,18 +472,9 @@ class Layer(Configurable, StateOwner, Called, Tracked):
         if path is not None:
             self._path = path
 
-        def shape_of(leaf: Any) -> Any:
-            if not hasattr(leaf, "shape"):
-                return None
-            return tuple(None if size == unknown_size else size for size in leaf.shape)
-
         if getattr(type(self).build, "_is_default", False):
             self.built = True
             return
-        shapes = {
-            name: map_tensors(shape_of, value)
-            for name, value in tensor_arguments(arguments, signature_of(self.call).parameters).items()
-            if name != "mask"
-        }
-        build_with(self.build, shapes, self.name)
+        shapes = shapes_of(arguments, signature_of(self.call).parameters, unknown_size)
+        call_with_shapes(self.build, shapes, self.name)
         self.built = True

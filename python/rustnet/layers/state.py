@@ -70,6 +70,10 @@ class StateOwner:
     def _own_variables(self) -> list[Variable]:
         return self._owned(Variable)
 
+    def _own_weights(self) -> list[Variable]:
+        """Those not inside other layers, the ones made to be trained first."""
+        return sorted(self._own_variables(), key=lambda variable: not variable.made_trainable)
+
     def _sublayers(self) -> list[Any]:
         return [item for item in self._owned(StateOwner) if item is not self]
 
@@ -88,11 +92,7 @@ class StateOwner:
     @property
     def weights(self) -> list[Variable]:
         """All weights: each layer's trainable ones, then its others, then those of its sublayers."""
-        return unique(
-            weight
-            for layer in self._flatten_layers()
-            for weight in sorted(layer._own_variables(), key=lambda variable: not variable.made_trainable)
-        )
+        return unique(weight for layer in self._flatten_layers() for weight in layer._own_weights())
 
     @property
     def trainable_weights(self) -> list[Variable]:
