@@ -297,6 +297,11 @@ BAD = {
         lambda: Sequential([Affine(3, name="same"), Affine(3, name="same")]),
         "a second 'same'",
     ),
+    "an input twice": (lambda: Model([x := Input((6,)), x], x * 2.0), "expected each input once"),
+    "a tensor that a layer made": (
+        lambda: Sequential([Affine(3)(Input((6,)))]),
+        "expected a layer. Received",
+    ),
     "not a layer": (lambda: Sequential([3]), "expected a layer. Received: 3"),
     "a late input": (lambda: Sequential([Affine(3), Input((6,))]), "expected its Input first"),
     "a chain in itself": (nested_in_itself, "does not contain it"),

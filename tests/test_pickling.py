@@ -168,6 +168,21 @@ def test_the_graph_of_a_copy_is_a_graph(how):
     assert np.any(twin.predict(data, verbose=0)["u"])
 
 
+@pytest.mark.parametrize("how", COPIES)
+def test_the_metrics_of_several_outputs_keep_their_names(how):
+    model, data, targets = several(), {"a": X, "b": 2 * X}, {"u": Y, "c": Y}
+    metrics = {"u": ["mae", rustnet.metrics.AUC()], "c": "mse"}
+    model.compile("adam", {"u": "mse", "c": "mae"}, metrics=metrics, weighted_metrics={"u": ["mse"]})
+    histories = [model.fit(data, targets, verbose=0).history]
+    twin = COPIES[how](model)
+    assert twin.metrics_names == model.metrics_names and len(twin.metrics_names) == 7
+    assert twin.evaluate(data, targets, verbose=0) == model.evaluate(data, targets, verbose=0)
+    for one in (model, twin):
+        rustnet.utils.set_random_seed(1)
+        histories.append(one.fit(data, targets, verbose=0).history)
+    assert histories[1] == histories[2] and histories[0].keys() == histories[2].keys()
+
+
 def test_models_that_share_layers_share_them_in_the_copy():
     whole = graph()
     half = Model(whole.input, whole.layers[1].output)

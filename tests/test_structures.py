@@ -1,10 +1,13 @@
 """Nested inputs and outputs, chains that change, parts of models: wired as they were written, or refused."""
 
+from random import Random
+
 import numpy as np
 import pytest
 
 from rustnet import Input, Model, Sequential, layers
 from rustnet.layers.layer import Layer
+from rustnet.models import clone_model
 
 X = np.random.default_rng(5).normal(size=(4, 3)).astype("float32")
 ONE, ZERO = np.ones((1, 1), "float32"), np.zeros((1, 1), "float32")
@@ -243,3 +246,93 @@ def test_a_model_from_a_tensor_in_the_middle_begins_with_an_input():
     assert sequence.shape == (4, 1, 2) and np.all(value.numpy() == 0)
     whole = Model(x, double[0])
     np.testing.assert_array_equal(sequence, whole(X))
+
+
+# --- any nesting, at random ---------------------------------------------------------------------------------
+
+
+def random_nesting(random, leaves):
+    """The leaves in lists, tuples and dictionaries whose keys are in no order."""
+    if len(leaves) == 1 and random.random() < 0.7:
+        return leaves[0]
+    cuts = sorted(random.sample(range(1, len(leaves)), random.randint(0, len(leaves) - 1)))
+    parts = [leaves[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(leaves)], strict=True)]
+    items = [random_nesting(random, part) if len(part) < len(leaves) else part[0] for part in parts]
+    if len(parts) == 1 and len(leaves) > 1:
+        items = list(leaves)
+    kind = random.choice(["list", "tuple", "dict"])
+    if kind == "dict":
+        return dict(zip(random.sample("abcdefgh", len(items)), items, strict=True))
+    return items if kind == "list" else tuple(items)
+
+
+def shuffled(random, nesting):
+    """The same with the keys of dictionaries in another order."""
+    if isinstance(nesting, dict):
+        keys = random.sample(list(nesting), len(nesting))
+        return {key: shuffled(random, nesting[key]) for key in keys}
+    if isinstance(nesting, (list, tuple)):
+        return type(nesting)(shuffled(random, item) for item in nesting)
+    return nesting
+
+
+def filled(nesting, values):
+    """A nesting of numbers with `values[number]` for each."""
+    if isinstance(nesting, dict):
+        return {key: filled(item, values) for key, item in nesting.items()}
+    if isinstance(nesting, (list, tuple)):
+        return type(nesting)(filled(item, values) for item in nesting)
+    return values[nesting]
+
+
+def plain(nesting):
+    """Something to compare, with the type of every container."""
+    if isinstance(nesting, dict):
+        return {key: plain(item) for key, item in nesting.items()}
+    if isinstance(nesting, (list, tuple)):
+        return (type(nesting).__name__, [plain(item) for item in nesting])
+    return np.asarray(nesting).tolist()
+
+
+def test_any_nesting_of_inputs_and_outputs(keras):
+    import rustnet
+
+    random = Random(7)
+    for case in range(40):
+        count, results = random.randint(1, 4), random.randint(1, 4)
+        into = random_nesting(random, list(range(count)))
+        out = random_nesting(random, list(range(results)))
+        factors = [[random.randint(-3, 3) for _ in range(count)] for _ in range(results)]
+        data = [np.full((2, 1), 10.0**number, "float32") for number in range(count)]
+
+        def made(framework, into=into, out=out, factors=factors, count=count):
+            inputs = [framework.Input((1,)) for _ in range(count)]
+            outputs = [sum(f * x for f, x in zip(row, inputs, strict=True)) for row in factors]
+            return framework.Model(filled(into, inputs), filled(out, outputs))
+
+        model = made(rustnet)
+        wanted = [sum(f * x for f, x in zip(row, data, strict=True)) for row in factors]
+        given = filled(shuffled(random, into), data)
+        message = f"case {case}: {into} to {out}"
+        nesting = out[0] if isinstance(out, (list, tuple)) and len(out) == 1 else out
+        assert plain(model(given)) == plain(filled(nesting, wanted)), message
+        assert plain(model.predict(given, verbose=0)) == plain(filled(nesting, wanted)), message
+        twin = clone_model(Model.from_config(model.get_config()))
+        assert plain(twin(given)) == plain(filled(nesting, wanted)), message
+        theirs = made(keras)
+        assert model.input_shape == theirs.input_shape and model.output_shape == theirs.output_shape, message
+        if case % 8 == 0:
+            predicted = theirs.predict(filled(into, data), verbose=0)
+            assert plain(predicted) == plain(filled(nesting, wanted)), message
+
+
+def test_the_metrics_of_a_compiled_model_inside_stay_inside():
+    inner = Sequential([Input((3,)), layers.Dense(1)])
+    inner.compile("sgd", "mse", metrics=["mae"])
+    inner.fit(X, X[:, :1], verbose=0)
+    before = [float(metric.result()) for metric in inner.metrics]
+    outer = Sequential([inner, layers.Dense(1)])
+    outer.compile("sgd", "mse", metrics=["mse"])
+    assert outer.fit(X, X[:, :1], verbose=0).history.keys() == {"loss", "mse"}
+    assert len(outer.evaluate(X, X[:, :1], verbose=0)) == 2
+    assert [float(metric.result()) for metric in inner.metrics] == before

@@ -34,6 +34,9 @@ class Functional(Model):
                         f"model '{self.name}' expected symbolic tensors (rustnet.Input and what layers make "
                         f"of it) as {what}. Received: {what}={value!r}"
                     )
+        given = keras_tensors(inputs)
+        if len({id(tensor) for tensor in given}) < len(given):
+            raise ValueError(f"model '{self.name}' expected each input once. Received: inputs={inputs!r}")
         graph = Graph(inputs, with_set_masks(outputs), self.name)
         layers = [operation for operation in graph.operations if isinstance(operation, Layer)]
         _check_names(layers, self.name)

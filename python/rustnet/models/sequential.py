@@ -52,7 +52,7 @@ class Sequential(Model):
 
     def add(self, layer: Any) -> None:
         """Puts a layer (or an `Input`) at the end."""
-        if isinstance(layer, KerasTensor) and layer.node is not None:
+        if isinstance(layer, KerasTensor) and layer.node and isinstance(layer.node.operation, InputLayer):
             layer = layer.node.operation
         if not isinstance(layer, Layer):
             raise ValueError(

@@ -174,6 +174,11 @@ class OutputMetrics:
         self.names: dict[int, str] = {}
         self.are_prefixed = False
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        # Copies have ids of their own; the names are in the order of the metrics.
+        self.names = dict(zip(map(id, self.metrics), state["names"].values(), strict=True))
+
     @property
     def metrics(self) -> list[Metric]:
         return [metric for _, metric, _ in self._entries or []]
