@@ -37,6 +37,8 @@ ASKED = {
     "cumsum": lambda dtype: ops.cumsum([1.0], dtype=dtype),
     "prod": lambda dtype: ops.prod([1.0], dtype=dtype),
     "random numbers": lambda dtype: rustnet.random.normal((2,), dtype=dtype),
+    "zeros of an initializer": lambda dtype: rustnet.initializers.Zeros()((2,), dtype=dtype),
+    "numbers of an initializer": lambda dtype: rustnet.initializers.GlorotUniform()((2, 2), dtype=dtype),
     "floatx": lambda dtype: rustnet.config.set_floatx(dtype),
     "a loss": lambda dtype: rustnet.losses.MeanSquaredError(dtype=dtype),
     "a metric": lambda dtype: rustnet.metrics.Mean(dtype=dtype),

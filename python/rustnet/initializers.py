@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from rustnet import _core, config
+from rustnet import _core
 from rustnet import random as rustnet_random
+from rustnet.core.dtypes import standardize_dtype
 from rustnet.registry import Registry
 
 Shape = Sequence[int]
@@ -72,7 +73,7 @@ class Constant(Initializer):
         self.value = value
 
     def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
-        values = np.asarray(self.value, dtype or config.floatx())
+        values = np.asarray(self.value, standardize_dtype(dtype))
         return np.array(np.broadcast_to(values, _checked(shape)))
 
     def _fill(self, shape: Shape, dtype: str) -> Fill | None:
@@ -94,7 +95,7 @@ class Zeros(Initializer):
     """
 
     def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
-        return np.zeros(_checked(shape), dtype or config.floatx())
+        return np.zeros(_checked(shape), standardize_dtype(dtype))
 
     def _fill(self, shape: Shape, dtype: str) -> Fill | None:
         return _constant(0.0, shape)
@@ -111,7 +112,7 @@ class Ones(Initializer):
     """
 
     def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
-        return np.ones(_checked(shape), dtype or config.floatx())
+        return np.ones(_checked(shape), standardize_dtype(dtype))
 
     def _fill(self, shape: Shape, dtype: str) -> Fill | None:
         return _constant(1.0, shape) if dtype in _FLOATS else None
@@ -141,7 +142,7 @@ class Identity(Initializer):
         shape = _checked(shape)
         if len(shape) != 2:
             raise ValueError(f"Identity initializes matrices, shape (rows, columns). Received: shape={shape}")
-        dtype = dtype or config.floatx()
+        dtype = standardize_dtype(dtype)
         return np.eye(*shape, dtype=dtype) * np.dtype(dtype).type(self.gain)
 
     def get_config(self) -> dict[str, Any]:
@@ -476,7 +477,7 @@ class Orthogonal(RandomInitializer):
         q *= np.sign(np.diag(r))
         if rows < columns:
             q = q.T
-        return (self.gain * q.reshape(shape)).astype(dtype or config.floatx())
+        return (self.gain * q.reshape(shape)).astype(standardize_dtype(dtype))
 
     def get_config(self) -> dict[str, Any]:
         return {"gain": self.gain, **super().get_config()}
@@ -501,7 +502,7 @@ _FLOATS = ("float32", "float64")
 
 
 def _filled(fill: Fill, shape: Shape, dtype: Any) -> np.ndarray:
-    name = np.dtype(dtype or config.floatx()).name
+    name = standardize_dtype(dtype)
     if name in _FLOATS:
         return _core.filled(name, shape, *fill)
     return _core.filled("float64", shape, *fill).astype(name)

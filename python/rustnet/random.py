@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rustnet import ops
+from rustnet.core.convert import as_float, as_ints, axis_of
 from rustnet.core.dtypes import is_float, requested_dtype
 from rustnet.core.naming import auto_name
 from rustnet.core.operation import operation
@@ -195,7 +196,7 @@ def randint(
     if dtype != "int32":
         raise ValueError(f"expected dtype int32 for random integers. Received: dtype={dtype!r}")
     for name, bound in (("minval", minval), ("maxval", maxval)):
-        if isinstance(bound, bool) or bound != int(bound) or not -(2**31) <= bound <= 2**31:
+        if isinstance(bound, bool) or not -(2**31) <= bound <= 2**31 or bound != int(bound):
             raise ValueError(f"expected {name} to be an int that int32 holds. Received: {name}={bound}")
     if minval >= maxval:
         raise ValueError(f"expected minval below maxval. Received: minval={minval}, maxval={maxval}")
@@ -218,6 +219,7 @@ def bernoulli(shape: Sequence[int], probability: float, dtype: str = "bool", see
         >>> bernoulli((4,), 1.0, seed=1).numpy().tolist()
         [True, True, True, True]
     """
+    _check_probability(probability, "probability")
     return ops.cast(_sample("random_uniform", shape, requested_dtype(None), seed) < probability, dtype)
 
 
@@ -235,7 +237,9 @@ def categorical(logits: Any, num_samples: int, dtype: str = "int32", seed: Seed 
         >>> categorical([[0.0, -100.0]], 3, seed=1).numpy().tolist()
         [[0, 0, 0]]
     """
-    logits = ops.convert_to_tensor(logits)
+    logits = as_float(logits)
+    if logits.ndim != 2:
+        raise ValueError(f"expected logits of shape (batch, classes). Received: shape={logits.shape}")
     batch, classes = logits.shape
     # argmax(logits + Gumbel noise) is distributed as softmax(logits).
     sample = _sample("random_uniform", (batch, num_samples, classes), logits.dtype, seed)
@@ -257,14 +261,22 @@ def dropout(inputs: Any, rate: float, noise_shape: Sequence[int] | None = None, 
         >>> dropout([1.0, 1.0], 0.0).numpy().tolist()
         [1.0, 1.0]
     """
-    inputs = ops.convert_to_tensor(inputs)
+    _check_probability(rate, "rate")
+    inputs = as_float(inputs)
     if rate == 0:
         return inputs
     if rate >= 1:
         return ops.zeros_like(inputs)
     shape = inputs.shape
     if noise_shape is not None:
-        shape = tuple(size or full for size, full in zip(noise_shape, inputs.shape, strict=True))
+        shape = tuple(
+            full if size is None else size for size, full in zip(noise_shape, inputs.shape, strict=True)
+        )
+        if any(size not in (1, full) for size, full in zip(shape, inputs.shape, strict=True)):
+            raise ValueError(
+                f"expected a noise_shape that broadcasts to {inputs.shape}. "
+                f"Received: noise_shape={noise_shape}"
+            )
     keep = _sample("random_uniform", shape, inputs.dtype, seed) >= rate
     return ops.where(keep, inputs * (1.0 / (1.0 - rate)), 0.0)
 
@@ -283,13 +295,21 @@ def shuffle(x: Any, axis: int = 0, seed: Seed = None) -> Any:
         [1, 2, 3]
     """
     x = ops.convert_to_tensor(x)
+    axis = axis_of(axis, x.ndim)
     order = ops.argsort(_sample("random_uniform", (x.shape[axis],), "float32", seed))
     return ops.take(x, order, axis=axis)
 
 
 def _sample(name: str, shape: Sequence[int], dtype: str, seed: Seed) -> Any:
-    sizes = [int(size) for size in shape]
-    return record(name, [_draw(seed)], shape=sizes, dtype=dtype)
+    if not is_float(dtype):
+        raise ValueError(f"expected dtype float32 or float64 for random numbers. Received: dtype={dtype!r}")
+    return record(name, [_draw(seed)], shape=as_ints(shape, "shape"), dtype=dtype)
+
+
+def _check_probability(value: Any, name: str) -> None:
+    # A traced value is checked by nobody; it has none yet.
+    if isinstance(value, (bool, int, float, np.number)) and not 0 <= value <= 1:
+        raise ValueError(f"expected {name} from 0 to 1. Received: {name}={value}")
 
 
 def _scaled(sample: Any, mean: float, stddev: float) -> Any:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
+
+import numpy as np
 
 from rustnet.core import structure
 from rustnet.core.dtypes import floatx, is_float, requested_dtype
@@ -81,15 +84,33 @@ def promoted_floats(*values: Any) -> list[TracedTensor]:
     return [tensor(value, dtype if is_float(dtype) else floatx()) for value in values]
 
 
+def as_int(value: Any, name: str) -> int:
+    """An int from anything that is one. Raises `ValueError` for floats, which would have to be cut off."""
+    try:
+        if not isinstance(value, (bool, np.bool_)):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise ValueError(f"expected {name} to be an int. Received: {name}={value!r}")
+
+
+def as_ints(values: Any, name: str) -> list[int]:
+    """Ints from a sequence of them, or from one."""
+    listed = values if hasattr(values, "__len__") and np.ndim(values) else [values]
+    try:
+        return [as_int(one, name) for one in listed]
+    except ValueError:
+        raise ValueError(f"expected ints as {name}. Received: {name}={values!r}") from None
+
+
 def axis_of(axis: int, rank: int, name: str = "axis") -> int:
     """An axis counted from the front. Raises `ValueError` where it is out of range."""
-    if isinstance(axis, bool) or not hasattr(axis, "__index__"):
-        raise ValueError(f"expected {name} to be an int. Received: {name}={axis!r}")
+    axis = as_int(axis, name)
     if not -rank <= axis < rank:
         raise ValueError(
             f"expected {name} in [{-rank}, {rank}) for a tensor of rank {rank}. Received: {name}={axis}"
         )
-    return axis.__index__() % rank if rank else 0
+    return axis % rank if rank else 0
 
 
 def axes_of(axis: Any, rank: int) -> list[int]:

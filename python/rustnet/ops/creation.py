@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rustnet.core.convert import tensor
+from rustnet.core.convert import as_int, as_ints, tensor
 from rustnet.core.dtypes import floatx, requested_dtype
 from rustnet.core.operation import operation
 from rustnet.core.promotion import dtype_of
@@ -16,7 +16,7 @@ from rustnet.ops.shaping import broadcast_to
 
 
 def _sizes(shape: Any) -> list[int]:
-    sizes = [int(one) for one in (shape if hasattr(shape, "__len__") else [shape])]
+    sizes = as_ints(shape, "shape")
     if any(size < 0 for size in sizes):
         raise ValueError(f"expected sizes of 0 or more. Received: shape={shape}")
     return sizes
@@ -102,7 +102,7 @@ def identity(n: int, dtype: Any = None) -> Any:
 @operation
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Ones on and below the `k`-th diagonal."""
-    return tensor(np.tri(N, M, k), requested_dtype(dtype))
+    return tensor(np.tri(as_int(N, "N"), M, k), requested_dtype(dtype))
 
 
 @operation

@@ -6,7 +6,15 @@ import builtins
 import math
 from typing import Any
 
-from rustnet.core.convert import as_float, dtype_or_none, promoted, promoted_floats, promoted_numbers, tensor
+from rustnet.core.convert import (
+    as_float,
+    as_int,
+    dtype_or_none,
+    promoted,
+    promoted_floats,
+    promoted_numbers,
+    tensor,
+)
 from rustnet.core.convert import cast as cast_tensor
 from rustnet.core.dtypes import is_float, requested_dtype
 from rustnet.core.operation import operation, renamed
@@ -218,7 +226,7 @@ def ceil(x: Any) -> Any:
 @operation
 def round(x: Any, decimals: int = 0) -> Any:
     """The nearest number of `decimals` decimals (-1: tens, …); halves go to the even one."""
-    x = tensor(x)
+    x, decimals = tensor(x), as_int(decimals, "decimals")
     if not is_float(x.dtype):
         # float64 holds every int32.
         return x if decimals >= 0 else cast(round(cast(x, "float64"), decimals), x.dtype)

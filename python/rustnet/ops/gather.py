@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from rustnet.core.convert import as_index, axis_of, promoted, tensor
+from rustnet.core.convert import as_index, as_ints, axis_of, promoted, tensor
 from rustnet.core.dtypes import is_float
 from rustnet.core.operation import operation
 from rustnet.core.tensors import TracedTensor
@@ -55,7 +55,7 @@ def scatter(indices: Any, values: Any, shape: Any) -> Any:
     A negative index counts from the end; one out of range raises `ValueError` when it is met.
     """
     indices, values = _integers(indices), tensor(values)
-    sizes = [int(one) for one in shape]
+    sizes = as_ints(shape, "shape")
     if indices.ndim < 1 or not 0 < indices.shape[-1] <= len(sizes):
         raise ValueError(
             "expected indices (..., number of axes) for one axis of the shape or more. "

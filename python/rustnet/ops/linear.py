@@ -67,6 +67,8 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     """The sum product over the last `axes` axes of `x1` and the first of `x2`, or over two lists of axes."""
     x1, x2 = promoted(x1, x2)
     if isinstance(axes, int):
+        if axes < 0:
+            raise ValueError(f"expected a number of axes of 0 or more. Received: axes={axes}")
         first, second = list(range(x1.ndim - axes, x1.ndim)), list(range(axes))
     else:
         first, second = ([one] if isinstance(one, int) else list(one) for one in axes)

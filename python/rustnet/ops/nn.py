@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rustnet import config
-from rustnet.core.convert import as_float, as_index, axes_of, axis_of, cast, tensor
+from rustnet.core.convert import as_float, as_index, as_int, axes_of, axis_of, cast, tensor
 from rustnet.core.dtypes import requested_dtype
 from rustnet.core.operation import operation
 from rustnet.core.trace import record
@@ -27,7 +27,9 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     """
     if sparse:
         raise ValueError("expected a dense encoding. Received: sparse=True")
-    encoded = record("one_hot", [as_index(x)], depth=int(num_classes), dtype=requested_dtype(dtype))
+    encoded = record(
+        "one_hot", [as_index(x)], depth=as_int(num_classes, "num_classes"), dtype=requested_dtype(dtype)
+    )
     return encoded if axis == -1 else moveaxis(encoded, -1, axis)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rustnet.core.convert import as_float, as_index, axis_of, cast, dtype_or_none, tensor
+from rustnet.core.convert import as_float, as_index, as_int, axis_of, cast, dtype_or_none, tensor
 from rustnet.core.operation import operation
 from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import record, record_several
@@ -36,7 +36,7 @@ def _along(x: Any, axis: int | None) -> tuple[TracedTensor, int]:
 def top_k(x: Any, k: int, sorted: bool = True) -> Any:
     """The `k` largest elements of the last axis, largest first, and their int32 indices."""
     del sorted  # always sorted
-    x = tensor(x)
+    x, k = tensor(x), as_int(k, "k")
     if not 1 <= k <= (x.shape[-1] if x.ndim else 0):
         raise ValueError(f"expected k from 1 to the last size of shape {x.shape}. Received: k={k}")
     values, indices = record_several("top_k", [x], k=k)
@@ -47,7 +47,9 @@ def top_k(x: Any, k: int, sorted: bool = True) -> Any:
 def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
     """True where fewer than `k` predictions of the row (last axis) are larger than the target's."""
     predictions = as_float(predictions)
-    targets = expand_dims(as_index(targets), -1)
+    if predictions.ndim < 1:
+        raise ValueError(f"expected predictions of rank 1 or more. Received: shape={predictions.shape}")
+    targets = expand_dims(as_index(targets, predictions.shape[-1]), -1)
     chosen = take_along_axis(predictions, targets, -1)
     return reduce_sum(predictions > chosen, -1) < k
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rustnet.core.convert import axes_of, axis_of, promoted, tensor
+from rustnet.core.convert import as_int, as_ints, axes_of, axis_of, promoted, tensor
+from rustnet.core.dtypes import is_float
 from rustnet.core.operation import operation
 from rustnet.core.tensors import KerasTensor, TracedTensor
 from rustnet.core.trace import record
@@ -42,7 +43,7 @@ def reshape(x: Any, newshape: Any) -> Any:
         list(newshape) if isinstance(newshape, (list, tuple)) or hasattr(newshape, "__len__") else [newshape]
     )
     wanted = [
-        x.shape[place] if one is None and place < x.ndim else -1 if one is None else int(one)
+        (x.shape[place] if place < x.ndim else -1) if one is None else as_int(one, "newshape")
         for place, one in enumerate(sizes)
     ]
     known = math.prod(one for one in wanted if one != -1)
@@ -89,10 +90,14 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     sources = source if isinstance(source, (list, tuple)) else [source]
     targets = destination if isinstance(destination, (list, tuple)) else [destination]
     moved = [axis_of(axis, x.ndim, "source") for axis in sources]
+    places = [axis_of(one, x.ndim, "destination") for one in targets]
+    if not len(set(moved)) == len(set(places)) == len(sources) == len(targets):
+        raise ValueError(
+            "expected as many destinations as sources, each once. "
+            f"Received: source={source}, destination={destination}"
+        )
     order = [axis for axis in range(x.ndim) if axis not in moved]
-    for target, axis in sorted(
-        zip((axis_of(one, x.ndim, "destination") for one in targets), moved, strict=True)
-    ):
+    for target, axis in sorted(zip(places, moved, strict=True)):
         order.insert(target, axis)
     return transpose(x, order)
 
@@ -125,7 +130,7 @@ def squeeze(x: Any, axis: Any = None) -> Any:
 def broadcast_to(x: Any, shape: Any) -> Any:
     """Repeated along axes of size 1 and new leading axes, up to `shape`."""
     x = tensor(x)
-    wanted = tuple(int(one) for one in shape)
+    wanted = tuple(as_ints(shape, "shape"))
     return x if wanted == x.shape else record("broadcast_to", [x], shape=list(wanted))
 
 
@@ -181,7 +186,8 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
         step = length // indices_or_sections
         bounds = list(range(0, length + 1, step)) if step else [0] * (indices_or_sections + 1)
     else:
-        bounds = [0, *(min(int(index), length) for index in indices_or_sections), length]
+        indices = as_ints(indices_or_sections, "indices_or_sections")
+        bounds = [0, *(min(index, length) for index in indices), length]
     return [
         _take_range(x, axis, start, max(start, stop)) for start, stop in zip(bounds, bounds[1:], strict=False)
     ]
@@ -223,10 +229,10 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 
 def _counts(repeats: Any) -> list[int]:
     """How often, one number or several. Raises `ValueError` where one is negative or no integer."""
-    counts = np.asarray(repeats)
-    if counts.dtype.kind not in "iu" and counts.size or (counts < 0).any() or counts.ndim > 1:
-        raise ValueError(f"expected integers of 0 or more as repeats. Received: repeats={repeats}")
-    return [int(one) for one in counts.reshape(-1)]
+    counts = as_ints(repeats, "repeats")
+    if any(count < 0 for count in counts):
+        raise ValueError(f"expected repeats of 0 or more. Received: repeats={repeats}")
+    return counts
 
 
 @operation
@@ -246,7 +252,9 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), x.shape)
     axes = axis if isinstance(axis, (list, tuple)) else [axis]
-    shifts = shift if isinstance(shift, (list, tuple)) else [shift] * len(axes)
+    shifts = (
+        as_ints(shift, "shift") if isinstance(shift, (list, tuple)) else [as_int(shift, "shift")] * len(axes)
+    )
     for place, amount in zip((axis_of(one, x.ndim) for one in axes), shifts, strict=True):
         length = x.shape[place]
         cut = length - amount % length if length else 0
@@ -265,8 +273,17 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     widths = _pad_widths(pad_width, x.ndim)
     if mode == "constant":
         value = 0.0 if constant_values is None else float(constant_values)
+        if not is_float(x.dtype) and not value.is_integer():
+            raise ValueError(
+                f"expected a whole number to pad {x.dtype} with. Received: constant_values={constant_values}"
+            )
         before, after = [one for one, _ in widths], [one for _, one in widths]
         return record("pad", [x], before=before, after=after, value=value)
+    if constant_values is not None:
+        raise ValueError(
+            "expected constant_values with mode 'constant' alone. "
+            f"Received: mode={mode!r}, constant_values={constant_values}"
+        )
     if mode not in ("reflect", "symmetric", "edge", "wrap"):
         raise ValueError(
             f"expected mode 'constant', 'reflect', 'symmetric', 'edge' or 'wrap'. Received: mode={mode!r}"
@@ -280,16 +297,16 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
 
 
 def _pad_widths(pad_width: Any, rank: int) -> list[tuple[int, int]]:
-    if isinstance(pad_width, int):
-        return [(pad_width, pad_width)] * rank
-    widths = [(one, one) if isinstance(one, int) else tuple(one) for one in pad_width]
-    if len(pad_width) == 2 and all(isinstance(one, int) for one in pad_width):
-        widths = [tuple(pad_width)] * rank
-    if len(widths) == 1:
-        widths = widths * rank
-    if len(widths) != rank or any(len(one) != 2 or min(one) < 0 for one in widths):
-        raise ValueError(f"expected (before, after) for each of {rank} axes. Received: pad_width={pad_width}")
-    return [(int(before), int(after)) for before, after in widths]
+    given = np.asarray(pad_width)
+    if given.dtype.kind not in "iu" or given.shape not in ((), (1,), (2,), (1, 2), (rank, 1), (rank, 2)):
+        given = np.full(1, -1)
+    widths = np.broadcast_to(given, (rank, 2)).tolist()
+    if min(map(min, widths), default=0) < 0:
+        raise ValueError(
+            f"expected ints of 0 or more, (before, after) for each of {rank} axes. "
+            f"Received: pad_width={pad_width}"
+        )
+    return [(before, after) for before, after in widths]
 
 
 def broadcast_shapes(shape1: Any, shape2: Any) -> tuple[int | None, ...]:

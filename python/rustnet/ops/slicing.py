@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rustnet.core.convert import is_tensor, tensor
+from rustnet.core.convert import as_ints, is_tensor, tensor
 from rustnet.core.operation import operation
 from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import record
@@ -90,8 +90,7 @@ def _slice(x: TracedTensor, starts: list[int], stops: list[int], steps: list[int
 def slice_(inputs: Any, start_indices: Any, shape: Any) -> Any:
     """The block of the given shape that starts at `start_indices`."""
     x = tensor(inputs)
-    starts = [int(one) for one in start_indices]
-    sizes = [int(one) for one in shape]
+    starts, sizes = as_ints(start_indices, "start_indices"), as_ints(shape, "shape")
     stops = [start + size for start, size in zip(starts, sizes, strict=True)]
     fits = len(starts) == x.ndim and all(
         0 <= start <= stop <= size for start, stop, size in zip(starts, stops, x.shape, strict=True)
@@ -109,7 +108,7 @@ def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
     """`inputs` with a block replaced by `updates`, starting at `start_indices`."""
     x = tensor(inputs)
     updates = tensor(updates, x.dtype)
-    before = [int(one) for one in start_indices]
+    before = as_ints(start_indices, "start_indices")
     after = [
         size - start - length for size, start, length in zip(x.shape, before, updates.shape, strict=True)
     ]
