@@ -101,10 +101,11 @@ class Trainer(Layer, StepMethods):
         Arguments:
             optimizer: a name (`"rmsprop"`) or an `Optimizer`.
             loss: a name, a `Loss`, or a function `(y_true, y_pred)` written with `rustnet.ops`; for several
-                outputs a list or a dictionary by output name.
-            loss_weights: factors of the outputs' losses, as a list or dictionary.
-            metrics: a list of names, `Metric`s or functions; for several outputs a list of lists or a
-                dictionary.
+                outputs one for all, or nested as these are: lists by position, dictionaries by key, and for
+                lists of outputs also by the names of their layers. None for an output without a loss.
+            loss_weights: factors of the outputs' losses, likewise.
+            metrics: a list of names, `Metric`s or functions; for several outputs one or a list for each,
+                nested likewise.
             weighted_metrics: the same, but they see `sample_weight` and `class_weight`.
             run_eagerly: True to record and compile each step anew, so that the Python code in layers, losses
                 and metrics runs each time, which is slow; tensors have no values inside it. Default False.
@@ -122,16 +123,31 @@ class Trainer(Layer, StepMethods):
         """
         arguments.check_execution(run_eagerly, steps_per_execution, jit_compile, auto_scale_loss)
         self.refuse_own_steps()
-        atomically(self, self._set_compiled, optimizer, loss, loss_weights, metrics, weighted_metrics)
-        self.run_eagerly = bool(run_eagerly)
+        atomically(
+            self,
+            self._set_compiled,
+            optimizer,
+            loss,
+            loss_weights,
+            metrics,
+            weighted_metrics,
+            bool(run_eagerly),
+        )
 
     def _set_compiled(
-        self, optimizer: Any, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any
+        self,
+        optimizer: Any,
+        loss: Any,
+        loss_weights: Any,
+        metrics: Any,
+        weighted_metrics: Any,
+        run_eagerly: bool,
     ) -> None:
         self._output_losses = OutputLosses(loss, loss_weights)
         self._output_metrics = OutputMetrics(metrics, weighted_metrics)
         self.optimizer = optimizers.get(optimizer)
         self.loss = loss
+        self.run_eagerly = run_eagerly
         self._loss_tracker = Mean(name="loss")
         self._step_programs = Programs(self._arenas)
         self.stop_training = False
@@ -143,6 +159,7 @@ class Trainer(Layer, StepMethods):
             "loss_weights": loss_weights,
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
         }
 
     @property
