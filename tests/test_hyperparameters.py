@@ -94,9 +94,10 @@ def test_every_hyperparameter_has_a_row():
         optimizer = getattr(optimizers, name)
         own = set(optimizer._HYPERPARAMETERS) - set(optimizer.__base__._HYPERPARAMETERS)
         # The start of a state that is made once.
-        own -= {"initial_accumulator_value"}
+        own -= set(optimizer._AT_BUILD)
         assert own <= {which for case, _, which, _ in CHANGES if case == name}, name
-    assert set(optimizers.Optimizer._HYPERPARAMETERS) <= {which for _, _, which, _ in CHANGES}
+    known = set(optimizers.Optimizer._HYPERPARAMETERS) - {"gradient_accumulation_steps"}
+    assert known <= {which for _, _, which, _ in CHANGES}
 
 
 @pytest.mark.parametrize(
@@ -158,6 +159,21 @@ def test_a_wrong_value_is_an_error_when_made_and_when_set(name, which, value):
     with pytest.raises(ValueError, match=f"`{which}` must be .*Received: {which}="):
         setattr(optimizer, which, value)
     assert getattr(optimizer, which) == before
+
+
+def test_what_is_not_read_again_is_refused():
+    optimizer = optimizers.Adagrad()
+    optimizer.initial_accumulator_value = 0.5
+    weight = Variable(np.ones(1, "float32"))
+    optimizer.apply([np.ones(1)], [weight])
+    with pytest.raises(ValueError, match="`initial_accumulator_value` is what the variables .* began with"):
+        optimizer.initial_accumulator_value = 0.1
+    with pytest.raises(ValueError, match="`gradient_accumulation_steps` is not supported"):
+        optimizer.gradient_accumulation_steps = 2
+    with pytest.raises(AttributeError, match="iterations.assign"):
+        optimizer.iterations = 5
+    optimizer.iterations.assign(5)
+    assert optimizer.initial_accumulator_value == 0.5 and int(optimizer.iterations) == 5
 
 
 def test_only_one_clip_at_a_time():

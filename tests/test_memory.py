@@ -14,6 +14,7 @@ import pytest
 
 import rustnet
 from rustnet import layers
+from rustnet.core.trace import Trace
 
 X = np.random.default_rng(0).normal(size=(64, 20)).astype("float32")
 Y = np.random.default_rng(1).normal(size=(64, 1)).astype("float32")
@@ -168,3 +169,17 @@ def test_steps_of_several_programs_touch_no_new_memory():
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as processes:
         # The arena of either has thousands of pages.
         assert processes.submit(faults_of_steps).result() < 200
+
+
+def test_a_check_recorded_late_does_not_keep_updates_from_being_in_place():
+    size = 100_000
+    variable = rustnet.Variable(np.zeros(size, "float32"))
+    trace = Trace()
+    y = trace.input("float32", [8])
+
+    def record() -> Any:
+        variable.assign_add(rustnet.ops.ones(size))
+        return rustnet.losses.hinge(y, rustnet.ops.ones(8))
+
+    # With a copy of the new content, the arena would be as large as the variable.
+    assert trace.compile([trace.call(record)]).arena_bytes < size

@@ -225,6 +225,10 @@ def test_get():
         (lambda: optimizers.SGD().apply([np.ones(1)]), "must be built"),
         (lambda: optimizers.SGD().apply([np.ones(2)], [Variable(np.ones(3))]), r"gradient.shape=\(2,\)"),
         (lambda: schedules.ExponentialDecay(0.1, 0, 0.5), "decay_steps=0"),
+        (lambda: schedules.ExponentialDecay("fast", 10, 0.5), "initial_learning_rate='fast'"),
+        (lambda: schedules.InverseTimeDecay(0.1, 10, float("nan")), "decay_rate=nan"),
+        (lambda: schedules.CosineDecay(float("inf"), 10), "initial_learning_rate=inf"),
+        (lambda: schedules.PiecewiseConstantDecay([1], [0.1, None]), "values=None"),
         (lambda: schedules.PiecewiseConstantDecay([1], [1.0]), "one value more"),
     ],
 )

@@ -34,6 +34,8 @@ class Adagrad(Optimizer):
 
     _HYPERPARAMETERS = {**Optimizer._HYPERPARAMETERS, "initial_accumulator_value": amount, "epsilon": amount}
 
+    _AT_BUILD = ("initial_accumulator_value",)
+
     def __init__(
         self,
         learning_rate: Any = 0.001,

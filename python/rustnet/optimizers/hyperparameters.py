@@ -57,6 +57,12 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def unsupported(name: str, value: Any) -> None:
+    """None, since nothing else is supported."""
+    if value is not None:
+        raise ValueError(f"`{name}` is not supported: use a larger batch. Received: {name}={value!r}")
+
+
 def optional(check: Check) -> Check:
     """None, or what passes the check."""
     return lambda name, value: None if value is None else check(name, value)

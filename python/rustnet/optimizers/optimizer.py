@@ -16,7 +16,16 @@ from rustnet.core.tracked import Tracked
 from rustnet.core.transaction import all_or_nothing, is_within
 from rustnet.core.variable import Variable
 from rustnet.optimizers import hyperparameters, schedules
-from rustnet.optimizers.hyperparameters import amount, count, factor, flag, fraction, limit, optional
+from rustnet.optimizers.hyperparameters import (
+    amount,
+    count,
+    factor,
+    flag,
+    fraction,
+    limit,
+    optional,
+    unsupported,
+)
 from rustnet.optimizers.hyperparameters import learning_rate as checked_rate
 from rustnet.registry import serialize
 
@@ -37,7 +46,7 @@ class Optimizer(Tracked):
 
     Arguments:
         learning_rate: a number of 0 or more, a schedule called with the number of updates so far, or a
-            function without arguments. `lr=` is its older name.
+            function without arguments, called when a step is recorded. `lr=` is its older name.
         weight_decay: factor, default none.
         clipnorm: greatest norm of the gradient of each variable, default none.
         clipvalue: greatest absolute value of an element of a gradient, default none.
@@ -80,9 +89,12 @@ class Optimizer(Tracked):
         "ema_momentum": fraction,
         "ema_overwrite_frequency": optional(count),
         "loss_scale_factor": optional(factor),
+        "gradient_accumulation_steps": unsupported,
         "decay": amount,
     }
     _WITH_STATE: ClassVar[tuple[str, ...]] = ("use_ema",)
+    # Hyperparameters that only `build` reads.
+    _AT_BUILD: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -103,11 +115,6 @@ class Optimizer(Tracked):
         self.decay = kwargs.pop("decay", None) or 0.0
         if kwargs:
             raise ValueError(f"{type(self).__name__} does not know these arguments. Received: {kwargs}")
-        if gradient_accumulation_steps is not None:
-            raise ValueError(
-                "`gradient_accumulation_steps` is not supported: use a larger batch. "
-                f"Received: gradient_accumulation_steps={gradient_accumulation_steps}"
-            )
         self.name = name or auto_name(to_snake_case(type(self).__name__))
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
@@ -117,6 +124,7 @@ class Optimizer(Tracked):
         self.ema_momentum = ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.loss_scale_factor = loss_scale_factor
+        self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = False
         self._variables: list[Variable] = []
         self._positions: dict[int, int] = {}
@@ -140,6 +148,11 @@ class Optimizer(Tracked):
             cls.build = _builder(vars(cls)["build"])  # type: ignore[method-assign]
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "iterations" and name in vars(self):
+            raise AttributeError(
+                f"The updates of '{self.name}' are counted in a variable: use `iterations.assign(...)`. "
+                f"Received: iterations={value!r}"
+            )
         check = self._HYPERPARAMETERS.get(name)
         if check is not None:
             value = check(name, value)
@@ -155,6 +168,11 @@ class Optimizer(Tracked):
             if given:
                 given[name] = value
                 raise ValueError(f"Only one of {', '.join(clips)} can be given. Received: {given}")
+        if name in self._AT_BUILD and vars(self).get("built"):
+            raise ValueError(
+                f"`{name}` is what the variables of '{self.name}' began with: set it before the first step, "
+                f"or compile with a new optimizer. Received: {name}={value!r}"
+            )
         if name in self._WITH_STATE and value and vars(self).get("built") and name not in self._has_state:
             raise ValueError(
                 f"`{name}` needs variables that '{self.name}' was built without: set it before the first "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -71,9 +72,9 @@ class ExponentialDecay(LearningRateSchedule):
         staircase: bool = False,
         name: str = "ExponentialDecay",
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
+        self.initial_learning_rate = _number("initial_learning_rate", initial_learning_rate)
         self.decay_steps = _positive("decay_steps", decay_steps)
-        self.decay_rate = decay_rate
+        self.decay_rate = _number("decay_rate", decay_rate)
         self.staircase = staircase
         self.name = name
 
@@ -111,9 +112,9 @@ class InverseTimeDecay(LearningRateSchedule):
         staircase: bool = False,
         name: str = "InverseTimeDecay",
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
+        self.initial_learning_rate = _number("initial_learning_rate", initial_learning_rate)
         self.decay_steps = _positive("decay_steps", decay_steps)
-        self.decay_rate = decay_rate
+        self.decay_rate = _number("decay_rate", decay_rate)
         self.staircase = staircase
         self.name = name
 
@@ -153,8 +154,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
                 "There must be one value more than boundaries. "
                 f"Received: boundaries={list(boundaries)}, values={list(values)}"
             )
-        self.boundaries = list(boundaries)
-        self.values = list(values)
+        self.boundaries = [_number("boundaries", boundary) for boundary in boundaries]
+        self.values = [_number("values", value) for value in values]
         self.name = name
 
     def __call__(self, step: Any) -> Any:
@@ -195,10 +196,10 @@ class PolynomialDecay(LearningRateSchedule):
         cycle: bool = False,
         name: str = "PolynomialDecay",
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
+        self.initial_learning_rate = _number("initial_learning_rate", initial_learning_rate)
         self.decay_steps = _positive("decay_steps", decay_steps)
-        self.end_learning_rate = end_learning_rate
-        self.power = power
+        self.end_learning_rate = _number("end_learning_rate", end_learning_rate)
+        self.power = _number("power", power)
         self.cycle = cycle
         self.name = name
 
@@ -243,11 +244,11 @@ class CosineDecay(LearningRateSchedule):
         warmup_target: float | None = None,
         warmup_steps: int = 0,
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
+        self.initial_learning_rate = _number("initial_learning_rate", initial_learning_rate)
         self.decay_steps = _positive("decay_steps", decay_steps)
-        self.alpha = alpha
+        self.alpha = _number("alpha", alpha)
         self.name = name
-        self.warmup_target = warmup_target
+        self.warmup_target = None if warmup_target is None else _number("warmup_target", warmup_target)
         self.warmup_steps = warmup_steps
 
     def __call__(self, step: Any) -> Any:
@@ -296,11 +297,11 @@ class CosineDecayRestarts(LearningRateSchedule):
         alpha: float = 0.0,
         name: str = "SGDRDecay",
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
+        self.initial_learning_rate = _number("initial_learning_rate", initial_learning_rate)
         self.first_decay_steps = _positive("first_decay_steps", first_decay_steps)
-        self.t_mul = t_mul
-        self.m_mul = m_mul
-        self.alpha = alpha
+        self.t_mul = _number("t_mul", t_mul)
+        self.m_mul = _number("m_mul", m_mul)
+        self.alpha = _number("alpha", alpha)
         self.name = name
 
     def __call__(self, step: Any) -> Any:
@@ -322,8 +323,15 @@ def _float(step: Any) -> Any:
     return ops.cast(step, config.floatx())
 
 
-def _positive(name: str, value: int) -> int:
-    if not value > 0:
+def _number(name: str, value: Any) -> Any:
+    """A finite number, as it was given; ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise ValueError(f"`{name}` must be a finite number. Received: {name}={value!r}")
+    return value
+
+
+def _positive(name: str, value: Any) -> Any:
+    if not _number(name, value) > 0:
         raise ValueError(f"`{name}` must be above 0. Received: {name}={value!r}")
     return value
 
