@@ -123,6 +123,12 @@ def frozen():
     return model
 
 
+def frozen_graph():
+    model = graph()
+    model.trainable = False
+    return model
+
+
 MODELS = {
     "chain": lambda: Sequential(
         [
@@ -143,6 +149,7 @@ MODELS = {
     "states": with_state,
     "nested": nested,
     "frozen": frozen,
+    "frozen graph": frozen_graph,
     "wrapped": lambda: Sequential(
         [Input((3,)), Wrap(layers.Dense(2, name="a")), WrapWithConfig(Wrap(layers.Dense(3)), 3.0)]
     ),
@@ -181,6 +188,7 @@ def test_a_model_is_made_again(kind, how):
     twin(data)
     assert not {id(one) for one in twin.weights} & {id(one) for one in model.weights}
     assert not {id(one) for one in twin._flatten_layers()} & {id(one) for one in model._flatten_layers()}
+    assert twin.trainable == model.trainable
     assert len(twin.trainable_weights) == len(model.trainable_weights)
     twin.set_weights(model.get_weights())
     for one, other in zip(structure.flatten(twin(data)), structure.flatten(wanted), strict=True):

@@ -302,6 +302,7 @@ BAD = {
         lambda: Sequential([Affine(3)(Input((6,)))]),
         "expected a layer. Received",
     ),
+    "a layer alone": (lambda: Sequential(Affine(3)), "expected a list of layers. Received: <Affine"),
     "not a layer": (lambda: Sequential([3]), "expected a layer. Received: 3"),
     "a late input": (lambda: Sequential([Affine(3), Input((6,))]), "expected its Input first"),
     "a chain in itself": (nested_in_itself, "does not contain it"),

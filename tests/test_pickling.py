@@ -192,6 +192,22 @@ def test_models_that_share_layers_share_them_in_the_copy():
     assert whole_twin.layers[1] is half_twin.layers[1]
 
 
+class Knowing(Layer):
+    def call(self, x):
+        return x * 2.0
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_layer_that_knows_its_model(how):
+    x, layer = Input((3,)), Knowing()
+    model = Model(x, layers.Dense(1)(layer(x)))
+    layer.models = [model]
+    twin = COPIES[how](layer)
+    assert twin.models[0].layers[1] is twin and twin.models[0] is not model
+    np.testing.assert_array_equal(twin.models[0](X), model(X))
+    assert Model(twin.models[0].input, twin.output)(X).shape == (6, 3)
+
+
 @pytest.mark.parametrize("how", ["protocol 5", "deepcopy"])
 def test_long_models_are_copied_without_recursion(how):
     x = y = Input((3,))

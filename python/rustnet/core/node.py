@@ -21,7 +21,8 @@ class Called:
     """What is called in functional models, a layer or op: it knows those calls whose results are in use."""
 
     name: str
-    _node_references: list[weakref.ref[Node]]
+    # A default of the class: a call may be loaded from a pickle before what it is a call of.
+    _node_references: tuple[weakref.ref[Node], ...] = ()
 
     @property
     def _nodes(self) -> list[Node]:
@@ -29,8 +30,8 @@ class Called:
         return [node for node in (one() for one in self._node_references) if node is not None]
 
     def _add_node(self, node: Node) -> None:
-        living = [one for one in self._node_references if one() is not None]
-        self._node_references = [*living, weakref.ref(node)]
+        living = (one for one in self._node_references if one() is not None)
+        self._node_references = (*living, weakref.ref(node))
 
 
 class Node:
@@ -113,13 +114,12 @@ class FunctionOperation(Called):
         own_name = function.__name__.strip("_")
         self.kind = _NAMES_OF_KERAS.get(own_name, own_name)
         self.name = name or naming.auto_name(naming.to_snake_case(self.kind))
-        self._node_references = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_node_references": []}
+        return {name: value for name, value in vars(self).items() if name != "_node_references"}
 
 
 class _Description:

@@ -93,7 +93,7 @@ class Layer(Configurable, StateOwner, LayerSurface, Called, Tracked):
         "name",
     }
     # A layer is pickled without the models that it is part of, and without what its last call added.
-    _TRANSIENT = {**Tracked._TRANSIENT, "_node_references": list, "_losses": list}
+    _TRANSIENT = {**Tracked._TRANSIENT, "_node_references": None, "_losses": list}
     # Whether `mask` is that of the first argument where others hold tensors too. Elsewhere, as in Keras, a
     # call with several tensors has parameters for their masks named after them: `query_mask` for `query`.
     _mask_is_of_first = False
@@ -132,7 +132,6 @@ class Layer(Configurable, StateOwner, LayerSurface, Called, Tracked):
         self._trainable = bool(trainable)
         self._path = self.name
         self._losses: list[Any] = []
-        self._node_references = []
         self._build_shapes: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         self.built = self._is_built_from_start and getattr(type(self).build, "_is_default", False)
         self.supports_masking = type(self).compute_mask is not Layer.compute_mask

@@ -155,6 +155,8 @@ class Functional(Model):
         outputs = self._graph.run(keras_tensors(inputs), clone_of, call)
         cls = type(self) if takes_tensors(type(self)) else Functional
         model = cls(inputs, outputs, name=self.name)
+        if not self.trainable:
+            model.trainable = False
         model._compile_as(self)
         return model
 

@@ -47,6 +47,8 @@ class Sequential(Model):
         self._tensors: list[Any] = []
         # Whether the input was known from the first data: then its sizes are no promise.
         self._is_deferred = False
+        if isinstance(layers, (Layer, KerasTensor)):
+            raise ValueError(f"model '{self.name}' expected a list of layers. Received: {layers!r}")
         for layer in layers or []:
             self.add(layer)
 
