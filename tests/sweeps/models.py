@@ -214,6 +214,8 @@ class Maker:
             and step.shares is None
             and self.shape(step.inputs[0]) == self.shape(index)
             and self.values[step.inputs[0]].dtype == self.values[index].dtype
+            # On JAX Keras forgets the penalty of all calls but the last, although `model.losses` has each.
+            and "ActivityRegularization" not in step.call
         ]
         if fitting:
             shared = self.choice(fitting)
