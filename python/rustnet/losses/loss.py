@@ -59,7 +59,12 @@ class Loss(Tracked):
             )
         self.name = name or auto_name(to_snake_case(type(self).__name__))
         self.reduction = reduction
-        self.dtype = standardize_dtype(dtype)
+        self._dtype = standardize_dtype(dtype)
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of the computation, settled when the loss is made."""
+        return self._dtype
 
     @operation
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:

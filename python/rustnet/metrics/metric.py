@@ -47,7 +47,7 @@ class Metric(Tracked):
     Source: https://keras.io/api/metrics/base_metric/
     """
 
-    _UNWATCHED = Tracked._UNWATCHED | {"_found", "_variables", "_without_state", "name"}
+    _UNWATCHED = Tracked._UNWATCHED | {"_found", "_variables", "_without_state"}
     # What `variables` found, kept while no attribute changes: each epoch begins with it.
     _found: list[Variable] | None = None
     # Containers among the attributes that never hold state.
@@ -55,8 +55,13 @@ class Metric(Tracked):
 
     def __init__(self, dtype: str | None = None, name: str | None = None) -> None:
         self.name = name or auto_name(to_snake_case(type(self).__name__))
-        self.dtype = standardize_dtype(dtype)
+        self._dtype = standardize_dtype(dtype)
         self._variables: list[Variable] = []
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of the state, settled when the metric is made."""
+        return self._dtype
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # Whole methods are recorded, so that outside of training too they run as one program each.

@@ -116,6 +116,7 @@ class Optimizer(Tracked):
         if kwargs:
             raise ValueError(f"{type(self).__name__} does not know these arguments. Received: {kwargs}")
         self.name = name or auto_name(to_snake_case(type(self).__name__))
+        self.gradient_accumulation_steps = gradient_accumulation_steps
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
         self.clipvalue = clipvalue
@@ -124,7 +125,6 @@ class Optimizer(Tracked):
         self.ema_momentum = ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.loss_scale_factor = loss_scale_factor
-        self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = False
         self._variables: list[Variable] = []
         self._positions: dict[int, int] = {}
@@ -250,6 +250,31 @@ class Optimizer(Tracked):
             for group, each in zip(groups, names, strict=True):
                 group.append(self.add_variable_from_reference(variable, each, initializer))
         return groups[0] if isinstance(name, str) else groups
+
+    def add_variable(
+        self,
+        shape: Any,
+        initializer: Any = "zeros",
+        dtype: Any = None,
+        aggregation: str = "none",
+        layout: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """A state variable of any shape."""
+        del aggregation, layout  # accepted as Keras does; there is one device
+        return self._track(Variable(initializer, shape=shape, dtype=dtype, trainable=False, name=name))
+
+    def assign(self, variable: Variable, value: Any) -> None:
+        """Gives a variable a new content at the end of the step."""
+        variable.assign(value)
+
+    def assign_add(self, variable: Variable, value: Any) -> None:
+        """Adds to a variable at the end of the step."""
+        variable.assign_add(value)
+
+    def assign_sub(self, variable: Variable, value: Any) -> None:
+        """Takes from a variable at the end of the step."""
+        variable.assign_sub(value)
 
     def _track(self, variable: Variable) -> Variable:
         self._variables.append(variable)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -152,6 +152,15 @@ def _per_output(sample_weight: Any, outputs: Outputs) -> list[Any]:
     return outputs.align(sample_weight, "sample_weight")
 
 
+class _Entry(NamedTuple):
+    """A metric, the output that it is about, whether it sees weights, and what its name begins with."""
+
+    output: int
+    metric: Metric
+    is_weighted: bool
+    prefix: str
+
+
 class OutputMetrics:
     """The metrics of a model's outputs. Classes may depend on shapes: they are made at the first batch."""
 
@@ -169,34 +178,38 @@ class OutputMetrics:
                 "expected each Metric object once, because it counts for itself. "
                 f"Received: metrics={metrics!r}, weighted_metrics={weighted_metrics!r}"
             )
-        self._entries: list[tuple[int, Metric, bool]] | None = None
-        # What each metric is called in the results, by its id; and whether these begin with an output's name.
-        self.names: dict[int, str] = {}
+        self._entries: list[_Entry] | None = None
+        # Whether what the metrics are called in the results begins with an output's name.
         self.are_prefixed = False
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        # Copies have ids of their own; the names are in the order of the metrics.
-        self.names = dict(zip(map(id, self.metrics), state["names"].values(), strict=True))
 
     @property
     def metrics(self) -> list[Metric]:
-        return [metric for _, metric, _ in self._entries or []]
+        return [entry.metric for entry in self._entries or []]
+
+    @property
+    def names(self) -> dict[int, str]:
+        """What each metric is called in the results, by its id: unlike the others."""
+        names: dict[int, str] = {}
+        taken: set[str] = set()
+        for _, metric, is_weighted, prefix in self._entries or []:
+            candidates = [f"{prefix}{metric.name}"]
+            if is_weighted:
+                candidates.append(f"{prefix}weighted_{metric.name}")
+            names[id(metric)] = _unique(candidates, taken)
+        return names
 
     def update(self, targets: list[Any], outputs: Outputs, sample_weight: Any) -> None:
         """Adds the batch to every metric."""
         if self._entries is None:
             self._build(targets, outputs)
         weights = _per_output(sample_weight, outputs)
-        for index, metric, weighted in self._entries or []:
-            weight = weights[index] if weighted else None
+        for index, metric, is_weighted, _ in self._entries or []:
+            weight = weights[index] if is_weighted else None
             metric.update_state(targets[index], outputs.leaves[index], sample_weight=weight)
 
     def _build(self, targets: list[Any], outputs: Outputs) -> None:
-        entries: list[tuple[int, Metric, bool]] = []
-        names: dict[int, str] = {}
-        taken: set[str] = set()
-        for what, weighted in (("metrics", False), ("weighted_metrics", True)):
+        entries: list[_Entry] = []
+        for what, is_weighted in (("metrics", False), ("weighted_metrics", True)):
             for index, listed in enumerate(_metrics_per_output(self._given[what], outputs, what)):
                 if listed and targets[index] is None:
                     raise ValueError(
@@ -206,12 +219,7 @@ class OutputMetrics:
                 for identifier in listed:
                     metric = _metric(identifier, targets[index], outputs.leaves[index])
                     prefix = f"{outputs.names[index]}_" if len(outputs) > 1 and outputs.names[index] else ""
-                    candidates = [f"{prefix}{metric.name}"]
-                    if weighted:
-                        candidates.append(f"{prefix}weighted_{metric.name}")
-                    names[id(metric)] = _unique(candidates, taken)
-                    entries.append((index, metric, weighted))
-        self.names = names
+                    entries.append(_Entry(index, metric, is_weighted, prefix))
         self.are_prefixed = len(outputs) > 1 and None not in outputs.names
         self._entries = entries
 

@@ -186,13 +186,16 @@ class Trainer(Layer, StepMethods):
     def get_metrics_result(self) -> dict[str, Any]:
         """What the metrics say now, by name; those of one that returns a dictionary by its keys."""
         results: dict[str, Any] = {}
+        # With an output's name before them, and unlike the rest.
+        names = self._output_metrics.names
         for metric in self.metrics:
             result = metric.result()
-            results.update(result if isinstance(result, dict) else {self._metric_name(metric): result})
+            name = names.get(id(metric), metric.name)
+            results.update(result if isinstance(result, dict) else {name: result})
         return results
 
     def _metric_name(self, metric: Metric) -> str:
-        """What a metric is called in the results: with its output's name before it, and unlike the rest."""
+        """What a metric is called in the results."""
         return self._output_metrics.names.get(id(metric), metric.name)
 
     def reset_metrics(self) -> None:
@@ -649,8 +652,9 @@ class Trainer(Layer, StepMethods):
         Metrics whose names begin with that of an output are among the rest.
         """
         own = self._output_metrics
-        listed = [] if own.are_prefixed else [self._metric_name(metric) for metric in own.metrics]
-        others = [metric.name for metric in self.metrics if id(metric) not in own.names]
+        own_names = own.names
+        listed = [] if own.are_prefixed else list(own_names.values())
+        others = [metric.name for metric in self.metrics if id(metric) not in own_names]
         first = [name for name in dict.fromkeys(["loss", *listed, *others]) if name in names]
         return first + sorted(name for name in names if name not in first)
 
