@@ -1,10 +1,12 @@
 """Models as plain dictionaries, models made from these, and clones: the same, with layers of their own."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
 
+import layer_cases
 import rustnet
 from rustnet import Input, Model, Sequential, layers, models, ops
 from rustnet.core import structure
@@ -200,6 +202,24 @@ def test_a_model_is_made_again(kind, how):
         model.summary(print_fn=texts.append)
         twin.summary(print_fn=texts.append)
         assert texts[0] == texts[1]
+
+
+def test_every_layer_is_made_again_and_copied():
+    for case in layer_cases.CASES:
+        arrays = case.inputs if isinstance(case.inputs, list) else [case.inputs]
+        inputs = [Input(one.shape[1:], dtype=one.dtype.name) for one in arrays]
+        outputs = case.make(layers)(inputs if isinstance(case.inputs, list) else inputs[0])
+        model = Model(inputs, outputs)
+        config = json.dumps(model.get_config())
+        twin = Model.from_config(json.loads(config))
+        assert json.dumps(twin.get_config()) == config, case.name
+        twin.set_weights(model.get_weights())
+        copied = pickle.loads(pickle.dumps(model))
+        wanted = structure.flatten(model(arrays))
+        for one in (twin, copied):
+            for value, other in zip(structure.flatten(one(arrays)), wanted, strict=True):
+                np.testing.assert_array_equal(value, other, err_msg=case.name)
+            assert [layer.name for layer in one.layers] == [layer.name for layer in model.layers]
 
 
 def test_the_layout_is_that_of_keras(keras):

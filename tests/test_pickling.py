@@ -247,6 +247,32 @@ def test_an_object(kind, how):
 
 
 @pytest.mark.parametrize("how", COPIES)
+def test_callbacks_after_training_and_while_it_runs(how, tmp_path):
+    class Copy(rustnet.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            for one in own:
+                COPIES[how](one)
+
+    own = [
+        rustnet.callbacks.CSVLogger(tmp_path / "log.csv"),
+        rustnet.callbacks.EarlyStopping(monitor="loss", restore_best_weights=True),
+        rustnet.callbacks.ReduceLROnPlateau(monitor="loss"),
+        rustnet.callbacks.TerminateOnNaN(),
+        rustnet.callbacks.History(),
+    ]
+    model = chain()
+    model.compile("sgd", "mse")
+    model.fit(X, Y, verbose=0, callbacks=[*own, Copy()])
+    for one in own:
+        twin = COPIES[how](one)
+        assert (
+            type(twin) is type(one) and twin.params == one.params and twin.model.predict(X, verbose=0).shape
+        )
+    model.fit(X, Y, verbose=0, callbacks=[COPIES[how](own[0])])
+    assert (tmp_path / "log.csv").read_text().startswith("epoch,loss")
+
+
+@pytest.mark.parametrize("how", COPIES)
 def test_random_numbers_go_on(how):
     generator = rustnet.random.SeedGenerator(1)
     rustnet.random.normal((3,), seed=generator)

@@ -107,7 +107,6 @@ class CSVLogger(Callback):
         self.keys = self._header() if self.append else None
         self._needs_header, self._has_row = self.keys is None, False
         self.file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")
-        self._writer = csv.writer(self.file, delimiter=self.separator)
 
     def _header(self) -> list[str] | None:
         """The metrics in the first line of a file that is there and not empty."""
@@ -135,14 +134,19 @@ class CSVLogger(Callback):
                     stacklevel=2,
                 )
         self._has_row = True
+        writer = csv.writer(self.file, delimiter=self.separator)
         if self._needs_header:
-            self._writer.writerow(["epoch", *self.keys])
+            writer.writerow(["epoch", *self.keys])
             self._needs_header = False
-        self._writer.writerow([epoch, *(logs.get(key, "NA") for key in self.keys)])
+        writer.writerow([epoch, *(logs.get(key, "NA") for key in self.keys)])
         self.file.flush()
 
     def on_train_end(self, logs: Logs = None) -> None:
         self._close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # An open file stays with this process.
+        return {**vars(self), "file": None}
 
     def _close(self) -> None:
         if self.file is not None:
