@@ -488,6 +488,18 @@ def test_a_mask_that_does_not_fit_is_an_error(name):
         MISFITS[name]()
 
 
+def test_a_size_left_open_may_be_that_of_the_others(keras):
+    for k in (rustnet, keras):
+        short, long, mask = k.Input((4, 2)), k.Input((None, 2)), k.Input((4,), dtype="bool")
+        steps = [k.layers.Masking()(short), k.layers.Masking()(long)]
+        for merge in (k.layers.Add(), k.layers.Maximum(), k.layers.Concatenate()):
+            model = k.Model([short, long], summing(k)(merge(steps)))
+            assert model.predict([STEPS, STEPS], verbose=0).shape == (3, 1)
+        assert k.layers.Concatenate(axis=1)(steps).shape == (None, None, 2)
+        model = k.Model([long, mask], k.layers.LSTM(2)(long, mask=mask))
+        assert model.predict([STEPS, IDS != 0], verbose=0).shape == (3, 2)
+
+
 def test_softmax_gives_nothing_to_what_is_masked(keras):
     x = np.linspace(-1, 1, 12).reshape(3, 4).astype("float32")
     mask = np.array([[True, False, True, True], [False] * 4, [True] * 4])

@@ -447,6 +447,11 @@ def test_a_layer_takes_numbers_of_numpy(name):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: layers.Dense(2, name="a/b"), "a string without '/'. Received: name='a/b'"),
+        (lambda: layers.Dense(2, trainable="no"), "True or False. Received: trainable='no'"),
+        (lambda: layers.Dense(2).add_loss(None), "expected a scalar tensor, or a list of them"),
+        (lambda: layers.Dense(2).count_params(), "expected to be built before its weights are counted"),
+        (lambda: built().build((None, 3)), "expected to be built once"),
         (lambda: layers.Dropout("0.5"), "`rate` must be a number from 0 to 1. Received: rate='0.5'"),
         (lambda: layers.Dropout(float("nan")), "`rate` must be a number"),
         (lambda: layers.SpatialDropout1D(True), "`rate` must be a number"),

@@ -13,7 +13,7 @@ import numpy as np
 
 from rustnet.core import naming, structure
 from rustnet.core.arrays import as_data
-from rustnet.core.convert import cast, tensor
+from rustnet.core.convert import cast, is_tensor, tensor
 from rustnet.core.dtypes import is_float, standardize_dtype
 from rustnet.core.masks import masked, masks_of, with_set_masks
 from rustnet.core.node import Called, Node
@@ -21,7 +21,7 @@ from rustnet.core.operation import any_symbolic, symbolic_outputs
 from rustnet.core.tensors import Tensor, TracedTensor
 from rustnet.core.trace import Trace, current_trace, escape
 from rustnet.core.tracked import Tracked, tell
-from rustnet.core.transaction import atomically, is_unfinished, touch
+from rustnet.core.transaction import atomically, is_unfinished, is_within, touch
 from rustnet.core.variable import Variable
 from rustnet.layers.arguments import (
     call_with_shapes,
@@ -57,6 +57,8 @@ def _builder(build: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(build)
     def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
+        if self.built and self._own_variables() and not is_within(self):
+            raise ValueError(f"layer '{self.name}' expected to be built once. Received: a second build()")
         atomically(self, complete, self, *args, **kwargs)
 
     return wrapper
@@ -124,8 +126,10 @@ class Layer(Configurable, StateOwner, LayerSurface, Called, Tracked):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if name is not None and not isinstance(name, str):
-            raise ValueError(f"expected name to be a string. Received: name={name!r}")
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise ValueError(f"expected name to be a string without '/'. Received: name={name!r}")
+        if not isinstance(trainable, (bool, np.bool_)):
+            raise ValueError(f"expected trainable to be True or False. Received: trainable={trainable!r}")
         self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
         self._dtype = standardize_dtype(dtype)
         self._autocast = autocast
@@ -250,7 +254,12 @@ class Layer(Configurable, StateOwner, LayerSurface, Called, Tracked):
     def add_loss(self, loss: Any, inputs: Any = None) -> None:
         """Adds a scalar (or a list of them) to what training minimises; called inside `call`."""
         del inputs
-        self._losses.extend(loss if isinstance(loss, (list, tuple)) else [loss])
+        losses = structure.flatten(loss)
+        if not all(is_tensor(one) or isinstance(one, (int, float)) for one in losses):
+            raise ValueError(
+                f"layer '{self.name}' expected a scalar tensor, or a list of them. Received: loss={loss!r}"
+            )
+        self._losses.extend(losses)
 
     # --- what a layer answers -------------------------------------------------------------------------------
 

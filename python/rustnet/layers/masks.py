@@ -6,20 +6,32 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from rustnet import ops
 from rustnet.core import structure
 from rustnet.core.masks import any_mask, masked, masks_of
 from rustnet.core.tensors import TracedTensor
+from rustnet.core.trace import unknown_size
 from rustnet.core.warn import warn
 from rustnet.layers.arguments import signature_of, tensor_arguments
 
 
-def check_mask(mask: Any, inputs: Any, layer_name: str, axes: int = 2) -> None:
-    """Raises `ValueError` where a mask does not have the inputs' first sizes, as many as `axes` says."""
-    if tuple(mask.shape) != tuple(inputs.shape[:axes]):
-        raise ValueError(
-            f"layer '{layer_name}' expected a mask of shape {tuple(inputs.shape[:axes])} for inputs of shape "
-            f"{tuple(inputs.shape)}. Received: mask.shape={tuple(mask.shape)}"
-        )
+def fitting_mask(mask: Any, inputs: Any, layer_name: str, axes: int = 2) -> Any:
+    """The mask, checked to have the inputs' first sizes, as many as `axes` says; else raises `ValueError`.
+
+    A size left open in one of the two may be that of the other: where only shapes are asked for, the mask
+    gets it.
+    """
+    sizes = tuple(inputs.shape[:axes])
+    if tuple(mask.shape) == sizes:
+        return mask
+    if len(mask.shape) == len(sizes) and all(
+        size == full or unknown_size() in (size, full) for size, full in zip(mask.shape, sizes, strict=True)
+    ):
+        return ops.ones(sizes, dtype="bool")
+    raise ValueError(
+        f"layer '{layer_name}' expected a mask of shape {sizes} for inputs of shape {tuple(inputs.shape)}. "
+        f"Received: mask.shape={tuple(mask.shape)}"
+    )
 
 
 def fill_masks(

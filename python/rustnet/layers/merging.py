@@ -9,8 +9,9 @@ from typing import Any
 
 from rustnet import ops
 from rustnet.core.masks import any_mask, masks_of
+from rustnet.core.trace import unknown_size
 from rustnet.layers.layer import Layer
-from rustnet.layers.masks import check_mask
+from rustnet.layers.masks import fitting_mask
 
 
 class Merge(Layer):
@@ -37,7 +38,7 @@ class Merge(Layer):
     def call(self, inputs: Any) -> Any:
         tensors = _list(inputs, self.name, self.least_inputs)
         rank = max(len(tensor.shape) for tensor in tensors)
-        tensors = [_with_rank(tensor, rank) for tensor in tensors]
+        tensors = _with_agreed_sizes([_with_rank(tensor, rank) for tensor in tensors])
         if not all(map(_broadcasts, zip(*(tensor.shape for tensor in tensors), strict=True))):
             raise ValueError(
                 f"'{self.name}' needs inputs whose shapes broadcast. "
@@ -50,10 +51,15 @@ class Merge(Layer):
         """The masks, or None, with axes of size 1 after the batch where their tensors get such axes."""
         masks = _masks_of_inputs(inputs, masks, self.name)
         rank = max(len(tensor.shape) for tensor in inputs)
-        return [
+        masks = [
             None if mask is None else _with_rank(mask, len(mask.shape) + rank - len(tensor.shape))
             for mask, tensor in zip(masks, inputs, strict=True)
         ]
+        known = [mask for mask in masks if mask is not None]
+        if len({len(mask.shape) for mask in known}) == 1:
+            agreed = iter(_with_agreed_sizes(known))
+            masks = [None if mask is None else next(agreed) for mask in masks]
+        return masks
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         if previous_mask is None:
@@ -239,6 +245,8 @@ class Concatenate(Layer):
                 f"'{self.name}' needs inputs of one rank, which have axis {self.axis}. "
                 f"Received: shapes {shapes}"
             )
+        tensors = _with_agreed_sizes(tensors, self.axis % rank)
+        shapes = [tuple(tensor.shape) for tensor in tensors]
         others = {shape[: self.axis % rank] + shape[self.axis % rank + 1 :] for shape in shapes}
         if len(others) > 1:
             raise ValueError(
@@ -261,6 +269,7 @@ class Concatenate(Layer):
             else:
                 mask = ops.broadcast_to(_spread(mask, tensor), tensor.shape)
             full.append(mask)
+        full = _with_agreed_sizes(full, self.axis % len(full[0].shape))
         return ops.any(ops.concatenate(full, axis=self.axis), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
@@ -337,10 +346,27 @@ def _masks_of_inputs(inputs: Any, masks: Any, name: str) -> list[Any]:
         raise ValueError(
             f"'{name}' needs one mask, or None, for each of its inputs. Received: mask={masks!r}"
         )
-    for mask, tensor in zip(masks, inputs, strict=True):
-        if mask is not None:
-            check_mask(mask, tensor, name, axes=len(mask.shape))
-    return list(masks)
+    return [
+        None if mask is None else fitting_mask(mask, tensor, name, axes=len(mask.shape))
+        for mask, tensor in zip(masks, inputs, strict=True)
+    ]
+
+
+def _with_agreed_sizes(tensors: list[Any], but_axis: int | None = None) -> list[Any]:
+    """The tensors, of one rank, where only shapes are asked for with sizes left open that others know."""
+    unknown = unknown_size()
+    if unknown is None:
+        return tensors
+    shapes = [list(tensor.shape) for tensor in tensors]
+    for axis, sizes in enumerate(zip(*shapes, strict=True)):
+        known = set(sizes) - {1, unknown}
+        if axis != but_axis and len(known) == 1:
+            for shape in shapes:
+                shape[axis] = known.copy().pop() if shape[axis] == unknown else shape[axis]
+    agreed = []
+    for tensor, shape in zip(tensors, shapes, strict=True):
+        agreed.append(tensor if list(tensor.shape) == shape else ops.zeros(shape, tensor.dtype))
+    return agreed
 
 
 def _spread(mask: Any, tensor: Any) -> Any:

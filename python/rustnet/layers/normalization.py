@@ -9,7 +9,7 @@ from rustnet.core.convert import axis_of, tensor
 from rustnet.core.trace import record_several
 from rustnet.layers.input_spec import InputSpec
 from rustnet.layers.layer import Layer
-from rustnet.layers.masks import check_mask
+from rustnet.layers.masks import fitting_mask
 
 
 class _Normalization(Layer):
@@ -198,7 +198,7 @@ class BatchNormalization(_Normalization):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if mask is not None:
-            check_mask(mask, inputs, self.name, axes=len(inputs.shape) - 1)
+            mask = fitting_mask(mask, inputs, self.name, axes=len(inputs.shape) - 1)
         if not training or not self.trainable:
             return self._with_statistics(inputs, self.moving_mean, self.moving_variance)
         if mask is not None:

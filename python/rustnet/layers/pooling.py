@@ -7,7 +7,7 @@ from typing import Any
 from rustnet import ops
 from rustnet.layers.input_spec import InputSpec
 from rustnet.layers.layer import Layer
-from rustnet.layers.masks import check_mask
+from rustnet.layers.masks import fitting_mask
 from rustnet.ops.nn_spatial import channels_last, per_axis
 
 
@@ -255,7 +255,7 @@ class GlobalAveragePooling1D(_GlobalPooling):
     def call(self, inputs: Any, mask: Any = None) -> Any:
         if mask is None:
             return ops.mean(inputs, axis=self.axes, keepdims=self.keepdims)
-        check_mask(mask, inputs, self.name)
+        mask = fitting_mask(mask, inputs, self.name)
         kept = ops.expand_dims(ops.cast(mask, "bool"), -1)
         total = ops.sum(ops.where(kept, inputs, 0.0), axis=1, keepdims=self.keepdims)
         return total / ops.sum(ops.cast(kept, inputs.dtype), axis=1, keepdims=self.keepdims)

@@ -150,7 +150,10 @@ class StateOwner:
         return [variable for variable in self.variables if id(variable) not in trainable]
 
     def count_params(self) -> int:
-        """The number of elements of all weights."""
+        """The number of elements of all weights. Raises `ValueError` where they are not made yet."""
+        if not getattr(self, "built", True):
+            name = getattr(self, "name", type(self).__name__)
+            raise ValueError(f"layer '{name}' expected to be built before its weights are counted")
         return sum(weight.size for weight in self.weights)
 
     def get_weights(self) -> list[Any]:

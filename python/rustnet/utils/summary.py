@@ -142,7 +142,7 @@ def _shape_text(layer: Any) -> str:
 def _count_text(layer: Any) -> str:
     if not getattr(layer, "built", True):
         return "[color(34)]0[/] (unbuilt)"
-    count = layer.count_params() if hasattr(layer, "count_params") else 0
+    count = layer.count_params() if getattr(layer, "built", False) else 0
     return f"[color(34)]{count:,}[/]"
 
 

@@ -12,7 +12,7 @@ from rustnet.core.variable import Variable
 from rustnet.layers.description import describe, layer_from
 from rustnet.layers.input_spec import InputSpec
 from rustnet.layers.layer import Layer
-from rustnet.layers.masks import check_mask
+from rustnet.layers.masks import fitting_mask
 from rustnet.layers.rnn.cell import RecurrentCell
 from rustnet.layers.state import StateOwner
 
@@ -122,8 +122,7 @@ class RNN(Layer):
         states = self._first_states(sequences, initial_state)
         mask = structure.flatten(mask)[0]
         if mask is not None:
-            check_mask(mask, sequences, self.name)
-            mask = ops.cast(mask, "bool")
+            mask = ops.cast(fitting_mask(mask, sequences, self.name), "bool")
         outputs, states = self._run(sequences, states, mask, training)
         zeroed = mask is not None and self.zero_output_for_mask
         if zeroed:
