@@ -16,8 +16,9 @@ use crate::tensor::{DType, Element, Tensor, TensorType, room_for};
 pub struct Bytes {
     pub ty: TensorType,
     data: *mut u8,
-    /// Where the array's own bytes are not as the engine has them: `data` leads here.
-    _copy: Option<Vec<u8>>,
+    /// Where `data` leads if the array's own bytes are not as the engine has them.
+    #[expect(dead_code, reason = "held for its memory")]
+    copy: Option<Vec<u8>>,
 }
 
 // SAFETY: used only while the array is borrowed by the caller's Python frame.
@@ -38,7 +39,7 @@ impl Bytes {
         if !array.is_c_contiguous() {
             return Err(unfit("a C-contiguous array", array));
         }
-        Ok(Self { ty: TensorType::new(dtype, array.shape()), data: data_of(array), _copy: None })
+        Ok(Self { ty: TensorType::new(dtype, array.shape()), data: data_of(array), copy: None })
     }
 
     /// [`Bytes::of`] an array to read. Any byte but 0 is true to NumPy, but only 1 to the engine.
@@ -51,7 +52,7 @@ impl Bytes {
             let mut copy = room_for(bytes.ty.bytes())?;
             copy.extend(bytes.as_slice().iter().map(|&byte| u8::from(byte != 0)));
             bytes.data = copy.as_mut_ptr();
-            bytes._copy = Some(copy);
+            bytes.copy = Some(copy);
         }
         Ok(bytes)
     }
@@ -136,7 +137,7 @@ pub fn zeros<'py>(py: Python<'py>, ty: &TensorType) -> PyResult<(Bound<'py, PyUn
         Bound::from_owned_ptr_or_err(py, array).map_err(|error| rank_error(py, error, ty))?
     };
     let array = array.cast_into::<PyUntypedArray>()?;
-    let bytes = NewBytes(Bytes { ty: ty.clone(), data: data_of(&array), _copy: None });
+    let bytes = NewBytes(Bytes { ty: ty.clone(), data: data_of(&array), copy: None });
     Ok((array, bytes))
 }
 

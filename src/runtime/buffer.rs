@@ -1,7 +1,7 @@
 //! Aligned memory that is asked for once and never moves.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::ptr::{NonNull, null_mut};
+use std::ptr::{self, NonNull};
 
 use crate::error::{Error, Result};
 
@@ -67,8 +67,8 @@ fn allocate(layout: Layout) -> *mut u8 {
         let (protection, flags) =
             (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
         // SAFETY: a new mapping at an address of the system's choice.
-        let mapped = unsafe { libc::mmap(null_mut(), layout.size(), protection, flags, -1, 0) };
-        return if mapped == libc::MAP_FAILED { null_mut() } else { mapped.cast() };
+        let mapped = unsafe { libc::mmap(ptr::null_mut(), layout.size(), protection, flags, -1, 0) };
+        return if mapped == libc::MAP_FAILED { ptr::null_mut() } else { mapped.cast() };
     }
     // SAFETY: the layout's size is at least that of a cache line.
     unsafe { alloc_zeroed(layout) }

@@ -22,8 +22,8 @@ use crate::with_array;
 
 /// A compiled step: from arguments and variables to outputs and updated variables.
 ///
-/// Any number of threads may run it at the same time; each run takes a buffer of its own from the arenas. Variables are locked for the
-/// length of a run, so a prediction sees the weights before or after a training step, never within one.
+/// Any number of threads may run it at the same time; each run takes a buffer of its own from the arenas. Variables are
+/// locked for the length of a run, so a prediction sees the weights before or after a training step, never within one.
 #[derive(Debug)]
 pub struct Program {
     pub(super) plan: Plan,
