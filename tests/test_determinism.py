@@ -97,3 +97,40 @@ def test_the_number_of_threads_changes_no_bit(stack, threads):
 def test_the_seed_decides_every_bit(stack):
     assert train(stack) == train(stack)
     assert train(stack)["weights"] != train(stack, seed=6)["weights"]
+
+
+def wide(*before: Any) -> Any:
+    """Layers, then units that fill vectors."""
+    return [*before[:-1], layers.Dense(16)]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: wide(*dense()),
+        lambda: wide(*convolutional()),
+        lambda: wide(*recurrent()),
+        lambda: [layers.Input((300,)), layers.Dense(48, activation="tanh"), layers.Dense(1)],
+        lambda: [layers.Input((300,)), layers.Dense(32), layers.Dense(10)],
+    ],
+)
+def test_a_row_is_predicted_alike_alone_and_in_any_batch(make):
+    model = rustnet.Sequential(make())
+    x = np.random.default_rng(5).normal(size=(99, 300)).astype("float32")
+    whole = model.predict(x, batch_size=99, verbose=0)
+    for batch_size in (1, 2, 7, 31, 32, 50):
+        rows = model.predict(x, batch_size=batch_size, verbose=0)
+        np.testing.assert_array_equal(rows, whole, err_msg=f"batches of {batch_size}")
+    np.testing.assert_array_equal(model(x[:1]), whole[:1])
+
+
+def test_a_row_of_a_narrow_layer_is_predicted_alike_but_for_rounding():
+    """The exception in docs/architecture.md: ten sums of 784 products, in another order from 32 rows on."""
+    model = rustnet.Sequential([layers.Input((784,)), layers.Dense(10)])
+    x = np.random.default_rng(6).normal(size=(64, 784)).astype("float32")
+    whole, alone = (model.predict(x, batch_size=size, verbose=0) for size in (64, 1))
+    # Each way is within 784 roundings of half a unit of 2^-24, of sums of magnitudes of about 25.
+    np.testing.assert_allclose(alone, whole, rtol=0, atol=1e-4)
+    exact = x.astype("float64") @ model.get_weights()[0].astype("float64")
+    for found in (whole, alone):
+        np.testing.assert_allclose(found, exact, rtol=0, atol=1e-4)
