@@ -104,12 +104,14 @@ class _Before:
         vars(self.owner).update(self._attributes)
 
 
+_CONTAINERS = (list, tuple, dict, set)
+
+
 def _containers(value: Any) -> Iterator[list[Any] | dict[Any, Any] | set[Any]]:
     if isinstance(value, (list, dict, set)):
         yield value
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _containers(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _containers(item)
+    if isinstance(value, (list, tuple, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            # Looked at here, not within: most items are none, and there may be thousands.
+            if isinstance(item, _CONTAINERS):
+                yield from _containers(item)

@@ -49,33 +49,48 @@ class Sequential(Model):
         self._is_deferred = False
         if isinstance(layers, (Layer, KerasTensor)):
             raise ValueError(f"model '{self.name}' expected a list of layers. Received: {layers!r}")
-        for layer in layers or []:
-            self.add(layer)
+        if type(self).add is Sequential.add:
+            self._append(list(layers or []))
+        else:
+            for layer in layers or []:
+                self.add(layer)
 
     def add(self, layer: Any) -> None:
         """Puts a layer (or an `Input`) at the end."""
-        if isinstance(layer, KerasTensor) and layer.node and isinstance(layer.node.operation, InputLayer):
-            layer = layer.node.operation
-        if not isinstance(layer, Layer):
-            raise ValueError(
-                f"model '{self.name}' expected a layer. Received: {layer!r} of type {type(layer).__name__}"
-            )
-        if isinstance(layer, Model) and any(one is self for one in layer._flatten_layers()):
-            raise ValueError(
-                f"model '{self.name}' expected a layer that does not contain it. Received: {layer!r}"
-            )
-        if any(layer.name == other.name and layer is not other for other in self._layers):
-            raise ValueError(
-                f"model '{self.name}' expected layers of different names. Received: a second '{layer.name}'"
-            )
-        if isinstance(layer, InputLayer) and self._layers:
-            raise ValueError(f"model '{self.name}' expected its Input first. Received: '{layer.name}' later")
-        layers = (*self._layers, layer)
-        if len(layers) == 1 and not isinstance(layer, InputLayer):
-            shape, dtype = _known_input(layer)
-            if shape is not None:
-                layers = (InputLayer(batch_shape=shape, dtype=dtype), layer)
-        atomically(self, self._set, layers, self._called(layers))
+        self._append([layer])
+
+    def _append(self, added: list[Any]) -> None:
+        """Puts layers at the end, all of them or none."""
+        layers = list(self._layers)
+        by_name = {layer.name: layer for layer in layers}
+        for layer in added:
+            if isinstance(layer, KerasTensor) and layer.node and isinstance(layer.node.operation, InputLayer):
+                layer = layer.node.operation
+            if not isinstance(layer, Layer):
+                raise ValueError(
+                    f"model '{self.name}' expected a layer. "
+                    f"Received: {layer!r} of type {type(layer).__name__}"
+                )
+            if isinstance(layer, Model) and any(one is self for one in layer._flatten_layers()):
+                raise ValueError(
+                    f"model '{self.name}' expected a layer that does not contain it. Received: {layer!r}"
+                )
+            if by_name.setdefault(layer.name, layer) is not layer:
+                raise ValueError(
+                    f"model '{self.name}' expected layers of different names. "
+                    f"Received: a second '{layer.name}'"
+                )
+            if isinstance(layer, InputLayer) and layers:
+                raise ValueError(
+                    f"model '{self.name}' expected its Input first. Received: '{layer.name}' later"
+                )
+            if not layers and not isinstance(layer, InputLayer):
+                shape, dtype = _known_input(layer)
+                if shape is not None:
+                    layers.append(InputLayer(batch_shape=shape, dtype=dtype))
+            layers.append(layer)
+        if layers:
+            atomically(self, self._set, tuple(layers), self._called(tuple(layers)))
 
     def pop(self) -> Layer:
         """Takes the last layer off and returns it."""
@@ -121,9 +136,9 @@ class Sequential(Model):
         """What each of the layers returns symbolically; what was called before is not called again."""
         if not isinstance(layers[0], InputLayer):
             return []
-        tensors = self._tensors or [layers[0].output]
+        tensors = list(self._tensors or [layers[0].output])
         for layer in layers[len(tensors) :]:
-            tensors = [*tensors, layer(tensors[-1])]
+            tensors.append(layer(tensors[-1]))
         return tensors
 
     def _set(self, layers: tuple[Layer, ...], tensors: list[Any]) -> None:
