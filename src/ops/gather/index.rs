@@ -71,6 +71,7 @@ impl Op for Index {
         with_dtype!(input.dtype(), T => {
             let x = input.slice::<T>();
             for (at, (&x, index)) in x.iter().zip(call.outputs[0].slice::<i32>()).enumerate() {
+                #[allow(clippy::useless_conversion)] // for float64 alone
                 let wide = f64::from(x);
                 *index = self.checked(wide, exact).map_err(|expected| {
                     let position = position(at, input.shape());
