@@ -26,11 +26,12 @@ class Outputs:
         self.nesting = structure.map_structure(lambda _: None, outputs)
         self.leaves = structure.flatten(outputs)
         self.paths = list(_paths(self.nesting))
-        known = layer_names is not None and len(layer_names) == len(self.leaves)
-        self.names: list[str | None] = list(layer_names or []) if known else [None] * len(self.leaves)
+        self._layer_names: list[str | None] = [None] * len(self.leaves)
+        if layer_names is not None and len(layer_names) == len(self.leaves):
+            self._layer_names = list(layer_names)
+        self.names = self._layer_names
         if isinstance(outputs, Mapping) and len(outputs) == len(self.leaves) > 1:
             self.names = [str(path[0]) for path in self.paths]
-        self._layer_names: list[str | None] = list(layer_names or []) if known else [None] * len(self.leaves)
 
     def __len__(self) -> int:
         return len(self.leaves)
