@@ -213,6 +213,19 @@ def test_a_list_changed_later_changes_no_model():
     assert float(Model(p, shifted)(ONE)[0, 0]) == 2
 
 
+def test_a_list_changed_later_changes_no_compilation():
+    x = Input((3,))
+    model = Model(x, {"u": layers.Dense(1)(x), "v": layers.Dense(1)(x)})
+    loss, metrics = {"u": "mse", "v": "mae"}, {"u": ["mae"]}
+    model.compile("sgd", loss, metrics=metrics)
+    loss["u"] = "mae"
+    metrics["u"].append("mse")
+    target = {"u": X[:, :1] + 3, "v": X[:, :1]}
+    history = model.fit(X, target, verbose=0).history
+    assert history.keys() == {"loss", "u_loss", "v_loss", "u_mae"}
+    assert history["u_loss"] != history["u_mae"]
+
+
 def test_features_that_accumulate():
     features = [Input((3,))]
     for _ in range(3):

@@ -123,6 +123,9 @@ class Trainer(Layer, StepMethods):
         """
         arguments.check_execution(run_eagerly, steps_per_execution, jit_compile, auto_scale_loss)
         self.refuse_own_steps()
+        # Copies: what happens to a list or dictionary later changes nothing here.
+        given = (loss, loss_weights, metrics, weighted_metrics)
+        loss, loss_weights, metrics, weighted_metrics = structure.map_structure(lambda leaf: leaf, given)
         atomically(
             self,
             self._set_compiled,
