@@ -10,9 +10,9 @@ import layer_cases
 import rustnet
 from rustnet import Input, Model, Sequential, layers, models, ops
 from rustnet.core import structure
+from rustnet.core.refused import Refused
 from rustnet.layers.description import describe
 from rustnet.layers.layer import Layer
-from rustnet.models.refused import Refused
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
 STEPS = np.random.default_rng(1).normal(size=(2, 4, 3)).astype("float32")

@@ -510,11 +510,223 @@ CALLBACK: Table = {
 }
 
 
+# --- models -------------------------------------------------------------------------------------------
+
+
+def own_model(**methods: Any) -> Any:
+    """A compiled model of a subclass with these methods."""
+    return compiled(kind=type("Own", (rustnet.Model,), methods))
+
+
+def loss_of_own(self: Any, x: Any = None, y: Any = None, y_pred: Any = None, **options: Any) -> Any:
+    return ops.sum(y_pred) * 0.0 + 5.0
+
+
+def check_compute_loss() -> bool:
+    model = own_model(compute_loss=loss_of_own)
+    values = [model.evaluate(X, Y, verbose=0), model.test_on_batch(X, Y)]
+    return values == [5.0, 5.0]
+
+
+def check_compute_metrics() -> bool:
+    seen = []
+
+    def noted(self: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        seen.append("compute_metrics")
+        return rustnet.Model.compute_metrics(self, x, y, y_pred, sample_weight)
+
+    model = own_model(compute_metrics=noted)
+    fit(model)
+    model.evaluate(X, Y, verbose=0)
+    return len(seen) >= 2
+
+
+def check_results() -> bool:
+    def doubled(self: Any) -> Any:
+        return {name: 2 * value for name, value in rustnet.Model.get_metrics_result(self).items()}
+
+    model = own_model(get_metrics_result=doubled)
+    return model.evaluate(X, Y, verbose=0) == pytest.approx(2 * compiled().evaluate(X, Y, verbose=0))
+
+
+def check_own_step(name: str) -> Check:
+    def check() -> bool:
+        with pytest.raises(NotImplementedError, match=rf"Own\.{name}"):
+            own_model(**{name: lambda self, data: None})
+        with pytest.raises(NotImplementedError, match=rf"{name}\(\)"):
+            getattr(compiled(), name)(None)
+        return True
+
+    return check
+
+
+def check_optimizer_that_is_set() -> bool:
+    model = compiled()
+    fit(model)
+    model.optimizer = rustnet.optimizers.Adam(0.25)
+    before = model.get_weights()[0]
+    fit(model)
+    return np.allclose(np.abs(model.get_weights()[0] - before), 0.25, atol=1e-5)
+
+
+def check_loss_that_is_set() -> bool:
+    model = compiled()
+    with pytest.raises(AttributeError, match="compile"):
+        model.loss = "mae"
+    return model.loss == "mse"
+
+
+def check_eager_runs() -> bool:
+    seen = []
+
+    class Tell(layers.Layer):
+        def call(self, x: Any) -> Any:
+            seen.append(1)
+            return x
+
+    model = rustnet.Sequential([layers.Input((3,)), Tell(), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    fit(model)
+    model.run_eagerly = True
+    before = len(seen)
+    fit(model, batch_size=1)
+    return len(seen) >= before + 4
+
+
+class Stop(rustnet.callbacks.Callback):
+    """Stops whatever runs after its first batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches = 0
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.batches += 1
+        self.model.stop_training = self.model.stop_evaluating = self.model.stop_predicting = True
+
+    on_test_batch_end = on_predict_batch_end = on_train_batch_end
+
+
+def stops(entry: Callable[[Any, Any], Any]) -> Check:
+    def check() -> bool:
+        callback = Stop()
+        entry(compiled(), callback)
+        return callback.batches == 1
+
+    return check
+
+
+def check_on_batch() -> bool:
+    model = compiled()
+    loss = model.test_on_batch(X, Y)
+    return (
+        model.train_on_batch(X, Y) == loss == model.evaluate(X, Y, verbose=0)
+        or loss > model.test_on_batch(X, Y)
+    ) and (model.predict_on_batch(X) == model.predict(X, verbose=0)).all()
+
+
+def check_layers_of_a_model() -> bool:
+    model = compiled()
+    return model.get_layer(index=1) is model.layers[1] and len(model.layers) == 2
+
+
+def check_compile_config() -> bool:
+    model = compiled()
+    other = rustnet.Sequential([layers.Input((3,)), layers.Dense(1)])
+    other.compile_from_config(model.get_compile_config())
+    return other.compiled and other.loss == "mse"
+
+
+def check_metric_names() -> bool:
+    model = compiled(metrics=["mae"])
+    model.evaluate(X, Y, verbose=0)
+    model.reset_metrics()
+    return model.metrics_names == ["loss", "mae"] and float(model.metrics[0].result()) == 0.0
+
+
+def check_history() -> bool:
+    model = compiled()
+    return fit(model) is model.history and list(model.history.history) == ["loss"]
+
+
+def prints_a_summary() -> bool:
+    lines: list[str] = []
+    compiled().summary(print_fn=lines.append)
+    return "dense" in "".join(lines)
+
+
+def jit_compile_has_no_effect() -> bool:
+    model = compiled()
+    model.jit_compile = False
+    return model.evaluate(X, Y, verbose=0) == compiled().evaluate(X, Y, verbose=0)
+
+
+def not_there(name: str) -> tuple[str, Check]:
+    return ("refused", refused(lambda: getattr(compiled(), name)(None), name))
+
+
+MODEL: Table = {
+    "compile": ("called by the user", lambda: compiled().compiled),
+    "compile_from_config": ("called by the user", check_compile_config),
+    "compiled": ("read", lambda: compiled().compiled and not rustnet.Sequential().compiled),
+    "compute_loss": ("called by fit, evaluate, train_on_batch and test_on_batch", check_compute_loss),
+    "compute_loss_and_updates": not_there("compute_loss_and_updates"),
+    "compute_metrics": ("called by fit, evaluate, train_on_batch and test_on_batch", check_compute_metrics),
+    "evaluate": ("called by the user, and by fit with validation data", check_on_batch),
+    "export": not_there("export"),
+    "fit": ("called by the user", check_history),
+    "get_compile_config": ("called by the user", check_compile_config),
+    "get_layer": ("called by the user", check_layers_of_a_model),
+    "get_metrics_result": ("called by fit, evaluate, train_on_batch and test_on_batch", check_results),
+    "get_quantization_layer_structure": not_there("get_quantization_layer_structure"),
+    "get_state_tree": not_there("get_state_tree"),
+    "history": ("read", check_history),
+    "jax_state_sync": not_there("jax_state_sync"),
+    "jit_compile": ("without effect", jit_compile_has_no_effect),
+    "layers": ("read", check_layers_of_a_model),
+    "load_weights": not_there("load_weights"),
+    "loss": ("refused after compile", check_loss_that_is_set),
+    "make_predict_function": ("refused", check_own_step("make_predict_function")),
+    "make_test_function": ("refused", check_own_step("make_test_function")),
+    "make_train_function": ("refused", check_own_step("make_train_function")),
+    "metrics_names": ("read", check_metric_names),
+    "optimizer": ("takes effect when set", check_optimizer_that_is_set),
+    "predict": ("called by the user", check_on_batch),
+    "predict_on_batch": ("called by the user", check_on_batch),
+    "predict_step": ("refused", check_own_step("predict_step")),
+    "refuse_own_steps": ("called by compile and every recording", check_own_step("train_step")),
+    "reset_metrics": ("called by fit, evaluate, train_on_batch and test_on_batch", check_metric_names),
+    "run_eagerly": ("takes effect when set", check_eager_runs),
+    "save": not_there("save"),
+    "save_weights": not_there("save_weights"),
+    "set_state_tree": not_there("set_state_tree"),
+    "stateless_compute_loss": not_there("stateless_compute_loss"),
+    "stop_evaluating": (
+        "takes effect when set",
+        stops(lambda model, one: model.evaluate(X, Y, batch_size=1, verbose=0, callbacks=[one])),
+    ),
+    "stop_predicting": (
+        "takes effect when set",
+        stops(lambda model, one: model.predict(X, batch_size=1, verbose=0, callbacks=[one])),
+    ),
+    "stop_training": (
+        "takes effect when set",
+        stops(lambda model, one: model.fit(X, Y, batch_size=1, epochs=3, verbose=0, callbacks=[one])),
+    ),
+    "summary": ("called by the user", prints_a_summary),
+    "test_on_batch": ("called by the user", check_on_batch),
+    "test_step": ("refused", check_own_step("test_step")),
+    "to_json": ("called by the user", lambda: '"class_name"' in compiled().to_json()),
+    "train_on_batch": ("called by the user", check_on_batch),
+    "train_step": ("refused", check_own_step("train_step")),
+}
+
 TABLES: dict[str, tuple[Table, Callable[[], Any]]] = {
     "Loss": (LOSS, rustnet.losses.MeanSquaredError),
     "Metric": (METRIC, Largest),
     "Optimizer": (OPTIMIZER, rustnet.optimizers.SGD),
     "Callback": (CALLBACK, rustnet.callbacks.Callback),
+    "Model": (MODEL, compiled),
 }
 # State that belongs to one class alone.
 OF_ONE_CLASS = {"largest", "seen"}
@@ -526,6 +738,9 @@ def test_every_public_name_has_a_line(keras, kind):
     theirs = getattr(keras, kind, None) or getattr(keras.callbacks, kind)
     ours = getattr(rustnet, kind, None) or getattr(rustnet.callbacks, kind)
     names = {*dir(theirs), *dir(ours), *vars(make())} - OF_ONE_CLASS
+    if kind == "Model":
+        # Those of layers have lines in a table of their own.
+        names -= {*dir(rustnet.Layer), *vars(layers.Dense(1))}
     assert {name for name in names if not name.startswith("_")} == set(table)
 
 

@@ -17,6 +17,7 @@ from rustnet.core.arrays import as_data
 from rustnet.core.masks import any_mask, masks_of
 from rustnet.core.operation import any_symbolic, symbolic_outputs
 from rustnet.core.program_cache import ProgramCache
+from rustnet.core.refused import Refused
 from rustnet.core.tensors import Tensor, TracedTensor
 from rustnet.core.trace import Trace, current_trace
 from rustnet.core.variable import Variable
@@ -24,7 +25,6 @@ from rustnet.layers.arguments import symbolic_tensors
 from rustnet.layers.description import describe
 from rustnet.layers.layer import Layer
 from rustnet.metrics import Metric
-from rustnet.models.refused import Refused
 from rustnet.registry import custom_objects_of
 from rustnet.training.trainer import Trainer
 

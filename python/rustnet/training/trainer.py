@@ -57,6 +57,8 @@ class Trainer(Layer, StepMethods):
     stop_evaluating = False
     stop_predicting = False
     run_eagerly = False
+    _jit_compile: Any = "auto"
+    _loss: Any = None
 
     @property
     def history(self) -> Any:
@@ -135,6 +137,7 @@ class Trainer(Layer, StepMethods):
             metrics,
             weighted_metrics,
             bool(run_eagerly),
+            jit_compile,
         )
 
     def _set_compiled(
@@ -145,12 +148,14 @@ class Trainer(Layer, StepMethods):
         metrics: Any,
         weighted_metrics: Any,
         run_eagerly: bool,
+        jit_compile: Any,
     ) -> None:
         self._output_losses = OutputLosses(loss, loss_weights)
         self._output_metrics = OutputMetrics(metrics, weighted_metrics)
         self.optimizer = optimizers.get(optimizer)
-        self.loss = loss
+        self._loss = loss
         self.run_eagerly = run_eagerly
+        self._jit_compile = jit_compile
         self._loss_tracker = Mean(name="loss")
         self._step_programs = Programs(self._arenas)
         self.stop_training = False
@@ -164,6 +169,29 @@ class Trainer(Layer, StepMethods):
             "weighted_metrics": weighted_metrics,
             "run_eagerly": run_eagerly,
         }
+
+    @property
+    def jit_compile(self) -> Any:
+        """True, False or `"auto"`, without effect: every step is compiled."""
+        return self._jit_compile
+
+    @jit_compile.setter
+    def jit_compile(self, value: Any) -> None:
+        arguments.check_execution(False, 1, value, True)
+        self._jit_compile = value
+
+    @property
+    def loss(self) -> Any:
+        """What `compile` was given. Raises `AttributeError` where it is set afterwards."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, value: Any) -> None:
+        if self.compiled:
+            raise AttributeError(
+                f"model '{self.name}' expected compile(loss=...) for another loss. Received: loss={value!r}"
+            )
+        self._loss = value
 
     @property
     def compiled(self) -> bool:
