@@ -78,6 +78,8 @@ VALUES = [
     (lambda: ops.take([1, 2, 3], [-3, 2]), [1, 3], "int32"),
     (lambda: ops.one_hot([1.0, 5.0, -1.0], 2), [[0, 1], [0, 0], [0, 0]], "float32"),
     (lambda: ops.average([[0.0, 1.0], [3.0, 4.0]], axis=0, weights=[1.0, 3.0]), [2.25, 3.25], "float32"),
+    (lambda: ops.in_top_k([1, 0], [[INF, NAN, 1.0], [1.0, NAN, 2.0]], k=2), [False, False], "bool"),
+    (lambda: ops.norm(EMPTY, ord=INF), 0.0, "float32"),
     # Axes and limits that may be left out.
     (lambda: ops.clip(INTEGERS, None, 1), [1, -7, 0], "int32"),
     (lambda: ops.clip(INTEGERS, 0.5, None), [3.0, 0.5, 0.5], "float32"),

@@ -8,6 +8,7 @@ from rustnet.core.convert import as_float, as_index, as_int, axis_of, cast, dtyp
 from rustnet.core.operation import operation
 from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import record, record_several
+from rustnet.ops.elementwise import logical_not
 from rustnet.ops.gather import take_along_axis
 from rustnet.ops.reduction import sum as reduce_sum
 from rustnet.ops.shaping import expand_dims, ravel
@@ -45,13 +46,13 @@ def top_k(x: Any, k: int, sorted: bool = True) -> Any:
 
 @operation
 def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
-    """True where fewer than `k` predictions of the row (last axis) are larger than the target's."""
+    """True where fewer than `k` predictions of the row (last axis), NaN among them, exceed the target's."""
     predictions = as_float(predictions)
     if predictions.ndim < 1:
         raise ValueError(f"expected predictions of rank 1 or more. Received: shape={predictions.shape}")
     targets = expand_dims(as_index(targets, predictions.shape[-1]), -1)
     chosen = take_along_axis(predictions, targets, -1)
-    return reduce_sum(predictions > chosen, -1) < k
+    return reduce_sum(logical_not(predictions <= chosen), -1) < k
 
 
 @operation

@@ -190,7 +190,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     if ord == 2:
         return _euclidean(x, axes, keepdims)
     if ord == float("inf"):
-        return max(absolute(x), axes, keepdims)
+        return max(absolute(x), axes, keepdims, initial=0.0)
     if ord == float("-inf"):
         return min(absolute(x), axes, keepdims)
     if ord == 0:

@@ -273,9 +273,11 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     widths = _pad_widths(pad_width, x.ndim)
     if mode == "constant":
         value = 0.0 if constant_values is None else float(constant_values)
+        if x.dtype == "bool":
+            value = float(value != 0)
         if not is_float(x.dtype) and not value.is_integer():
             raise ValueError(
-                f"expected a whole number to pad {x.dtype} with. Received: constant_values={constant_values}"
+                f"expected a whole number to pad integers with. Received: constant_values={constant_values}"
             )
         before, after = [one for one, _ in widths], [one for _, one in widths]
         return record("pad", [x], before=before, after=after, value=value)
