@@ -423,6 +423,21 @@ def test_a_layer_may_put_the_mask_on_its_output_itself():
     assert Cut()(data)._keras_mask.tolist() == [[True, False, True]]
 
 
+def test_a_function_in_a_layer_gets_the_mask_and_may_give_one():
+    import functools
+
+    def scaled(scale, steps, mask=None):
+        return scale * ops.sum(ops.cast(mask, "float32"), axis=1)
+
+    steps = layers.Embedding(5, 2, mask_zero=True)(IDS)
+    counts = layers.Lambda(functools.partial(scaled, 2.0))(steps)
+    assert counts.tolist() == [4.0, 8.0, 4.0]
+    inverted = layers.Lambda(lambda x: x * 1.0, mask=lambda x, mask: ops.logical_not(mask))(steps)
+    np.testing.assert_array_equal(inverted._keras_mask, IDS == 0)
+    fixed = layers.Lambda(lambda x: x * 1.0, mask=IDS > 1)(steps)
+    np.testing.assert_array_equal(fixed._keras_mask, IDS > 1)
+
+
 class Bare(layers.Layer):
     def call(self, steps):
         return steps * 1.0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rustnet import activations, constraints, initializers, ops, regularizers
+from rustnet.layers.arguments import signature_of
 from rustnet.layers.input_spec import InputSpec
 from rustnet.layers.layer import Layer
 
@@ -174,8 +175,10 @@ class Lambda(Layer):
         self.mask = mask
         self.supports_masking = mask is not None
         self.arguments = dict(arguments or {})
-        code = getattr(function, "__code__", None)
-        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
+        try:
+            names = list(signature_of(function).parameters)
+        except ValueError:  # some functions written in C state none
+            names = []
         self._passed_on = [name for name in ("mask", "training") if name in names]
 
     def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
