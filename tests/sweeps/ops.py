@@ -706,9 +706,9 @@ REASONS = [
         lambda found: found.case.kwargs["threshold"] < 0 and found.case.kwargs["max_value"] is not None,
     ),
     Reason(
-        "a bool times what is not finite is NaN or infinite, as 0 and 1 times that are; JAX selects",
-        frozenset({"multiply", "outer"}),
-        lambda found: holds(found, lambda x: ~np.isfinite(x)) and holds(found, lambda x: ~x, "b"),
+        "a bool times what is not finite, or over 0, is what 0 and 1 are; JAX selects",
+        frozenset({"multiply", "outer", "divide", "true_divide"}),
+        lambda found: in_values(found) and holds(found, lambda x: ~x, "b"),
     ),
     Reason(
         "a number that is too large to be scaled has no decimals to round",
