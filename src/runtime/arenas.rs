@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::Buffer;
 use crate::error::Result;
 use crate::tensor::Tensor;
-use crate::threads::PerProcess;
+use crate::threads::{PerProcess, num_threads};
 
-/// The idle buffers of programs that share them, such as all those of one model: as many as ran at the same time.
+/// The idle buffers of programs that share them, such as all those of one model.
 ///
 /// A run takes one and puts it back. Buffers grow to what the largest program needs; there is none for each program.
 #[derive(Debug, Default)]
@@ -37,8 +37,15 @@ impl Arenas {
         Buffer::new(bytes)
     }
 
+    /// Keeps the buffer for the next run; no more than there are threads to run on, once a burst of runs is over.
     pub fn put(&self, buffer: Buffer) {
-        self.idle.get().lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        let spare = {
+            let mut idle = self.idle.get().lock().unwrap_or_else(PoisonError::into_inner);
+            idle.push(buffer);
+            let smallest = (0..idle.len()).min_by_key(|&index| idle[index].bytes());
+            smallest.filter(|_| idle.len() > num_threads().max(2)).map(|index| idle.swap_remove(index))
+        };
+        drop(spare);
     }
 }
 
@@ -87,6 +94,16 @@ mod tests {
         arenas.put(large);
         assert_eq!(sizes(&arenas), [40, 300]);
     }
+
+    #[test]
+    fn after_a_burst_the_largest_stay() {
+        let arenas = Arenas::default();
+        let burst: Vec<Buffer> = (1..=1000).map(|bytes| arenas.take(bytes).unwrap()).collect();
+        burst.into_iter().for_each(|buffer| arenas.put(buffer));
+        assert!(arenas.idle.get().lock().unwrap().len() <= 256, "the most threads there may be");
+        assert_eq!(arenas.take(1000).unwrap().bytes(), 1000);
+    }
+
     #[test]
     fn large_constants_of_the_same_bits_are_one() {
         let arenas = Arenas::default();
