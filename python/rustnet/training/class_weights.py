@@ -12,8 +12,8 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
-def checked(class_weight: Any, classes: int | None = None) -> dict[int, float] | None:
-    """`class_weight` with ints as keys; None stays None.
+def checked(class_weight: Any, classes: int | None = None) -> dict[int, float]:
+    """`class_weight` with ints as keys.
 
     Arguments:
         classes: how many there are, where that is known.
@@ -21,8 +21,6 @@ def checked(class_weight: Any, classes: int | None = None) -> dict[int, float] |
     Raises:
         ValueError: it is no dictionary, a key is no class, or a weight is negative or not finite.
     """
-    if class_weight is None:
-        return None
     if not isinstance(class_weight, Mapping):
         raise ValueError(
             f"expected class_weight to map classes to weights. Received: class_weight={class_weight!r}"

@@ -59,6 +59,8 @@ class Trainer(Layer, StepMethods):
     run_eagerly = False
     _jit_compile: Any = "auto"
     _loss: Any = None
+    # Whether the present `fit` validates, for callbacks.
+    _validates = False
 
     @property
     def history(self) -> Any:
@@ -354,7 +356,8 @@ class Trainer(Layer, StepMethods):
         steps = arguments.optional_count(steps_per_epoch, "steps_per_epoch")
         validation_steps = arguments.optional_count(validation_steps, "validation_steps")
         arguments.check_frequency(validation_freq)
-        class_weight = class_weights.checked(class_weight, self._classes())
+        if class_weight is not None:
+            class_weight = class_weights.checked(class_weight, self._classes())
         seed = new_seed() if shuffle else None
         if is_stream(x):
             arguments.batches_alone(y=y, sample_weight=sample_weight, batch_size=batch_size)
@@ -394,8 +397,8 @@ class Trainer(Layer, StepMethods):
         validation_freq: Any,
     ) -> Any:
         callback_list = self._callbacks(callbacks, steps or source.steps, verbose, epochs.stop, history=True)
-        self.stop_training = False
-        self._validates = validation is not None
+        self._set_flag("stop_training", False)
+        self._set_flag("_validates", validation is not None)
         self._ensure_built(source)
         callback_list.on_train_begin()
         logs: dict[str, Any] = {}
@@ -459,7 +462,7 @@ class Trainer(Layer, StepMethods):
 
     def _evaluate(self, source: Any, steps: int | None, callback_list: Any) -> dict[str, Any]:
         """A pass over the data, or so many steps from its beginning, and what the metrics say then."""
-        self.stop_evaluating = False
+        self._set_flag("stop_evaluating", False)
         self._ensure_built(source)
         self.reset_metrics()
         callback_list.on_test_begin()
@@ -502,7 +505,7 @@ class Trainer(Layer, StepMethods):
             source = Stream(x)
         with run_of(self):
             callback_list = self._callbacks(callbacks, steps or source.steps, verbose)
-            self.stop_predicting = False
+            self._set_flag("stop_predicting", False)
             self._ensure_built(source)
             callback_list.on_predict_begin()
             if isinstance(source, Rows):
@@ -566,7 +569,8 @@ class Trainer(Layer, StepMethods):
     ) -> Any:
         """One training step on this batch; returns its loss and metrics as `evaluate` does."""
         self._check_compiled("train_on_batch")
-        class_weight = class_weights.checked(class_weight, self._classes())
+        if class_weight is not None:
+            class_weight = class_weights.checked(class_weight, self._classes())
         return self._on_batch("train", make_data(x, y, sample_weight, class_weight), return_dict)
 
     def test_on_batch(
@@ -698,6 +702,11 @@ class Trainer(Layer, StepMethods):
         else:
             data = source.data if isinstance(source, Rows) else source
         self._step_programs.step(self, "predict", Data(data.x), 1)
+
+    def _set_flag(self, name: str, value: bool) -> None:
+        """Sets an attribute where it has another value: it costs more to set one than to look."""
+        if getattr(self, name) is not value:
+            setattr(self, name, value)
 
     # --- what a model knows -----------------------------------------------------------------------
 
