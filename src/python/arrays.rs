@@ -16,8 +16,7 @@ use crate::tensor::{DType, Element, Tensor, TensorType, room_for};
 pub struct Bytes {
     pub ty: TensorType,
     data: *mut u8,
-    /// Where `data` leads if the array's own bytes are not as the engine has them.
-    #[expect(dead_code, reason = "held for its memory")]
+    /// Where `data` leads if the array's own bytes are not as the engine has them; held for its memory.
     copy: Option<Vec<u8>>,
 }
 
