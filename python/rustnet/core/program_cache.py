@@ -185,6 +185,8 @@ class _Entry:
 class _Same:
     """An object that is compared by what it is, and not kept alive where that can be helped."""
 
+    __slots__ = ("_referent",)
+
     def __init__(self, value: Any) -> None:
         try:
             self._referent: Callable[[], Any] = weakref.ref(value)
@@ -200,10 +202,17 @@ class _Same:
     __hash__ = None  # type: ignore[assignment]
 
 
+# Of these, equal values are the same to a program; most attributes are of one of them.
+_COMPARED = frozenset({bool, bytes, int, str, type(None)})
+
+
 def _summary(value: Any) -> Any:
     """Something that equals another value's summary where a program recorded with one serves the other."""
-    if value is None or isinstance(value, (bool, int, str, bytes)):
-        return (type(value), value)
+    cls = type(value)
+    if cls in _COMPARED:
+        return (cls, value)
+    if issubclass(cls, Tracked):
+        return _Same(value)
     if isinstance(value, (float, complex, np.generic)):
         # So that NaN equals itself, and 0.0 is not -0.0.
         return (type(value), repr(value))
@@ -218,6 +227,8 @@ def _summary(value: Any) -> Any:
 
 def _may_change_in_place(value: Any) -> bool:
     """Whether a list, dictionary or array is in an attribute's value; lists of variables stay as they are."""
+    if type(value) in _COMPARED or isinstance(value, Tracked):
+        return False
     if isinstance(value, (list, dict)):
         return not value or not all(isinstance(item, Variable) for item in value)
     if isinstance(value, tuple):

@@ -95,9 +95,13 @@ class Reads:
         look_up = object.__getattribute__
 
         def noted_look_up(owner: Tracked, name: str) -> Any:
-            if (id(owner), name) not in seen and self._is_recording():
-                seen.add((id(owner), name))
-                self._note(owner, name)
+            key = (id(owner), name)
+            if key not in seen:
+                trace = current_trace()
+                # Not in another thread, and not for ops that run at once, as those that make weights.
+                if trace is not None and trace.reads is self:
+                    seen.add(key)
+                    self._note(owner, name)
             return look_up(owner, name)
 
         Tracked.__getattribute__ = noted_look_up  # type: ignore[assignment, method-assign]
@@ -106,11 +110,6 @@ class Reads:
         finally:
             if "__getattribute__" in vars(Tracked):
                 del Tracked.__getattribute__
-
-    def _is_recording(self) -> bool:
-        """Not so in another thread, and not for ops that run at once, as those that make weights."""
-        trace = current_trace()
-        return trace is not None and trace.reads is self
 
     def _note(self, owner: Tracked, name: str) -> None:
         """Remembers that an attribute was read; methods and properties are none."""

@@ -51,7 +51,7 @@ class Metric(Tracked):
     # What `variables` found, kept while no attribute changes: each epoch begins with it.
     _found: list[Variable] | None = None
     # Containers among the attributes that never hold state.
-    _without_state: tuple[str, ...] = ("_variables",)
+    _without_state: tuple[str, ...] = ("_variables", "_watchers")
 
     def __init__(self, dtype: str | None = None, name: str | None = None) -> None:
         self.name = name or auto_name(to_snake_case(type(self).__name__))

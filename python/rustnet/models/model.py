@@ -203,6 +203,9 @@ class Model(Trainer):
         if len(args) == 1 and not kwargs and type(args[0]) is np.ndarray:
             x = args[0]
             compiled = self._calls.find((x.shape, x.dtype))
+            if compiled is None and x.dtype.kind in "iuf":
+                x = as_data(x, self._takes_float64)
+                compiled = self._calls.find((x.shape, x.dtype))
             if compiled is not None:
                 flags = x.flags
                 if flags.c_contiguous and flags.aligned:

@@ -23,6 +23,8 @@ class Programs:
 
     def __init__(self, arenas: _core.Arenas) -> None:
         self._steps = ProgramCache(arenas)
+        # The names of the last results, in the order in which `evaluate` lists them.
+        self.order: list[str] = []
 
     def step(self, trainer: Trainer, kind: Kind, data: Data, rows: int) -> tuple[_core.Program, Any]:
         """The program for batches of `rows` rows of such data, for predictions with the outputs' nesting."""
@@ -33,7 +35,8 @@ class Programs:
     def results(self, trainer: Trainer) -> dict[str, float]:
         """What all metrics say now, by name in alphabetical order."""
         metrics = trainer.metrics
-        program, names, _ = self._steps.get(("results", *map(id, metrics)), _record_results, trainer, metrics)
+        key = ("results", *map(id, metrics))
+        program, names, self.order, _ = self._steps.get(key, _record_results, trainer, metrics)
         return dict(zip(names, map(_number, program.run([])), strict=True))
 
 
@@ -63,10 +66,10 @@ def _record_step(
 
 def _record_results(
     trace: Trace, trainer: Trainer, metrics: list[Any]
-) -> tuple[_core.Program, list[str], list[Any]]:
+) -> tuple[_core.Program, list[str], list[str], list[Any]]:
     results = dict(sorted(trainer.get_metrics_result().items()))
     # The metrics too: while they are kept, the ids that they are found by are theirs.
-    return trace.compile(list(results.values())), list(results), metrics
+    return trace.compile(list(results.values())), list(results), trainer._in_order(list(results)), metrics
 
 
 def _number(value: Array) -> Any:

@@ -679,7 +679,7 @@ class Trainer(Layer, StepMethods):
     def _as_list(self, logs: dict[str, Any]) -> Any:
         if len(logs) == 1:
             return next(iter(logs.values()))
-        return [logs[name] for name in self._in_order(list(logs))]
+        return [logs[name] for name in self._step_programs.order]
 
     def _in_order(self, names: list[str]) -> list[str]:
         """Keras's order of a list of results: the loss, the metrics, the outputs' losses, the rest sorted.

@@ -33,6 +33,9 @@ class RecurrentCell(Layer):
     kernel_name: str
     states = 1
 
+    # Follows from `units`, which is watched.
+    _UNWATCHED = Layer._UNWATCHED | {"output_size", "state_size"}
+
     def __init__(
         self,
         units: int,
