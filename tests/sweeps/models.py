@@ -4,7 +4,10 @@ A case is a description (`Case`), from which the source of the model follows; wh
 the two disagree, layers are left out for as long as they still do, and the script that is left is printed.
 
     python tests/sweeps/models.py --cases 10000 [--first 0]     runs the cases of these seeds
-    python tests/sweeps/models.py --show 17                     prints the script of one
+    python tests/sweeps/models.py --show 17                     prints the source of one
+
+Keras takes about a second to compile a model. XLA must optimise: at its level 0, which is quicker, it makes
+NaN of a batch normalisation before a global maximum.
 """
 
 from __future__ import annotations
