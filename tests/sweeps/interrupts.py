@@ -16,6 +16,7 @@ import numpy as np
 import rustnet
 from rustnet import layers
 from rustnet.core.trace import current_trace
+from rustnet.training.isolation import _running
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
@@ -84,6 +85,7 @@ class Sweep:
         model = self._compiled(self._make())
         _, struck = self._interrupted(model, line)
         assert current_trace() is None
+        assert _running.get() == ()
         assert float(rustnet.ops.add(1.0, 2.0)) == 3.0
         model.predict(X, verbose=0)
         self._check_training(self._compiled(model))

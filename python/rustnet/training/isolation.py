@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rustnet.training.trainer import Trainer
 
 _FLAGS = ("stop_training", "stop_evaluating", "stop_predicting", "history")
 
-
-class _Running(threading.local):
-    def __init__(self) -> None:
-        # The models that this thread runs, outer before inner.
-        self.models: list[Trainer] = []
+# The models that this thread runs, outer before inner. Like the current trace it is set only within
+# `Context.run`, so that no exception can leave a model behind that is not run any more.
+_running: ContextVar[tuple[Trainer, ...]] = ContextVar("running", default=())
 
 
-_running = _Running()
-
-
-@contextmanager
-def run_of(model: Trainer) -> Iterator[None]:
+def run_of(model: Trainer, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """A run of `fit`, `evaluate`, `predict` or of one batch.
 
     Inside another run of the same model, so in a callback, the metrics, the flags that stop a run and the
     history are afterwards as they were.
     """
-    if not any(model is outer for outer in _running.models):
-        _running.models.append(model)
-        try:
-            yield
-        finally:
-            _running.models.pop()
-        return
+    outer = _running.get()
+    if not any(model is one for one in outer):
+        return copy_context().run(_run_within, (*outer, model), function, args, kwargs)
     values = {id(metric): [one.numpy() for one in metric.variables] for metric in model.metrics}
     flags = [(name, getattr(model, name)) for name in _FLAGS]
     try:
-        yield
+        return function(*args, **kwargs)
     finally:
         for metric in model.metrics:
             kept = values.get(id(metric), ())
@@ -50,3 +39,8 @@ def run_of(model: Trainer) -> Iterator[None]:
                 variable.assign(value)
         for name, flag in flags:
             setattr(model, name, flag)
+
+
+def _run_within(models: tuple[Trainer, ...], function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    _running.set(models)
+    return function(*args, **kwargs)

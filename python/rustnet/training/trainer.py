@@ -370,18 +370,19 @@ class Trainer(Layer, StepMethods):
                 source, validation_data = split(source, validation_split)
             source = Rows(source, batch_size, steps, seed)
         validation = None if validation_data is None else self._validation(validation_data)
-        with run_of(self):
-            return self._fit(
-                source,
-                epochs=range(initial_epoch, epochs),
-                steps=steps,
-                verbose=verbose,
-                callbacks=callbacks,
-                validation=validation,
-                validation_steps=validation_steps,
-                validation_batch_size=validation_batch_size or batch_size,
-                validation_freq=validation_freq,
-            )
+        return run_of(
+            self,
+            self._fit,
+            source,
+            epochs=range(initial_epoch, epochs),
+            steps=steps,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation=validation,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size or batch_size,
+            validation_freq=validation_freq,
+        )
 
     def _fit(
         self,
@@ -455,10 +456,13 @@ class Trainer(Layer, StepMethods):
             source: Any = Stream(x)
         else:
             source = Rows(make_data(x, y, sample_weight), batch_size, steps)
-        with run_of(self):
+
+        def run() -> dict[str, Any]:
             callback_list = self._callbacks(callbacks, steps or source.steps, verbose)
-            logs = self._evaluate(source, steps, callback_list)
-            return logs if return_dict else self._as_list(logs)
+            return self._evaluate(source, steps, callback_list)
+
+        logs = run_of(self, run)
+        return logs if return_dict else self._as_list(logs)
 
     def _evaluate(self, source: Any, steps: int | None, callback_list: Any) -> dict[str, Any]:
         """A pass over the data, or so many steps from its beginning, and what the metrics say then."""
@@ -503,7 +507,8 @@ class Trainer(Layer, StepMethods):
         else:
             arguments.batches_alone(batch_size=batch_size)
             source = Stream(x)
-        with run_of(self):
+
+        def run() -> Any:
             callback_list = self._callbacks(callbacks, steps or source.steps, verbose)
             self._set_flag("stop_predicting", False)
             self._ensure_built(source)
@@ -514,6 +519,8 @@ class Trainer(Layer, StepMethods):
                 outputs = self._predict_batches(source.epoch(steps), callback_list)
             callback_list.on_predict_end()
             return outputs
+
+        return run_of(self, run)
 
     def _predict_rows(self, source: Rows, callback_list: Any) -> Any:
         data, size = source.data, source.batch_size
@@ -594,13 +601,16 @@ class Trainer(Layer, StepMethods):
 
     def _on_batch(self, kind: Kind, data: Data, return_dict: bool) -> Any:
         arguments.no_rows(data.rows)
-        with run_of(self):
+
+        def run() -> dict[str, Any]:
             self._ensure_built(data)
             self.reset_metrics()
             program, _ = self._step_programs.step(self, kind, data, data.rows)
             program.run_batches(data.columns, None, (0, data.rows), [], 0.0)
-            logs = self._step_programs.results(self)
-            return logs if return_dict else self._as_list(logs)
+            return self._step_programs.results(self)
+
+        logs = run_of(self, run)
+        return logs if return_dict else self._as_list(logs)
 
     # --- running ----------------------------------------------------------------------------------
 
