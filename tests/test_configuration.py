@@ -295,6 +295,20 @@ def test_a_description_runs_nothing_but_what_is_meant():
     assert again(X).shape == (6, 2)
 
 
+def test_a_class_with_two_layer_classes_as_bases_is_found_once():
+    class OneBase(layers.Dense):
+        pass
+
+    class OtherBase(layers.Dense):
+        pass
+
+    class OfBoth(OneBase, OtherBase):
+        pass
+
+    model = Sequential([Input((3,)), OfBoth(2)])
+    assert type(Sequential.from_config(model.get_config()).layers[0]) is OfBoth
+
+
 def test_a_clone_is_compiled_as_its_model_is():
     for model in (graph(), Sequential([Input((3,)), layers.Dense(1)]), Subclass(1)):
         model.compile(rustnet.optimizers.Adam(0.1), "mse", metrics=["mae", rustnet.metrics.AUC()])

@@ -84,8 +84,13 @@ def _layer_classes() -> Iterator[type]:
     from rustnet.layers.layer import Layer
 
     pending: list[Any] = [Layer]
+    # A class with several layer classes as bases is met more than once.
+    seen: set[type] = set()
     while pending:
         cls = pending.pop()
+        if cls in seen:
+            continue
+        seen.add(cls)
         # The class that a functional model of a user's class gets stands for that.
         pending += [one for one in cls.__subclasses__() if vars(cls).get("_functional_class") is not one]
         yield cls
