@@ -7,16 +7,16 @@ from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rustnet.training.trainer import Trainer
+    from rustnet.training.running import Running
 
 _FLAGS = ("stop_training", "stop_evaluating", "stop_predicting", "history")
 
 # The models that this thread runs, outer before inner. Like the current trace it is set only within
 # `Context.run`, so that no exception can leave a model behind that is not run any more.
-_running: ContextVar[tuple[Trainer, ...]] = ContextVar("running", default=())
+_running: ContextVar[tuple[Running, ...]] = ContextVar("running", default=())
 
 
-def run_of(model: Trainer, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def run_of(model: Running, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """A run of `fit`, `evaluate`, `predict` or of one batch.
 
     Inside another run of the same model, so in a callback, the metrics, the flags that stop a run and the
@@ -41,6 +41,6 @@ def run_of(model: Trainer, function: Callable[..., Any], *args: Any, **kwargs: A
             setattr(model, name, flag)
 
 
-def _run_within(models: tuple[Trainer, ...], function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+def _run_within(models: tuple[Running, ...], function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     _running.set(models)
     return function(*args, **kwargs)

@@ -13,7 +13,7 @@ from rustnet.training.columns import Array, Data, engine_dtype
 from rustnet.training.step import record_evaluation, record_prediction, record_training
 
 if TYPE_CHECKING:
-    from rustnet.training.trainer import Trainer
+    from rustnet.training.running import Running
 
 Kind = Literal["train", "test", "predict"]
 
@@ -26,13 +26,13 @@ class Programs:
         # The names of the last results, in the order in which `evaluate` lists them.
         self.order: list[str] = []
 
-    def step(self, trainer: Trainer, kind: Kind, data: Data, rows: int) -> tuple[_core.Program, Any]:
+    def step(self, trainer: Running, kind: Kind, data: Data, rows: int) -> tuple[_core.Program, Any]:
         """The program for batches of `rows` rows of such data, for predictions with the outputs' nesting."""
         if trainer.run_eagerly:
             return self._steps.once(_record_step, trainer, kind, data, rows)
         return self._steps.get((kind, rows, data.signature), _record_step, trainer, kind, data, rows)
 
-    def results(self, trainer: Trainer) -> dict[str, float]:
+    def results(self, trainer: Running) -> dict[str, float]:
         """What all metrics say now, by name in alphabetical order."""
         metrics = trainer.metrics
         key = ("results", *map(id, metrics))
@@ -41,7 +41,7 @@ class Programs:
 
 
 def _record_step(
-    trace: Trace, trainer: Trainer, kind: Kind, data: Data, rows: int
+    trace: Trace, trainer: Running, kind: Kind, data: Data, rows: int
 ) -> tuple[_core.Program, Any]:
     trainer.refuse_own_steps()
 
@@ -65,7 +65,7 @@ def _record_step(
 
 
 def _record_results(
-    trace: Trace, trainer: Trainer, metrics: list[Any]
+    trace: Trace, trainer: Running, metrics: list[Any]
 ) -> tuple[_core.Program, list[str], list[str], list[Any]]:
     results = dict(sorted(trainer.get_metrics_result().items()))
     # The metrics too: while they are kept, the ids that they are found by are theirs.
