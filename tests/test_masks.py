@@ -317,6 +317,9 @@ def test_masks_do_what_they_do_in_keras(keras, name):
     for weight, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(weight, other, rtol=1e-4, atol=1e-5)
     results, expected_results = ours.test_on_batch(inputs, targets), theirs.test_on_batch(inputs, targets)
+    if len(set(ours.output_names)) < len(listed(called)):
+        # Keras calls the losses of outputs of one layer alike, and lists that of the last for each of them.
+        results, expected_results = ([ones[0], ones[-1]] for ones in (results, expected_results))
     np.testing.assert_allclose(results, expected_results, rtol=1e-4)
 
 
