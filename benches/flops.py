@@ -21,7 +21,9 @@ def flops_per_step(workload: Workload, api: Any) -> int:
     Counted are the forward pass, the gradients of all kernels, and the gradients of the inputs of all layers
     but the first. The previous state of a recurrent layer needs its gradient also in the first.
     """
-    layers = workload.model(api).layers
+    # Its layers know their shapes while it is there.
+    model = workload.model(api)
+    layers = model.layers
     total = 0
     for layer in layers:
         for weight in layer.weights:
