@@ -10,6 +10,7 @@ import pytest
 
 import rustnet
 from rustnet import layers, ops
+from rustnet.training import trainer
 
 X = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
@@ -220,6 +221,23 @@ def test_nothing_is_recorded_anew_for_what_no_program_depends_on():
     model.layers[0].note = "seen again"
     run()
     assert (kept(model), len(model._calls)) == before
+
+
+def test_layers_are_not_searched_anew_for_notes_of_plain_values(monkeypatch):
+    model = make_model()
+    model.train_on_batch(X, Y)
+    searches = []
+    monkeypatch.setattr(trainer, "_metrics_of_layers", lambda model: searches.append(model) or [])
+    for note in ([1], {"loss": 0.5}, (1, 2), {"a": [1, 2]}, {3}):
+        model.note = note
+        model.layers[0].note = note
+        model.train_on_batch(X, Y)
+    assert not searches
+    # An empty list may be filled afterwards.
+    model.layers[0].later = []
+    model.layers[0].later.append(rustnet.metrics.Mean())
+    model.train_on_batch(X, Y)
+    assert len(searches) == 1
 
 
 def test_a_layer_that_counts_its_calls_is_not_recorded_at_every_call():

@@ -65,3 +65,16 @@ CLASSES = [
 def test_arguments_are_in_the_order_of_keras(owner):
     found = list(differences(owner))
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("library", [rustnet, keras])
+def test_names_by_position(library):
+    layers = library.layers
+    named = [
+        layers.MaxPooling1D(2, None, "valid", None, "given"),
+        layers.AveragePooling2D(2, None, "valid", None, "given"),
+        layers.SpatialDropout1D(0.5, None, "given", "float64"),
+        layers.SpatialDropout2D(0.5, None, None, "given", "float64"),
+    ]
+    assert [layer.name for layer in named] == ["given"] * 4
+    assert [layer.compute_dtype for layer in named[2:]] == ["float64"] * 2

@@ -23,9 +23,10 @@ class _Pooling(Layer):
         strides: Any = None,
         padding: str = "valid",
         data_format: str | None = None,
+        name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(name=name, **kwargs)
         self.pool_size = per_axis("pool_size", pool_size, self.rank)
         self.strides = self.pool_size if strides is None else per_axis("strides", strides, self.rank)
         self.padding = padding.lower() if isinstance(padding, str) else padding

@@ -80,8 +80,15 @@ class _SpatialDropout(Dropout):
 
     rank: int
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(rate, seed=seed, **kwargs)
+    def __init__(
+        self,
+        rate: float,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(rate, seed=seed, name=name, dtype=dtype, **kwargs)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
     def mask_shape(self, inputs: Any) -> Any:
@@ -130,9 +137,15 @@ class SpatialDropout2D(_SpatialDropout):
     rank = 2
 
     def __init__(
-        self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(rate, seed, **kwargs)
+        super().__init__(rate, seed, name, dtype, **kwargs)
         self.data_format = channels_last(data_format)
 
     def get_config(self) -> dict[str, Any]:

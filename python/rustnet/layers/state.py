@@ -13,8 +13,14 @@ OWNED = "(owned)"
 
 
 def may_own(value: Any) -> bool:
-    """Whether variables, sublayers or metrics may be in an attribute's value."""
-    return isinstance(value, (Tracked, list, tuple, set, dict))
+    """Whether variables, sublayers or metrics are in an attribute's value, or may be put there: it is empty.
+
+    Not in one of plain values: whoever notes the last losses at every batch changes nothing of the layer.
+    """
+    if isinstance(value, (list, tuple, set, dict)):
+        values = value.values() if isinstance(value, dict) else value
+        return not value or any(map(may_own, values))
+    return isinstance(value, Tracked)
 
 
 def owned(value: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:

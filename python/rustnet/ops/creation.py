@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rustnet.core.convert import as_int, as_ints, tensor
+from rustnet.core.convert import as_int, as_ints, axis_of, tensor
 from rustnet.core.dtypes import floatx, requested_dtype
 from rustnet.core.operation import operation
 from rustnet.core.promotion import dtype_of
@@ -20,6 +20,21 @@ def _sizes(shape: Any) -> list[int]:
     if any(size < 0 for size in sizes):
         raise ValueError(f"expected sizes of 0 or more. Received: shape={shape}")
     return sizes
+
+
+def _size(value: Any, name: str) -> int:
+    size = as_int(value, name)
+    if size < 0:
+        raise ValueError(f"expected {name} to be 0 or more. Received: {name}={value!r}")
+    return size
+
+
+def _number(value: Any, name: str) -> Any:
+    """The NumPy scalar. Raises `ValueError` for what is no finite number."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "biuf" or not np.isfinite(number):
+        raise ValueError(f"expected {name} to be a finite number. Received: {name}={value!r}")
+    return number[()]
 
 
 @operation
@@ -60,15 +75,18 @@ def ones_like(x: Any, dtype: Any = None) -> Any:
 
 @operation
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Any:
-    """`start, start + step, …` up to but without `stop`; int32 where all arguments are integers."""
-    if step is not None and not step:
+    """`start, start + step, …` up to but without `stop`; int32 where all arguments are integers.
+
+    One argument alone is `stop`, and `start` is then 0.
+    """
+    start = _number(start, "start")
+    start, stop = (0, start) if stop is None else (start, _number(stop, "stop"))
+    step = 1 if step is None else _number(step, "step")
+    if not step:
         raise ValueError(f"expected a step other than 0. Received: step={step}")
-    arguments = [one for one in (start, stop, step) if one is not None]
-    integers = all(isinstance(one, (int, np.integer)) for one in arguments)
+    integers = not any(isinstance(one, np.floating) for one in (start, stop, step))
     dtype = ("int32" if integers else floatx()) if dtype is None else requested_dtype(dtype)
-    step = 1 if step is None else step
-    values = np.arange(0, start, step) if stop is None else np.arange(start, stop, step)
-    return tensor(values, dtype)
+    return tensor(np.arange(start, stop, step), dtype)
 
 
 @operation
@@ -82,7 +100,11 @@ def linspace(
     axis: int = 0,
 ) -> Any:
     """`num` evenly spaced numbers from `start` to `stop`."""
-    values, step = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, axis=axis)
+    ends = np.asarray(start), np.asarray(stop)
+    if any(end.dtype.kind not in "biuf" for end in ends):
+        raise ValueError(f"expected numbers as start and stop. Received: start={start!r}, stop={stop!r}")
+    axis = axis_of(axis, 1 + max(end.ndim for end in ends))
+    values, step = np.linspace(*ends, _size(num, "num"), endpoint=endpoint, retstep=True, axis=axis)
     result = tensor(values, requested_dtype(dtype))
     return (result, tensor(step, result.dtype)) if retstep else result
 
@@ -90,7 +112,7 @@ def linspace(
 @operation
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Ones on the `k`-th diagonal, zeros elsewhere."""
-    return tensor(np.eye(N, M, k), requested_dtype(dtype))
+    return tensor(np.eye(*_matrix(N, M, k)), requested_dtype(dtype))
 
 
 @operation
@@ -102,19 +124,24 @@ def identity(n: int, dtype: Any = None) -> Any:
 @operation
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Ones on and below the `k`-th diagonal."""
-    return tensor(np.tri(as_int(N, "N"), M, k), requested_dtype(dtype))
+    return tensor(np.tri(*_matrix(N, M, k)), requested_dtype(dtype))
+
+
+def _matrix(rows: Any, columns: Any, k: Any) -> tuple[int, int, int]:
+    rows = _size(rows, "N")
+    return rows, rows if columns is None else _size(columns, "M"), as_int(k, "k")
 
 
 @operation
 def tril(x: Any, k: int = 0) -> Any:
     """The lower triangle of the last two axes, zeros elsewhere."""
-    return _triangle(x, k, False)
+    return _triangle(x, as_int(k, "k"), False)
 
 
 @operation
 def triu(x: Any, k: int = 0) -> Any:
     """The upper triangle of the last two axes, zeros elsewhere."""
-    return _triangle(x, k - 1, True)
+    return _triangle(x, as_int(k, "k") - 1, True)
 
 
 def _triangle(x: Any, k: int, above: bool) -> TracedTensor:

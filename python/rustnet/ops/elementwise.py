@@ -6,6 +6,8 @@ import builtins
 import math
 from typing import Any
 
+import numpy as np
+
 from rustnet.core.convert import (
     as_float,
     as_int,
@@ -79,8 +81,12 @@ def mod(x1: Any, x2: Any) -> Any:
 
 @operation
 def power(x1: Any, x2: Any) -> Any:
-    """`x1 ** x2`."""
-    return record("power", promoted_numbers(x1, x2))
+    """`x1 ** x2`. Raises `ValueError` for integers and a negative constant, which have no integer result."""
+    base, exponent = promoted_numbers(x1, x2)
+    is_constant = isinstance(x2, (int, np.integer, np.ndarray))
+    if is_constant and not is_float(base.dtype) and np.any(np.less(x2, 0)):
+        raise ValueError(f"expected an exponent of 0 or more for integers. Received: x2={x2}")
+    return record("power", [base, exponent])
 
 
 @operation

@@ -27,9 +27,10 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     """
     if sparse:
         raise ValueError("expected a dense encoding. Received: sparse=True")
-    encoded = record(
-        "one_hot", [as_index(x)], depth=as_int(num_classes, "num_classes"), dtype=requested_dtype(dtype)
-    )
+    depth = as_int(num_classes, "num_classes")
+    if depth < 0:
+        raise ValueError(f"expected num_classes to be 0 or more. Received: num_classes={num_classes}")
+    encoded = record("one_hot", [as_index(x)], depth=depth, dtype=requested_dtype(dtype))
     return encoded if axis == -1 else moveaxis(encoded, -1, axis)
 
 
@@ -57,8 +58,10 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
 
 @operation
 def normalize(x: Any, axis: Any = -1, order: Any = 2, epsilon: float | None = None) -> Any:
-    """`x / max(‖x‖, epsilon)` along an axis."""
+    """`x / max(‖x‖, epsilon)` along an axis, with the norm of `order` 1, 2, …"""
     x = as_float(x)
+    if as_int(order, "order") < 1:
+        raise ValueError(f"expected order to be 1 or more. Received: order={order}")
     epsilon = config.epsilon() if epsilon is None else epsilon
     if order == 2:
         return x * rsqrt(maximum(reduce_sum(square(x), axis, keepdims=True), epsilon**2))

@@ -251,11 +251,12 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     x = tensor(x)
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), x.shape)
-    axes = axis if isinstance(axis, (list, tuple)) else [axis]
-    shifts = (
-        as_ints(shift, "shift") if isinstance(shift, (list, tuple)) else [as_int(shift, "shift")] * len(axes)
-    )
-    for place, amount in zip((axis_of(one, x.ndim) for one in axes), shifts, strict=True):
+    axes = [axis_of(one, x.ndim) for one in (axis if isinstance(axis, (list, tuple)) else [axis])]
+    shifts = as_ints(shift, "shift")
+    if len(axes) != len(shifts) and 1 not in (len(axes), len(shifts)):
+        raise ValueError(f"expected a shift for each axis, or one. Received: shift={shift}, axis={axis}")
+    # One shift is for all axes; several along one axis add up.
+    for place, amount in np.broadcast(axes, shifts):
         length = x.shape[place]
         cut = length - amount % length if length else 0
         if cut != length:
@@ -294,6 +295,11 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
 
     for axis, width in enumerate(widths):
         if width != (0, 0):
+            if not x.shape[axis]:
+                raise ValueError(
+                    f"expected something to repeat along axis {axis}. "
+                    f"Received: x.shape={x.shape}, pad_width={pad_width}, mode={mode!r}"
+                )
             x = take(x, np.pad(np.arange(x.shape[axis]), width, mode=mode), axis)  # type: ignore[call-overload]
     return x
 
