@@ -454,6 +454,47 @@ def test_compute_metrics_is_called_as_in_keras(keras):
         np.testing.assert_allclose(got[name], values, rtol=1e-6)
 
 
+def test_a_metric_does_not_take_the_name_of_a_loss():
+    x = layers.Input((1,))
+    far = metrics.MeanAbsoluteError(name="loss")
+    single = rustnet.Model(x, dense(rustnet, "a", 1.0)(x))
+    single.compile(rustnet.optimizers.SGD(0.0), "mse", metrics=[far])
+    single_results = single.evaluate(X, A, verbose=0, return_dict=True)
+    assert single.evaluate(X, A, verbose=0) == [single_results["loss"], single_results["loss_1"]]
+    error = np.abs(single.predict(X, verbose=0) - A)
+    np.testing.assert_allclose(single_results["loss"], np.mean(error**2), rtol=1e-6)
+    np.testing.assert_allclose(single_results["loss_1"], np.mean(error), rtol=1e-6)
+
+    double = rustnet.Model(x, [dense(rustnet, "a", 1.0)(x), dense(rustnet, "b", 1.0)(x)])
+    double.compile(rustnet.optimizers.SGD(0.0), "mse", metrics=[[metrics.MeanAbsoluteError(name="loss")], []])
+    results = double.fit(X, [A, A], verbose=0).history
+    assert sorted(results) == ["a_loss", "a_loss_1", "b_loss", "loss"]
+    np.testing.assert_allclose(results["a_loss_1"], np.mean(error), rtol=1e-6)
+
+
+def test_a_metric_inside_a_layer_keeps_its_results_beside_one_of_compile():
+    class Counted(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.mean = metrics.Mean(name="mae")
+
+        def call(self, inputs):
+            self.mean.update_state(7.0)
+            return inputs
+
+    model = rustnet.Sequential([layers.Input((1,)), Counted()])
+    model.compile("sgd", lambda y, p: p[:, 0], metrics=["mae"])
+    results = model.evaluate(X, X, verbose=0, return_dict=True)
+    assert results["mae"] == 0 and results["mae_1"] == 7
+
+
+def test_results_of_an_override_may_be_plain_numbers():
+    model = overriding(rustnet, get_metrics_result=lambda self: {"loss": 1.0, "two": 2})
+    model.compile("sgd", "mse")
+    assert model.fit(X, A, verbose=0).history == {"loss": [1.0], "two": [2.0]}
+    assert model.evaluate(X, A, verbose=0) == [1.0, 2.0]
+
+
 def test_compute_metrics_reports_metrics_alone():
     def more(self, x, y, y_pred, sample_weight=None):
         return {**self.get_metrics_result(), "extra": ops.max(y_pred)}

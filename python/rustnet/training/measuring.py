@@ -88,17 +88,17 @@ class Measuring(Compiling):
     def get_metrics_result(self) -> dict[str, Any]:
         """What the metrics say now, by name; those of one that returns a dictionary by its keys."""
         results: dict[str, Any] = {}
+        metrics = self.metrics
         # With an output's name before them, and unlike the rest.
-        names = self._output_metrics.names
-        for metric in self.metrics:
+        names = self._output_metrics.names(metrics)
+        for metric in metrics:
             result = metric.result()
-            name = names.get(id(metric), metric.name)
-            results.update(result if isinstance(result, dict) else {name: result})
+            results.update(result if isinstance(result, dict) else {names[id(metric)]: result})
         return results
 
     def _metric_name(self, metric: Metric) -> str:
         """What a metric is called in the results."""
-        return self._output_metrics.names.get(id(metric), metric.name)
+        return self._output_metrics.names(self.metrics).get(id(metric), metric.name)
 
     def reset_metrics(self) -> None:
         """Starts all metrics again."""
@@ -111,9 +111,10 @@ class Measuring(Compiling):
         Metrics whose names begin with that of an output are among the rest.
         """
         own = self._output_metrics
-        own_names = own.names
+        all_names = own.names(self.metrics)
+        own_names = {id(metric): all_names[id(metric)] for metric in own.metrics if id(metric) in all_names}
         listed = [] if own.are_prefixed else list(own_names.values())
-        others = [metric.name for metric in self.metrics if id(metric) not in own_names]
+        others = [name for one, name in all_names.items() if one not in own_names]
         first = [name for name in dict.fromkeys(["loss", *listed, *others]) if name in names]
         return first + sorted(name for name in names if name not in first)
 

@@ -186,12 +186,13 @@ class OutputMetrics:
     def metrics(self) -> list[Metric]:
         return [entry.metric for entry in self._entries or []]
 
-    @property
-    def names(self) -> dict[int, str]:
-        """What each metric is called in the results, by its id: unlike the others."""
+    def names(self, metrics: list[Metric]) -> dict[int, str]:
+        """What each of a model's metrics is called in the results, by its id: unlike those before it."""
+        own = {id(metric): (prefix, is_weighted) for _, metric, is_weighted, prefix in self._entries or []}
         names: dict[int, str] = {}
         taken: set[str] = set()
-        for _, metric, is_weighted, prefix in self._entries or []:
+        for metric in metrics:
+            prefix, is_weighted = own.get(id(metric), ("", False))
             candidates = [f"{prefix}{metric.name}"]
             if is_weighted:
                 candidates.append(f"{prefix}weighted_{metric.name}")

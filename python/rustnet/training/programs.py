@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rustnet import _core
 from rustnet.core import structure
+from rustnet.core.convert import tensor
 from rustnet.core.program_cache import ProgramCache
 from rustnet.core.trace import Trace
 from rustnet.training.columns import Array, Data, engine_dtype
@@ -67,7 +68,8 @@ def _record_step(
 def _record_results(
     trace: Trace, trainer: Running, metrics: list[Any]
 ) -> tuple[_core.Program, list[str], list[str], list[Any]]:
-    results = dict(sorted(trainer.get_metrics_result().items()))
+    # An override may return plain numbers.
+    results = {name: tensor(value) for name, value in sorted(trainer.get_metrics_result().items())}
     # The metrics too: while they are kept, the ids that they are found by are theirs.
     return trace.compile(list(results.values())), list(results), trainer._in_order(list(results)), metrics
 
