@@ -463,6 +463,22 @@ def test_a_lost_mask_is_said(layer, warns):
     assert [f"Layer '{layer.name}'" in str(one.message) for one in caught] == [True] * warns
 
 
+@pytest.mark.parametrize(
+    "returned",
+    [lambda mask: [mask], lambda mask: (mask, mask, mask), lambda mask: {"a": mask}, lambda mask: []],
+)
+def test_compute_mask_gives_a_mask_for_each_output(returned):
+    class Twice(layers.Layer):
+        def call(self, inputs):
+            return inputs * 1, inputs * 2
+
+        def compute_mask(self, inputs, mask=None):
+            return returned(mask)
+
+    with pytest.raises(ValueError, match="compute_mask.*each of its 2 outputs. Received: [013] masks"):
+        Twice(name="twice")(layers.Embedding(5, 2, mask_zero=True)(IDS))
+
+
 def masked_pair(first, second):
     steps = [layers.Masking()(np.ones(shape)) for shape in (first, second)]
     return steps

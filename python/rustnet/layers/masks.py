@@ -59,6 +59,12 @@ def with_masks(layer: Any, first: Any, previous_mask: Any, outputs: Any, inputs:
     if layer.supports_masking and any(mask is None for mask in made):
         masks = layer.compute_mask(first, previous_mask)
         computed = [] if masks is None else structure.flatten(masks)
+        is_nested = isinstance(masks, (dict, list, tuple))
+        if is_nested and masks is not previous_mask and len(computed) != len(leaves):
+            raise ValueError(
+                f"layer '{layer.name}' expected compute_mask to return a mask, or None, for each of its "
+                f"{len(leaves)} outputs. Received: {len(computed)} masks"
+            )
     computed += [None] * (len(leaves) - len(computed))
 
     def carrying(leaf: Any, made: Any, computed: Any) -> Any:
