@@ -89,6 +89,7 @@ def test_names_of_regularizers():
     for bad in (-0.1, float("nan"), float("inf"), "much"):
         with pytest.raises(ValueError, match="l2="):
             regularizers.L2(bad)
+    assert regularizers.L2(np.float32(0.5)).l2 == regularizers.L1L2(l2=np.float64(0.5)).l2 == 0.5
 
 
 @pytest.mark.parametrize(

@@ -134,10 +134,41 @@ def test_a_reshape_that_does_not_fit_is_an_error_when_it_runs():
         model.predict(np.ones((2, 14)), verbose=0)
 
 
-def test_an_array_in_a_list_is_read_as_numpy_reads_it():
-    layer, x = layers.Dense(3), np.ones((2, 4), "float32")
-    assert layer([x]).shape == (1, 2, 3)
-    np.testing.assert_array_equal(layer([x])[0], layer(x))
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.Dense(3),
+        lambda: layers.Activation("relu"),
+        lambda: layers.ReLU(),
+        lambda: layers.Softmax(),
+        lambda: layers.PReLU(),
+        lambda: layers.BatchNormalization(),
+        lambda: layers.LayerNormalization(),
+        lambda: layers.Rescaling(2.0),
+    ],
+)
+def test_an_array_in_a_list_is_read_as_numpy_reads_it(make):
+    x = np.linspace(-1, 1, 8, dtype="float32").reshape(1, 2, 4)
+    for inputs in ([x[0]], (x[0],), [rustnet.ops.convert_to_tensor(x[0])]):
+        layer = make()
+        np.testing.assert_array_equal(layer(inputs), layer(x))
+
+
+def test_one_tensor_is_not_a_dictionary():
+    for layer in (layers.Dense(3), layers.BatchNormalization(), layers.LSTM(2), layers.Softmax()):
+        with pytest.raises(ValueError, match=r"expected one tensor. Received: a dictionary of \['a'\]"):
+            layer({"a": np.ones((2, 4), "float32")})
+
+
+def test_ops_join_lists_of_traced_tensors():
+    class Joined(layers.Layer):
+        def call(self, inputs):
+            ops = rustnet.ops
+            return ops.exp([inputs, inputs]) + ops.multiply([inputs, inputs], 2)
+
+    x = np.float32(0.5)
+    got = Joined()(np.full((3,), x))
+    np.testing.assert_allclose(got, np.full((2, 3), np.exp(x) + 2 * x), rtol=1e-6)
 
 
 @pytest.mark.parametrize("cells", [layers.LSTM, layers.GRU, layers.SimpleRNN])

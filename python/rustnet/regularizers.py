@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Any
 
 from rustnet import ops
@@ -106,8 +107,8 @@ class L2(L1L2):
         return {"l2": self.l2}
 
 
-def _factor(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+def _factor(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < math.inf:
         raise ValueError(f"`{name}` must be a finite number of 0 or more. Received: {name}={value!r}")
     return float(value)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rustnet.core import structure
 from rustnet.core.arrays import as_array
 from rustnet.core.dtypes import ORDER, array_dtype, floatx
 
@@ -40,4 +41,11 @@ def dtype_of(value: Any) -> str:
     dtype = getattr(value, "dtype", None)
     if isinstance(dtype, str):
         return dtype
-    return array_dtype(dtype) if isinstance(dtype, np.dtype) else as_array(value).dtype.name
+    if isinstance(dtype, np.dtype):
+        return array_dtype(dtype)
+    if isinstance(value, (list, tuple)):
+        leaves = structure.flatten(value)
+        if any(isinstance(getattr(leaf, "dtype", None), str) for leaf in leaves):
+            # Tensors among them, of which a traced one has no values to make an array from.
+            return result_dtype(*leaves)
+    return as_array(value).dtype.name

@@ -146,6 +146,7 @@ class Softmax(Layer):
     """
 
     _is_built_from_start = True
+    _takes_one_tensor = True
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -191,6 +192,8 @@ class PReLU(Layer):
 
     Source: He et al. 2015, https://arxiv.org/abs/1502.01852
     """
+
+    _takes_one_tensor = True
 
     def __init__(
         self,

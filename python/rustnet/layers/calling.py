@@ -31,7 +31,7 @@ from rustnet.layers.arguments import (
     signature_of,
     too_deep,
 )
-from rustnet.layers.input_spec import InputSpec, check_inputs
+from rustnet.layers.input_spec import InputSpec, check_inputs, one_tensor
 from rustnet.layers.masks import fill_masks, with_masks
 from rustnet.layers.state import StateOwner
 from rustnet.layers.surface import LayerSurface, check_stated_outputs
@@ -72,6 +72,8 @@ class Calling(StateOwner, LayerSurface, Called, Tracked):
     # Whether `mask` is that of the first argument where others hold tensors too. Elsewhere, as in Keras, a
     # call with several tensors has parameters for their masks named after them: `query_mask` for `query`.
     _mask_is_of_first = False
+    # Whether `call` takes one tensor, where no `input_spec` says so (some layers show none in Keras).
+    _takes_one_tensor = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -188,9 +190,10 @@ class Calling(StateOwner, LayerSurface, Called, Tracked):
         trace.training = bool(training) if training is not None else None
         arguments = {name: self._converted(value) for name, value in arguments.items()}
         first_name, first = first_argument(arguments, parameters)
-        if isinstance(self.input_spec, InputSpec) and type(first) is list and len(first) == 1:
-            # One tensor in a list, for a layer that takes one tensor: read as NumPy reads such a list.
-            first = arguments[first_name] = tensor(first)
+        if self._takes_one_tensor or isinstance(self.input_spec, InputSpec):
+            first = one_tensor(first, self.name)
+            if first_name and parameters[first_name].kind is not inspect.Parameter.VAR_POSITIONAL:
+                arguments[first_name] = first
         if self.input_spec is not None:
             check_inputs(self.input_spec, first, self.name)
         if not self.built or is_unfinished(self):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rustnet.core import structure
+from rustnet.core.convert import tensor
 from rustnet.core.dtypes import standardize_dtype
 
 
@@ -67,6 +68,22 @@ class InputSpec:
         return None
 
 
+def one_tensor(inputs: Any, layer_name: str) -> Any:
+    """The tensor that a layer of one tensor is called on; one in a list is read as NumPy reads such a list.
+
+    Raises `ValueError` naming the layer for a dictionary or several tensors.
+    """
+    if isinstance(inputs, Mapping):
+        raise ValueError(
+            f"layer '{layer_name}' expected one tensor. Received: a dictionary of {sorted(map(str, inputs))}"
+        )
+    if type(inputs) not in (list, tuple):
+        return inputs
+    if len(inputs) != 1:
+        raise ValueError(f"layer '{layer_name}' expected 1 input(s). Received: {len(inputs)} tensors")
+    return tensor(inputs)
+
+
 def check_inputs(input_spec: Any, inputs: Any, layer_name: str) -> None:
     """Raises `ValueError` naming the layer where the inputs do not fit its `input_spec`."""
     specs = structure.flatten(input_spec)
@@ -75,15 +92,13 @@ def check_inputs(input_spec: Any, inputs: Any, layer_name: str) -> None:
         raise ValueError(
             f"layer '{layer_name}' expected {len(specs)} input(s). Received: {len(tensors)} tensors"
         )
-    for tensor, spec in zip(tensors, specs, strict=True):
-        if spec is None or (tensor is None and spec.optional):
+    for one, spec in zip(tensors, specs, strict=True):
+        if spec is None or (one is None and spec.optional):
             continue
-        expectation = spec.expectation(tuple(tensor.shape))
+        expectation = spec.expectation(tuple(one.shape))
         if expectation is not None:
             raise ValueError(
-                f"layer '{layer_name}' expected {expectation}. Received: shape {tuple(tensor.shape)}"
+                f"layer '{layer_name}' expected {expectation}. Received: shape {tuple(one.shape)}"
             )
-        if spec.dtype is not None and tensor.dtype != spec.dtype:
-            raise ValueError(
-                f"layer '{layer_name}' expected dtype {spec.dtype}. Received: dtype={tensor.dtype}"
-            )
+        if spec.dtype is not None and one.dtype != spec.dtype:
+            raise ValueError(f"layer '{layer_name}' expected dtype {spec.dtype}. Received: dtype={one.dtype}")

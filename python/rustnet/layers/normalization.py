@@ -15,6 +15,8 @@ from rustnet.layers.masks import fitting_mask
 class _Normalization(Layer):
     """What the normalisations share: an offset `beta` and a factor `gamma`."""
 
+    _takes_one_tensor = True
+
     def __init__(
         self,
         epsilon: float,

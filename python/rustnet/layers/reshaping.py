@@ -59,6 +59,7 @@ class Reshape(Layer):
     """
 
     _is_built_from_start = True
+    _takes_one_tensor = True
 
     def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
