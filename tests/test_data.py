@@ -204,6 +204,22 @@ def test_class_weights_equal_keras(keras, weights, targets):
     np.testing.assert_allclose(losses[0][1], losses[1][1], rtol=1e-5)
 
 
+def test_class_weights_are_not_for_the_validation_data(keras):
+    x, y = np.arange(6.0)[:, None] / 6, LABELS
+    histories = []
+    for library in (rustnet, keras):
+        for held_back in ({"validation_split": 0.5}, {"validation_data": (x[3:], y[3:])}):
+            model = classifier(library)
+            model.compile(
+                library.optimizers.SGD(0.0), "sparse_categorical_crossentropy", weighted_metrics=["accuracy"]
+            )
+            class_weight = {0: 2.0, 1: 0.0, 2: 3.0}
+            histories.append(model.fit(x, y, class_weight=class_weight, verbose=0, **held_back).history)
+    for key in ("loss", "val_loss", "accuracy", "val_accuracy"):
+        values = [history[key] for history in histories]
+        np.testing.assert_allclose(values[:2], values[2:], rtol=1e-5)
+
+
 BAD_CLASS_WEIGHTS = {
     "a string as key": ({"0": 2.0}, "key '0'"),
     "a fraction as key": ({0.5: 2.0}, "key 0.5"),

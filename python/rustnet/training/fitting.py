@@ -66,7 +66,7 @@ class Fitting(Evaluating):
             validation_data: `(x, y)` or `(x, y, sample_weight)` to evaluate instead.
             shuffle: a new order of the rows each epoch; with `__getitem__`, of the batches.
             class_weight: class (an int) → weight of its samples in the loss, 1 for those that are not listed;
-                for a single output.
+                for a single output, and not for the validation data.
             sample_weight: (n,) weight of each sample in the loss, or (n, steps) of each step; for several
                 outputs one for all, or nested as they are.
             steps_per_epoch: ends an epoch after so many steps; the next goes on where it stopped. Where the
@@ -106,6 +106,9 @@ class Fitting(Evaluating):
             source = make_data(x, y, sample_weight, class_weight, are_all=True)
             if validation_split and validation_data is None:
                 source, validation_data = split(source, validation_split)
+                if class_weight is not None:
+                    # These weigh what is trained on, and there are no other weights beside them.
+                    validation_data = Data(validation_data.x, validation_data.y)
             source = Rows(source, batch_size, steps, seed)
         validation = None if validation_data is None else self._validation(validation_data)
         return run_of(
