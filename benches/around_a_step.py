@@ -23,6 +23,7 @@ Loop = Callable[[], int]
 
 GENERATOR = np.random.default_rng(0)
 FEATURES = 64
+PIXELS = 784
 X = GENERATOR.normal(size=(2000, FEATURES)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
 
@@ -37,9 +38,9 @@ class Note(rustnet.callbacks.Callback):
         self.model.last_batch = batch
 
 
-def dense(units: int = 256) -> Any:
+def dense(units: int = 256, features: int = FEATURES) -> Any:
     model = rustnet.Sequential(
-        [layers.Input((FEATURES,)), layers.Dense(units, activation="relu"), layers.Dense(1)]
+        [layers.Input((features,)), layers.Dense(units, activation="relu"), layers.Dense(1)]
     )
     model.compile("adam", "mse")
     return model
@@ -83,23 +84,25 @@ def layer_made_at_each_step() -> tuple[Loop, Loop]:
 
 def trainable_to_and_fro() -> tuple[Loop, Loop]:
     """Two models that share a layer, as those of a generative adversarial network do."""
-    critic = dense()
+    critic = dense(features=PIXELS)
     inputs = rustnet.Input((FEATURES,))
     critic.trainable = False
-    both = rustnet.Model(inputs, critic(layers.Dense(FEATURES)(inputs)))
+    both = rustnet.Model(inputs, critic(layers.Dense(PIXELS, activation="tanh")(inputs)))
     both.compile("adam", "mse")
     critic.trainable = True
     critic.compile("adam", "mse")
 
+    images = GENERATOR.normal(size=(len(X), PIXELS)).astype("float32")
+
     def loop(toggles: bool) -> int:
         for start in range(0, len(X), 200):
-            x, y = X[start : start + 200], Y[start : start + 200]
+            rows = slice(start, start + 200)
             if toggles:
                 critic.trainable = True
-            critic.train_on_batch(x, y)
+            critic.train_on_batch(images[rows], Y[rows])
             if toggles:
                 critic.trainable = False
-            both.train_on_batch(x, y)
+            both.train_on_batch(X[rows], Y[rows])
         return 2 * (len(X) // 200)
 
     return lambda: loop(False), lambda: loop(True)

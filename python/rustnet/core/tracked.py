@@ -44,8 +44,13 @@ class Tracked(Transient):
     _watchers: dict[str, list[weakref.ref[Watcher]] | None] | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if self._watchers is None:
+            object.__setattr__(self, name, value)
+            return
+        is_new = name not in vars(self)
         object.__setattr__(self, name, value)
-        if self._watchers is not None:
+        # An attribute that is there and that nobody watches is a note that no program reads.
+        if is_new or name in self._watchers:
             _changed(self, name)
 
     def __delattr__(self, name: str) -> None:

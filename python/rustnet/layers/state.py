@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 from rustnet.core.tracked import Tracked
@@ -12,11 +13,17 @@ from rustnet.core.variable import Variable
 OWNED = "(owned)"
 
 
+# Types of most attributes, in which nothing is.
+_PLAIN = frozenset({bool, float, int, str, type(None), FunctionType})
+
+
 def may_own(value: Any) -> bool:
     """Whether variables, sublayers or metrics are in an attribute's value, or may be put there: it is empty.
 
     Not in one of plain values: whoever notes the last losses at every batch changes nothing of the layer.
     """
+    if type(value) in _PLAIN:
+        return False
     if isinstance(value, (list, tuple, set, dict)):
         values = value.values() if isinstance(value, dict) else value
         return not value or any(map(may_own, values))
@@ -48,7 +55,9 @@ class StateOwner:
     # Attributes that refer to layers and metrics without owning them.
     _NOT_STATE = frozenset(
         {
+            "_build_shapes",
             "_init_arguments",
+            "_tensors",
             "_node_references",
             "_losses",
             "_watchers",
@@ -66,10 +75,11 @@ class StateOwner:
         not_state = type(self)._NOT_STATE
         for name, value in vars(self).items():
             cls = type(value)
+            if cls in _PLAIN or name in not_state:
+                continue
             if issubclass(cls, kind):
-                if name not in not_state:
-                    found[id(value)] = value
-            elif issubclass(cls, (list, tuple, set, dict)) and name not in not_state:
+                found[id(value)] = value
+            elif issubclass(cls, (list, tuple, set, dict)):
                 found.update((id(item), item) for item in owned(value, kind))
         return list(found.values())
 
