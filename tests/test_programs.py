@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -84,8 +85,11 @@ class Scaled(layers.Layer):
         self.listed = [1.0]
         self.options = {"by": 1.0}
         self.table = np.ones(3, "float32")
+        self.chosen = {1.0}
+        self.recent = deque([1.0], maxlen=1)
 
     def call(self, x: Any) -> Any:
+        x = x * max(self.chosen) * self.recent[0]
         factor = self.factor * self._private * self.listed[-1] * self.options["by"] * self.of_class
         return x * factor * getattr(self, "late", 1.0) * ops.convert_to_tensor(self.table)
 
@@ -118,6 +122,14 @@ def change_table(layer: Any) -> None:
     layer.table *= 2.0
 
 
+def change_chosen(layer: Any) -> None:
+    layer.chosen.add(2.0)
+
+
+def change_recent(layer: Any) -> None:
+    layer.recent.append(2.0)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -126,6 +138,8 @@ def change_table(layer: Any) -> None:
         change_late,
         change_of_class,
         change_listed,
+        change_chosen,
+        change_recent,
         change_options,
         change_table,
     ],

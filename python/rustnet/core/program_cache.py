@@ -216,7 +216,8 @@ def _summary(value: Any) -> Any:
     if isinstance(value, (float, complex, np.generic)):
         # So that NaN equals itself, and 0.0 is not -0.0.
         return (type(value), repr(value))
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, set, frozenset, deque)):
+        # A set that nobody changes keeps its order.
         return (type(value), [_summary(item) for item in value])
     if isinstance(value, dict):
         return (type(value), [(_summary(key), _summary(item)) for key, item in value.items()])
@@ -226,10 +227,10 @@ def _summary(value: Any) -> Any:
 
 
 def _may_change_in_place(value: Any) -> bool:
-    """Whether a list, dictionary or array is in an attribute's value; lists of variables stay as they are."""
+    """Whether a list, set, dictionary or array is in the value; lists of variables stay as they are."""
     if type(value) in _COMPARED or isinstance(value, Tracked):
         return False
-    if isinstance(value, (list, dict)):
+    if isinstance(value, (list, dict, set, deque)):
         return not value or not all(isinstance(item, Variable) for item in value)
     if isinstance(value, tuple):
         return any(map(_may_change_in_place, value))
