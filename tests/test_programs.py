@@ -11,7 +11,7 @@ import pytest
 
 import rustnet
 from rustnet import layers, ops
-from rustnet.training import trainer
+from rustnet.training import measuring
 
 X = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
@@ -241,7 +241,7 @@ def test_layers_are_not_searched_anew_for_notes_of_plain_values(monkeypatch):
     model = make_model()
     model.train_on_batch(X, Y)
     searches = []
-    monkeypatch.setattr(trainer, "_metrics_of_layers", lambda model: searches.append(model) or [])
+    monkeypatch.setattr(measuring, "_metrics_of_layers", lambda model: searches.append(model) or [])
     for note in ([1], {"loss": 0.5}, (1, 2), {"a": [1, 2]}, {3}):
         model.note = note
         model.layers[0].note = note
