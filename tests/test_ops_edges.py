@@ -154,6 +154,7 @@ REFUSED = [
     (lambda: ops.power(INTEGERS, -1), "x2=-1"),
     (lambda: ops.power(INTEGERS, np.array([1, -1, 2])), "x2="),
     (lambda: ops.one_hot([1], -1), "num_classes=-1"),
+    (lambda: ops.one_hot([1], 0), "num_classes to be 1 or more"),
     (lambda: ops.expand_dims(np.ones(2), (0, 0)), r"axis=\(0, 0\)"),
     (lambda: ops.diag(np.ones((2, 2, 2))), r"shape=\(2, 2, 2\)"),
     (lambda: ops.tril(np.ones(3)), r"shape=\(3,\)"),

@@ -28,8 +28,8 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     if sparse:
         raise ValueError("expected a dense encoding. Received: sparse=True")
     depth = as_int(num_classes, "num_classes")
-    if depth < 0:
-        raise ValueError(f"expected num_classes to be 0 or more. Received: num_classes={num_classes}")
+    if depth < 1:
+        raise ValueError(f"expected num_classes to be 1 or more. Received: num_classes={num_classes}")
     encoded = record("one_hot", [as_index(x)], depth=depth, dtype=requested_dtype(dtype))
     return encoded if axis == -1 else moveaxis(encoded, -1, axis)
 
