@@ -296,6 +296,18 @@ def test_programs_are_bounded_and_the_least_recently_used_goes():
     assert (500, 2) in entries and (199, 2) in entries and (1, 2) not in entries
 
 
+def test_models_that_are_gone_leave_nothing_in_a_layer_that_they_shared():
+    shared = layers.Dense(2)
+    for _ in range(5):
+        inputs = rustnet.Input((3,))
+        rustnet.Model(inputs, layers.Dense(1)(shared(inputs))).predict(X, verbose=0)
+        gc.collect()
+    watchers = shared._watchers
+    assert "kernel" in watchers
+    # At most what the last model asked, which nothing has been asked after.
+    assert max(len(those) for those in watchers.values() if those is not None) <= 2
+
+
 def test_programs_do_not_keep_alive_what_they_were_recorded_with():
     import weakref
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import weakref
 from collections.abc import Callable, Mapping
@@ -22,6 +23,9 @@ class Watcher:
         """Asks to be told when this attribute of `owner` is set or deleted."""
         watchers = vars(owner).setdefault("_watchers", {}).setdefault(name, [])
         if watchers is not None and self._reference not in watchers:
+            # Else a layer that ever new models are made around would keep a trace of each.
+            for reference in [one for one in watchers if one() is None]:
+                _forget(watchers, reference)
             watchers.append(self._reference)
 
     @functools.cached_property
@@ -67,9 +71,14 @@ def tell(owner: Tracked, name: str, changed: str | None = None) -> None:
     for reference in list(watchers):
         watcher = reference()
         if watcher is None:
-            watchers.remove(reference)
+            _forget(watchers, reference)
         else:
             watcher.tell(owner, changed or name)
+
+
+def _forget(watchers: list[weakref.ref[Watcher]], reference: weakref.ref[Watcher]) -> None:
+    with contextlib.suppress(ValueError):  # Another thread was faster.
+        watchers.remove(reference)
 
 
 def _changed(owner: Tracked, name: str) -> None:
