@@ -16,7 +16,7 @@ from rustnet.core.variable import Variable
 from rustnet.layers.arguments import symbolic_tensors, take_batch_input_shape, with_plain_numbers
 from rustnet.layers.calling import Calling
 from rustnet.layers.configuration import Configurable
-from rustnet.layers.state import OWNED, may_own
+from rustnet.layers.state import OWNED, StateOwner, may_own
 from rustnet.layers.surface import NEVER_CALLED, refuse
 
 
@@ -192,11 +192,20 @@ class Layer(Configurable, Calling):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        for layer in self._flatten_layers():
-            layer._trainable = bool(value)
-            for variable in layer._own_variables():
-                if variable.made_trainable:
-                    variable.trainable = bool(value)
+        value = bool(value)
+        known = {id(self)}
+        pending: list[Layer] = [self]
+        while pending:
+            layer = pending.pop()
+            # A flag owns nothing: there is no need to look whether it does.
+            Tracked.__setattr__(layer, "_trainable", value)
+            for item in layer._owned((StateOwner, Variable)):
+                if not isinstance(item, Variable):
+                    if id(item) not in known:
+                        known.add(id(item))
+                        pending.append(item)
+                elif item.made_trainable:
+                    item.trainable = value
 
     @property
     def dtype(self) -> str:
