@@ -260,14 +260,11 @@ class Calling(StateOwner, LayerSurface, Called, Tracked):
 
         return structure.map_structure(convert, value)
 
-    def _build_for(
-        self, arguments: dict[str, Any], unknown_size: int | None, path: str | None = None
-    ) -> None:
+    def _build_for(self, arguments: dict[str, Any], unknown_size: int | None, path: str) -> None:
         if self.built:
             # By another thread meanwhile.
             return
-        if path is not None:
-            self._path = path
+        self._path = path
 
         if getattr(type(self).build, "_is_default", False):
             self.built = True

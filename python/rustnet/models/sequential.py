@@ -126,9 +126,7 @@ class Sequential(Model):
             layers = (InputLayer(batch_shape=(None, *shape[1:]), dtype=layers[0].dtype), *layers)
         self._set(layers, self._called(layers))
 
-    def _build_for(
-        self, arguments: dict[str, Any], unknown_size: int | None, path: str | None = None
-    ) -> None:
+    def _build_for(self, arguments: dict[str, Any], unknown_size: int | None, path: str) -> None:
         super()._build_for(arguments, unknown_size, path)
         self._is_deferred = bool(self._tensors)
 
