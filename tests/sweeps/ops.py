@@ -741,6 +741,21 @@ REASONS = [
         lambda found: found.theirs.error is None and "whole number" in str(found.ours.error),
     ),
     Reason(
+        "integers to a negative power are refused: what they are is no integer",
+        frozenset({"power"}),
+        lambda found: found.theirs.error is None and "an exponent of 0 or more" in str(found.ours.error),
+    ),
+    Reason(
+        "NaN is never among the largest",
+        frozenset({"in_top_k"}),
+        lambda found: holds(found, np.isnan),
+    ),
+    Reason(
+        "the largest integers are rounded like the others; in Keras they overflow on the way",
+        frozenset({"round"}),
+        lambda found: in_values(found) and holds(found, is_extreme_integer, "i"),
+    ),
+    Reason(
         "an int32 that does not exist is refused",
         frozenset({"full", "full_like", "cast", "convert_to_tensor"}),
         lambda found: found.theirs.error is None and "fit int32" in str(found.ours.error),
