@@ -4,6 +4,7 @@ A row is a call. `CASES` maps an op's name to its calls; one contract function c
 that a symbolic call gives the same, one the gradient in float64.
 """
 
+import inspect
 import re
 from pathlib import Path
 
@@ -310,6 +311,19 @@ def arrays_of(value):
 
 def as_float32(leaf):
     return leaf.astype("float32") if isinstance(leaf, np.ndarray) and leaf.dtype == "float64" else leaf
+
+
+def test_every_op_of_a_module_is_exported_once():
+    modules = [module for module in vars(ops).values() if inspect.ismodule(module)]
+    assert sorted(name for module in modules for name in module.__all__) == ops.__all__
+    for module in modules:
+        # An op wraps the function that records it.
+        own = {
+            name
+            for name, value in vars(module).items()
+            if hasattr(value, "__wrapped__") and value.__module__ == module.__name__ and name[0] != "_"
+        }
+        assert own <= set(module.__all__), module.__name__
 
 
 def test_every_public_op_has_a_row():

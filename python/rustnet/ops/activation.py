@@ -14,6 +14,34 @@ from rustnet.ops.elementwise import abs as absolute
 from rustnet.ops.elementwise import erf, exp, expm1, log1p, maximum, minimum, sign, where
 from rustnet.ops.shaping import moveaxis, reshape, split
 
+__all__ = [
+    "celu",
+    "elu",
+    "gelu",
+    "glu",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
+    "leaky_relu",
+    "log_sigmoid",
+    "log_softmax",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "soft_shrink",
+    "softmax",
+    "softplus",
+    "softsign",
+    "swish",
+    "tanh",
+    "tanh_shrink",
+    "threshold",
+]
+
 
 @operation
 def relu(x: Any) -> Any:

@@ -14,6 +14,23 @@ from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import record
 from rustnet.ops.shaping import broadcast_to
 
+__all__ = [
+    "arange",
+    "convert_to_numpy",
+    "eye",
+    "full",
+    "full_like",
+    "identity",
+    "linspace",
+    "ones",
+    "ones_like",
+    "tri",
+    "tril",
+    "triu",
+    "zeros",
+    "zeros_like",
+]
+
 
 def _sizes(shape: Any) -> list[int]:
     sizes = as_ints(shape, "shape")

@@ -16,6 +16,12 @@ from rustnet.ops.elementwise import clip, exp, log, log1p, maximum
 from rustnet.ops.reduction import sum as reduce_sum
 from rustnet.ops.shaping import expand_dims, moveaxis, squeeze
 
+__all__ = [
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "sparse_categorical_crossentropy",
+]
+
 # How far targets between bounds may lie outside of them: noisy labels, a known trick for training GANs, do.
 _NOISE = 0.1
 

@@ -13,6 +13,14 @@ from rustnet.core.trace import record
 from rustnet.ops.elementwise import where
 from rustnet.ops.shaping import broadcast_to, ravel, reshape
 
+__all__ = [
+    "scatter",
+    "segment_sum",
+    "select",
+    "take",
+    "take_along_axis",
+]
+
 
 @operation
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:

@@ -15,6 +15,19 @@ from rustnet.core.trace import record
 from rustnet.ops.reduction import sum as reduce_sum
 from rustnet.ops.shaping import broadcast_shapes, broadcast_to, reshape, transpose
 
+__all__ = [
+    "diag",
+    "diagonal",
+    "dot",
+    "einsum",
+    "inner",
+    "matmul",
+    "outer",
+    "tensordot",
+    "trace",
+    "vdot",
+]
+
 
 def _matmul(x1: TracedTensor, x2: TracedTensor) -> TracedTensor:
     if is_float(x1.dtype):

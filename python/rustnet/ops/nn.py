@@ -18,6 +18,15 @@ from rustnet.ops.reduction import mean, norm
 from rustnet.ops.reduction import sum as reduce_sum
 from rustnet.ops.shaping import moveaxis, reshape, squeeze
 
+__all__ = [
+    "batch_normalization",
+    "layer_normalization",
+    "moments",
+    "multi_hot",
+    "normalize",
+    "one_hot",
+]
+
 
 @operation
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:

@@ -10,6 +10,12 @@ from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import record
 from rustnet.ops.shaping import reshape
 
+__all__ = [
+    "average_pool",
+    "conv",
+    "max_pool",
+]
+
 # The padding before and after each spatial axis.
 Padding = list[tuple[int, int]]
 

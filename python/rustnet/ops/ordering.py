@@ -13,6 +13,15 @@ from rustnet.ops.gather import take_along_axis
 from rustnet.ops.reduction import sum as reduce_sum
 from rustnet.ops.shaping import expand_dims, ravel
 
+__all__ = [
+    "argsort",
+    "cumprod",
+    "cumsum",
+    "in_top_k",
+    "sort",
+    "top_k",
+]
+
 
 @operation
 def sort(x: Any, axis: int | None = -1) -> Any:

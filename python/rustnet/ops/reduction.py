@@ -26,6 +26,26 @@ from rustnet.ops.elementwise import (
 )
 from rustnet.ops.shaping import broadcast_to, moveaxis, ravel, reshape, squeeze
 
+__all__ = [
+    "all",
+    "amax",
+    "amin",
+    "any",
+    "argmax",
+    "argmin",
+    "average",
+    "count_nonzero",
+    "logsumexp",
+    "max",
+    "mean",
+    "min",
+    "norm",
+    "prod",
+    "std",
+    "sum",
+    "var",
+]
+
 
 def _reduce(name: str, x: TracedTensor, axis: Any, keepdims: bool) -> TracedTensor:
     axes = axes_of(axis, x.ndim)

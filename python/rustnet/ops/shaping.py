@@ -13,6 +13,32 @@ from rustnet.core.operation import operation
 from rustnet.core.tensors import KerasTensor, TracedTensor
 from rustnet.core.trace import record
 
+__all__ = [
+    "broadcast_shapes",
+    "broadcast_to",
+    "concatenate",
+    "expand_dims",
+    "flip",
+    "is_keras_tensor",
+    "is_tensor",
+    "moveaxis",
+    "ndim",
+    "pad",
+    "ravel",
+    "repeat",
+    "reshape",
+    "roll",
+    "shape",
+    "size",
+    "split",
+    "squeeze",
+    "stack",
+    "swapaxes",
+    "tile",
+    "transpose",
+    "unstack",
+]
+
 
 def shape(x: Any) -> tuple[int | None, ...]:
     """The shape as a tuple; `None` for sizes a symbolic tensor leaves open."""

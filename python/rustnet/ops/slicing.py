@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,12 @@ from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import record
 from rustnet.ops.gather import take
 from rustnet.ops.shaping import reshape
+
+__all__ = [
+    "getitem",
+    "slice",
+    "slice_update",
+]
 
 
 @operation
@@ -28,7 +35,7 @@ def getitem(x: Any, key: Any) -> Any:
             sizes.append(1)
             continue
         length = x.shape[axis]
-        if isinstance(entry, slice):
+        if isinstance(entry, builtins.slice):
             starts[axis], stops[axis], steps[axis] = entry.indices(length)
             sizes.append(len(range(*entry.indices(length))))
         elif _is_integer(entry):
@@ -61,17 +68,17 @@ def _with_all_axes(key: tuple[Any, ...], x: TracedTensor) -> list[Any]:
     gathers = 0
     for entry in key:
         if entry is Ellipsis:
-            entries += [slice(None)] * (x.ndim - used)
+            entries += [builtins.slice(None)] * (x.ndim - used)
             used = x.ndim
             continue
         if isinstance(entry, bool) or getattr(entry, "dtype", None) in ("bool", np.dtype(bool)):
             raise IndexError("expected no mask as an index: shapes must not depend on values (use ops.where)")
-        if entry is not None and not isinstance(entry, slice) and not _is_integer(entry):
+        if entry is not None and not isinstance(entry, builtins.slice) and not _is_integer(entry):
             gathers += 1
         entries.append(entry)
     if gathers > 1:
         raise IndexError("expected at most one index tensor; use ops.take_along_axis. Received: more")
-    return entries + [slice(None)] * (x.ndim - used)
+    return entries + [builtins.slice(None)] * (x.ndim - used)
 
 
 def _is_integer(entry: Any) -> bool:
@@ -87,7 +94,7 @@ def _slice(x: TracedTensor, starts: list[int], stops: list[int], steps: list[int
 
 
 @operation
-def slice_(inputs: Any, start_indices: Any, shape: Any) -> Any:
+def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
     """The block of the given shape that starts at `start_indices`."""
     x = tensor(inputs)
     starts, sizes = as_ints(start_indices, "start_indices"), as_ints(shape, "shape")
