@@ -54,7 +54,7 @@ def arguments() -> argparse.Namespace:
     add("--rounds", type=int, default=3, help="0: only show what --json holds")
     add("--threads", type=int, default=len(os.sched_getaffinity(0)))
     add("--isa", choices=list(ISA_ENVIRONMENT), default="", help="restrict everybody to these instructions")
-    add("--patience", type=float, default=120, help="seconds that a peer may take to prepare or to measure")
+    add("--time-limit", type=float, default=120, help="seconds that a peer may take to prepare or to measure")
     add("--json", type=Path, help="add the figures to this file, and show all that it holds")
     add("--write", type=Path, help="put the tables between their markers in this document")
     return parser.parse_args()
@@ -87,7 +87,7 @@ def main() -> None:
             if workload not in KINDS[kind] or not peers:
                 continue
             print(f"{kind} of {workload}", file=sys.stderr)
-            samples = measure(kind, workload, peers, given.threads, given.isa, given.rounds, given.patience)
+            samples = measure(kind, workload, peers, given.threads, given.isa, given.rounds, given.time_limit)
             machine = describe(given.threads, given.isa)
             tables = settings(given.threads, given.isa)
             runs = merge(runs, [Run(kind, workload, tables, command(given, workload), machine, samples)])

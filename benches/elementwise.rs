@@ -6,15 +6,15 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use rustnet::kernels::elementwise::{
-    Access, BinaryOp, CompiledTape, Instruction, Operand, Register, Step, Tape, UnaryOp,
+    Access, BinaryOp, FusedKernel, Instruction, InstructionSequence, Operand, Register, Step, UnaryOp,
 };
 use rustnet::kernels::simd;
 use rustnet::tensor::DType;
 
-/// A loop over f32 arrays, as a tape and as plain Rust.
+/// A loop over f32 arrays, as an instruction sequence and as plain Rust.
 struct Case {
     name: &'static str,
-    tape: Tape,
+    sequence: InstructionSequence,
     /// Which operand's memory each output has.
     over: Vec<usize>,
     plain: fn(&mut [&mut [f32]], usize),
@@ -40,9 +40,9 @@ fn main() {
 }
 
 fn report(case: &Case, size: usize) {
-    let compiled = case.tape.compile().expect("the tape is well formed");
+    let compiled = case.sequence.compile().expect("the sequence is well formed");
     let mut memory: Vec<Vec<f32>> = case
-        .tape
+        .sequence
         .operands
         .iter()
         .map(|operand| match operand.access {
@@ -62,7 +62,7 @@ fn report(case: &Case, size: usize) {
         .collect();
     let fused = best_nanoseconds(|| run(&compiled, &case.over, &mut arrays, size));
     let plain = best_nanoseconds(|| (case.plain)(&mut arrays, size));
-    let full = case.tape.operands.iter().filter(|operand| operand.access == Access::Full).count();
+    let full = case.sequence.operands.iter().filter(|operand| operand.access == Access::Full).count();
     let bytes = (4 * size * (full + case.over.len())) as f64;
     println!(
         "{:<12} {size:>9} {fused:>12.1} {:>10.3} {:>10.1} {plain:>12.1} {:>9.1}",
@@ -73,7 +73,7 @@ fn report(case: &Case, size: usize) {
     );
 }
 
-fn run(compiled: &CompiledTape, over: &[usize], arrays: &mut [&mut [f32]], size: usize) {
+fn run(compiled: &FusedKernel, over: &[usize], arrays: &mut [&mut [f32]], size: usize) {
     let mut inputs = [std::ptr::null::<u8>(); 8];
     let mut outputs = [std::ptr::null_mut::<u8>(); 4];
     for (input, array) in inputs.iter_mut().zip(arrays.iter()) {
@@ -123,12 +123,12 @@ fn operands(accesses: &[Access]) -> Vec<Operand> {
 }
 
 fn single(name: &'static str, op: UnaryOp, plain: fn(&mut [&mut [f32]], usize)) -> Case {
-    let tape = Tape {
+    let sequence = InstructionSequence {
         operands: operands(&[Access::Full, Access::Full]),
         steps: vec![unary(op, 0, 2)],
         outputs: vec![2],
     };
-    Case { name, tape, over: vec![1], plain }
+    Case { name, sequence, over: vec![1], plain }
 }
 
 fn cases() -> Vec<Case> {
@@ -137,7 +137,7 @@ fn cases() -> Vec<Case> {
     vec![
         Case {
             name: "bias + relu",
-            tape: Tape {
+            sequence: InstructionSequence {
                 operands: operands(&[Full, Row { period: COLUMNS }]),
                 steps: vec![binary(Add, 0, 1, 2), unary(UnaryOp::Relu, 2, 3)],
                 outputs: vec![3],
@@ -153,7 +153,7 @@ fn cases() -> Vec<Case> {
         // y = x / 2 · (1 + erf(x / √2))
         Case {
             name: "gelu",
-            tape: Tape {
+            sequence: InstructionSequence {
                 operands: operands(&[Full, Full, Scalar, Scalar, Scalar]),
                 steps: vec![
                     binary(Multiply, 0, 2, 5),
@@ -175,7 +175,7 @@ fn cases() -> Vec<Case> {
         // m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← p − lr·m / (√v + ε)
         Case {
             name: "adam",
-            tape: Tape {
+            sequence: InstructionSequence {
                 operands: operands(&[Full, Full, Full, Full, Scalar, Scalar, Scalar, Scalar]),
                 steps: vec![
                     binary(Subtract, 3, 1, 8),
@@ -206,7 +206,7 @@ fn cases() -> Vec<Case> {
         // v ← ρv + (1 − ρ)g², p ← p − lr·g / √(v + ε)
         Case {
             name: "rmsprop",
-            tape: Tape {
+            sequence: InstructionSequence {
                 operands: operands(&[Full, Full, Full, Scalar, Scalar, Scalar, Scalar]),
                 steps: vec![
                     binary(Multiply, 3, 1, 7),

@@ -37,9 +37,11 @@ REST = 0.5
 class Worker:
     """A peer that waits in its own process. It answers numbers by name, or text that says what failed."""
 
-    def __init__(self, kind: str, peer: str, workload: str, threads: int, isa: str, patience: float) -> None:
+    def __init__(
+        self, kind: str, peer: str, workload: str, threads: int, isa: str, time_limit: float
+    ) -> None:
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
-        self.peer, self.patience = peer, patience
+        self.peer, self.time_limit = peer, time_limit
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("worker.py")), kind, peer, workload, str(threads)],
             stdin=subprocess.PIPE,
@@ -55,8 +57,8 @@ class Worker:
 
     def answer(self) -> Any:
         assert self.process.stdout is not None
-        if not select.select([self.process.stdout], [], [], self.patience)[0]:
-            return f"no answer in {self.patience:.0f} seconds"
+        if not select.select([self.process.stdout], [], [], self.time_limit)[0]:
+            return f"no answer in {self.time_limit:.0f} seconds"
         return json.loads(self.process.stdout.readline() or '"the process ended"')
 
     def measure(self) -> Any:
@@ -73,14 +75,14 @@ class Worker:
 
 
 def measure(
-    kind: str, workload: str, peers: list[str], threads: int, isa: str, rounds: int, patience: float
+    kind: str, workload: str, peers: list[str], threads: int, isa: str, rounds: int, time_limit: float
 ) -> Samples:
     """One measurement from each peer in each round. What a peer cannot do is said on standard error."""
     waiting: list[Worker] = []
     samples: Samples = {}
     try:
         for peer in peers:
-            worker = Worker(kind, peer, workload, threads, isa, patience)
+            worker = Worker(kind, peer, workload, threads, isa, time_limit)
             waiting.append(worker)
             if (answer := worker.answer()) != "ready":
                 print(f"{peer}, {kind} of {workload}: {answer}", file=sys.stderr)

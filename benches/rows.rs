@@ -120,13 +120,13 @@ fn poolings(batch: usize, side: usize, channels: usize) {
     let shape = [batch * side * side, channels];
     let (x, isa) = (uniform(shape[0] * channels), simd::isa());
     let (mut y, mut dx) = (uniform(batch * output[0] * output[1] * channels), x.clone());
-    let mut winner = vec![0; y.len()];
+    let mut argmax = vec![0; y.len()];
     let quarter = y.len() as f64 / x.len() as f64;
     let (one, two) = (1.0 + quarter, 1.0 + 2.0 * quarter);
-    report("max pool", shape, two, || pool::max_forward(isa, p, &x, &mut y, &mut winner));
-    report("max pool, plain", shape, two, || pool::reference::max_forward(p, &x, &mut y, &mut winner));
-    report("max pool backward", shape, two, || pool::max_backward(isa, p, &winner, &y, &mut dx));
-    report("max pool backward, plain", shape, two, || pool::reference::max_backward(p, &winner, &y, &mut dx));
+    report("max pool", shape, two, || pool::max_forward(isa, p, &x, &mut y, &mut argmax));
+    report("max pool, plain", shape, two, || pool::reference::max_forward(p, &x, &mut y, &mut argmax));
+    report("max pool backward", shape, two, || pool::max_backward(isa, p, &argmax, &y, &mut dx));
+    report("max pool backward, plain", shape, two, || pool::reference::max_backward(p, &argmax, &y, &mut dx));
     report("average pool", shape, one, || pool::average_forward(isa, p, &x, &mut y));
     report("average pool, plain", shape, one, || pool::reference::average_forward(p, &x, &mut y));
     report("average pool backward", shape, one, || pool::average_backward(isa, p, &y, &mut dx));

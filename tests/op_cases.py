@@ -330,12 +330,12 @@ def convolutions() -> list[OpCase]:
     ):
         x = numbers(2, 5, 6, 3)
         attributes = {"pool": pool, "strides": strides, "padding": padding}
-        y, winner = max_pool(x, **attributes)
+        y, argmax = max_pool(x, **attributes)
         dy = numbers(*y.shape, seed=2)
         cases += [
             OpCase("max_pool2d", [x], attributes, lambda x, a=attributes: max_pool(x, **a)),
-            OpCase("max_pool2d_backward", [winner, dy], {**attributes, "input_shape": list(x.shape)}),
-            OpCase("max_pool2d_select", [winner, numbers(*x.shape, seed=3)], attributes),
+            OpCase("max_pool2d_backward", [argmax, dy], {**attributes, "input_shape": list(x.shape)}),
+            OpCase("max_pool2d_select", [argmax, numbers(*x.shape, seed=3)], attributes),
             OpCase("average_pool2d", [x], attributes, lambda x, a=attributes: average_pool(x, **a)),
             OpCase("average_pool2d_backward", [dy], {**attributes, "input_shape": list(x.shape)}),
         ]

@@ -110,7 +110,7 @@ def test_chains_of_thousands_of_ops():
         expected = np.sin(expected) + np.float32(0.01)
     np.testing.assert_allclose(run(wave, x), expected, rtol=2e-4)
 
-    def turned(x):
+    def transposed(x):
         for _ in range(2500):
             x = ops.transpose(ops.reshape(x, (2, x.shape[0] * x.shape[1] // 2)))
         return x
@@ -118,7 +118,7 @@ def test_chains_of_thousands_of_ops():
     expected = x
     for _ in range(2500):
         expected = expected.reshape(2, 6).T
-    np.testing.assert_array_equal(run(turned, x), expected)
+    np.testing.assert_array_equal(run(transposed, x), expected)
 
 
 def test_gradients_of_a_chain_of_thousands_of_ops():

@@ -1,4 +1,4 @@
-//! Fusion: elementwise nodes are gathered into tapes, and tapes into the epilogue of the kernel that feeds them.
+//! Fusion: elementwise nodes are gathered into instruction sequences, and instruction sequences into the epilogue of the kernel that feeds them.
 //!
 //! Every node gets a *level*: one more than its inputs' for a node with a kernel of its own, the highest of its inputs' for
 //! an elementwise node. A path between two elementwise nodes of one level passes through elementwise nodes only,
@@ -10,16 +10,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::schedule::schedule;
 use crate::graph::{Graph, NodeId, Source, Value};
-use crate::kernels::elementwise::{Access, Operand, Register, Step, Tape};
+use crate::kernels::elementwise::{Access, InstructionSequence, Operand, Register, Step};
 use crate::tensor::TensorType;
 
-/// A tape holds at most this many steps, so that its registers stay in the L1 cache.
+/// An instruction sequence holds at most this many steps, so that its registers stay in the L1 cache.
 const MAX_STEPS: usize = 48;
 
 /// One elementwise loop over `size` elements.
 #[derive(Debug, Clone)]
 pub struct Fused {
-    pub tape: Tape,
+    pub sequence: InstructionSequence,
     pub inputs: Vec<Value>,
     pub outputs: Vec<Value>,
     pub size: usize,
@@ -32,13 +32,13 @@ impl Fused {
     pub fn only_read(&self, value: Value) -> Option<usize> {
         let mut reads = (0..self.inputs.len()).filter(|&operand| self.inputs[operand] == value);
         let operand = reads.next()?;
-        (reads.next().is_none() && self.tape.operands[operand].access == Access::Full).then_some(operand)
+        (reads.next().is_none() && self.sequence.operands[operand].access == Access::Full).then_some(operand)
     }
 }
 
 /// One thing to run.
 #[derive(Debug, Clone)]
-pub enum Unit {
+pub enum WorkItem {
     /// A node with a kernel of its own, and the loop that runs on each finished block of its output 0.
     Kernel {
         node: NodeId,
@@ -85,10 +85,10 @@ pub fn access(shape: &[usize], output: &[usize]) -> Option<Access> {
     }
 }
 
-/// The units of a simplified graph, in an order in which they can run.
+/// The work items of a simplified graph, in an order in which they can run.
 ///
 /// `updates` are the `(variable, new content)` pairs of the step.
-pub fn fuse(graph: &Graph, roots: &[Value], updates: &[(usize, Value)]) -> Vec<Unit> {
+pub fn fuse(graph: &Graph, roots: &[Value], updates: &[(usize, Value)]) -> Vec<WorkItem> {
     let kinds = Kinds::of(graph, roots);
     let levels = levels(graph, &kinds);
     let mut groups = group(graph, &kinds, &levels);
@@ -99,20 +99,20 @@ pub fn fuse(graph: &Graph, roots: &[Value], updates: &[(usize, Value)]) -> Vec<U
             guest[host.0 as usize] = Some(group);
         }
     }
-    // A unit is named by its kernel, or by the last node of its loop; a view has none.
-    let unit_of: Vec<Option<NodeId>> = (0..graph.nodes().len() as u32)
+    // A work item is named by its kernel, or by the last node of its loop; a view has none.
+    let item_of: Vec<Option<NodeId>> = (0..graph.nodes().len() as u32)
         .map(NodeId)
         .map(|node| match groups.of[node.0 as usize] {
             Some(group) => hosts[group].or(groups.members[group].last().copied()),
             None => (!kinds.is(node, Kind::View)).then_some(node),
         })
         .collect();
-    let mut take = |group: usize| groups.loops[group].take().expect("each loop is of one unit");
-    schedule(graph, &unit_of, updates)
+    let mut take = |group: usize| groups.loops[group].take().expect("each loop is of one item");
+    schedule(graph, &item_of, updates)
         .into_iter()
-        .map(|unit| match groups.of[unit.0 as usize] {
-            Some(group) => Unit::Loop(take(group)),
-            None => Unit::Kernel { node: unit, epilogue: guest[unit.0 as usize].map(&mut take) },
+        .map(|item| match groups.of[item.0 as usize] {
+            Some(group) => WorkItem::Loop(take(group)),
+            None => WorkItem::Kernel { node: item, epilogue: guest[item.0 as usize].map(&mut take) },
         })
         .collect()
 }
@@ -273,7 +273,7 @@ fn group(graph: &Graph, kinds: &Kinds, levels: &[usize]) -> Groups {
         let mut pieces: Vec<&[NodeId]> = nodes.chunks(MAX_STEPS).rev().collect();
         while let Some(members) = pieces.pop() {
             let body = fused(graph, kinds, members);
-            if members.len() == 1 || body.tape.fits() {
+            if members.len() == 1 || body.sequence.fits() {
                 members.iter().for_each(|node| groups.of[node.0 as usize] = Some(groups.members.len()));
                 groups.members.push(members.to_vec());
                 groups.loops.push(Some(body));
@@ -289,7 +289,7 @@ fn group(graph: &Graph, kinds: &Kinds, levels: &[usize]) -> Groups {
 /// For each group, the kernel in whose epilogue it runs, if any.
 ///
 /// The host is the last of all kernels of the group's level that the group depends on, so that a hosted group waits
-/// only for units with an earlier host: hosting closes no cycle either.
+/// only for work items with an earlier host: hosting closes no cycle either.
 fn choose_hosts(graph: &Graph, kinds: &Kinds, levels: &[usize], groups: &Groups) -> Vec<Option<NodeId>> {
     // For each elementwise node, the last kernel of its level that it depends on.
     let mut last: Vec<Option<NodeId>> = vec![None; graph.nodes().len()];
@@ -385,7 +385,11 @@ fn fused(graph: &Graph, kinds: &Kinds, members: &[NodeId]) -> Fused {
     let operands =
         inputs.iter().map(|&(value, access)| Operand { dtype: graph.ty(value).dtype, access }).collect();
     Fused {
-        tape: Tape { operands, steps, outputs: outputs.iter().map(|value| computed[value]).collect() },
+        sequence: InstructionSequence {
+            operands,
+            steps,
+            outputs: outputs.iter().map(|value| computed[value]).collect(),
+        },
         inputs: inputs.into_iter().map(|(value, _)| value).collect(),
         outputs,
         size: size(graph, members[0]),

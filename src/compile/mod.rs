@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::graph::{Graph, Value};
 use crate::tensor::TensorType;
 
-pub use fuse::{Fused, Unit};
+pub use fuse::{Fused, WorkItem};
 pub use gradient::gradients;
 pub use plan::{Assignment, Location, Loop, Plan, Slot, Step, Work};
 
@@ -36,6 +36,6 @@ pub fn compile(request: &Request<'_>) -> Result<Plan> {
     let (outputs, updated) = roots.split_at(request.outputs.len());
     let updates: Vec<(usize, Value)> =
         request.updates.iter().zip(updated).map(|(&(variable, _), &value)| (variable, value)).collect();
-    let units = fuse::fuse(&graph, &roots, &updates);
-    plan::plan(&graph, units, &request.inputs, outputs, &updates)
+    let items = fuse::fuse(&graph, &roots, &updates);
+    plan::plan(&graph, items, &request.inputs, outputs, &updates)
 }

@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::fuse::{Fused, Unit, behind_views};
+use super::fuse::{Fused, WorkItem, behind_views};
 use crate::error::Result;
 use crate::graph::{Graph, OpRef, Source, Value};
-use crate::kernels::elementwise::{Access, CompiledTape};
+use crate::kernels::elementwise::{Access, FusedKernel};
 use crate::kernels::gemm::LISTED_ROW_BYTES;
 use crate::tensor::{Tensor, TensorType};
 
@@ -33,8 +33,8 @@ pub struct Slot {
 
 #[derive(Debug, Clone)]
 pub struct Loop {
-    pub tape: CompiledTape,
-    /// Steps of the tape, and bytes read and written in a run: for the profile.
+    pub sequence: FusedKernel,
+    /// Steps of the instruction sequence, and bytes read and written in a run: for the profile.
     pub operations: usize,
     pub bytes: usize,
     pub inputs: Vec<Location>,
@@ -89,16 +89,16 @@ pub struct Assignment {
 
 pub fn plan(
     graph: &Graph,
-    units: Vec<Unit>,
+    items: Vec<WorkItem>,
     inputs: &[TensorType],
     outputs: &[Value],
     updates: &[(usize, Value)],
 ) -> Result<Plan> {
-    let in_place = in_place_updates(graph, &units, outputs, updates);
-    let listed = listed_inputs(graph, &units, inputs, outputs, updates);
+    let in_place = in_place_updates(graph, &items, outputs, updates);
+    let listed = listed_inputs(graph, &items, inputs, outputs, updates);
     let mut planner = Planner {
         graph,
-        last_use: last_uses(graph, &units, outputs, updates),
+        last_use: last_uses(graph, &items, outputs, updates),
         places: HashMap::new(),
         constants: Vec::new(),
         arena: Arena::default(),
@@ -107,7 +107,7 @@ pub fn plan(
         planner.places.insert(value, Location::Variable(variable));
     }
     let steps =
-        units.into_iter().enumerate().map(|(time, unit)| planner.step(time, unit)).collect::<Result<_>>()?;
+        items.into_iter().enumerate().map(|(time, item)| planner.step(time, item)).collect::<Result<_>>()?;
     let outputs = outputs.iter().map(|&value| planner.slot(value)).collect();
     let copies = updates
         .iter()
@@ -133,12 +133,12 @@ pub fn plan(
     })
 }
 
-/// What a unit reads, behind views.
-fn reads(graph: &Graph, unit: &Unit) -> Vec<Value> {
+/// What a work item reads, behind views.
+fn reads(graph: &Graph, item: &WorkItem) -> Vec<Value> {
     let fused = |fused: &Fused| fused.inputs.clone();
-    match unit {
-        Unit::Loop(body) => fused(body),
-        Unit::Kernel { node, epilogue } => {
+    match item {
+        WorkItem::Loop(body) => fused(body),
+        WorkItem::Kernel { node, epilogue } => {
             let own = graph.node(*node).inputs.iter().map(|&input| behind_views(graph, input));
             own.chain(epilogue.iter().flat_map(fused)).collect()
         }
@@ -148,7 +148,7 @@ fn reads(graph: &Graph, unit: &Unit) -> Vec<Value> {
 /// The inputs that are read by ops alone that accept a list of rows.
 fn listed_inputs(
     graph: &Graph,
-    units: &[Unit],
+    items: &[WorkItem],
     inputs: &[TensorType],
     outputs: &[Value],
     updates: &[(usize, Value)],
@@ -160,10 +160,10 @@ fn listed_inputs(
             listed[*index] = false;
         }
     };
-    for unit in units {
-        let body = match unit {
-            Unit::Loop(body) => Some(body),
-            Unit::Kernel { node, epilogue } => {
+    for item in items {
+        let body = match item {
+            WorkItem::Loop(body) => Some(body),
+            WorkItem::Kernel { node, epilogue } => {
                 let node = graph.node(*node);
                 for (index, &input) in node.inputs.iter().enumerate() {
                     let is_view = behind_views(graph, input) != input;
@@ -180,16 +180,16 @@ fn listed_inputs(
     listed
 }
 
-/// For each value, the last unit that reads it; `usize::MAX` for what outlives the steps.
+/// For each value, the last work item that reads it; `usize::MAX` for what outlives the steps.
 fn last_uses(
     graph: &Graph,
-    units: &[Unit],
+    items: &[WorkItem],
     outputs: &[Value],
     updates: &[(usize, Value)],
 ) -> HashMap<Value, usize> {
     let mut last_use = HashMap::new();
-    for (time, unit) in units.iter().enumerate() {
-        for value in reads(graph, unit) {
+    for (time, item) in items.iter().enumerate() {
+        for value in reads(graph, item) {
             last_use.insert(value, time);
         }
     }
@@ -202,16 +202,16 @@ fn last_uses(
 /// The updates whose value a loop can write straight into its variable: value → variable.
 fn in_place_updates(
     graph: &Graph,
-    units: &[Unit],
+    items: &[WorkItem],
     outputs: &[Value],
     updates: &[(usize, Value)],
 ) -> HashMap<Value, usize> {
     let checks_data =
-        |unit: &Unit| matches!(unit, Unit::Kernel { node, .. } if graph.node(*node).op.checks_data());
-    let last_check = units.iter().rposition(checks_data);
+        |item: &WorkItem| matches!(item, WorkItem::Kernel { node, .. } if graph.node(*node).op.checks_data());
+    let last_check = items.iter().rposition(checks_data);
     let mut last_read: HashMap<usize, usize> = HashMap::new();
-    for (time, unit) in units.iter().enumerate() {
-        for value in reads(graph, unit) {
+    for (time, item) in items.iter().enumerate() {
+        for value in reads(graph, item) {
             if let Source::Variable(variable) = graph.source(value) {
                 last_read.insert(*variable, time);
             }
@@ -231,21 +231,21 @@ fn in_place_updates(
         stored_in.entry(behind_views(graph, value)).or_default().push(variable);
     }
     let mut in_place = HashMap::new();
-    for (time, unit) in units.iter().enumerate() {
+    for (time, item) in items.iter().enumerate() {
         if last_check.is_some_and(|check| time <= check) {
             continue;
         }
-        let (body, kernel_inputs) = match unit {
-            Unit::Loop(body) => (body, &[][..]),
-            Unit::Kernel { node, epilogue: Some(body) } => (body, &graph.node(*node).inputs[..]),
-            Unit::Kernel { epilogue: None, .. } => continue,
+        let (body, kernel_inputs) = match item {
+            WorkItem::Loop(body) => (body, &[][..]),
+            WorkItem::Kernel { node, epilogue: Some(body) } => (body, &graph.node(*node).inputs[..]),
+            WorkItem::Kernel { epilogue: None, .. } => continue,
         };
         let is_variable = |value: Value, variable: usize| matches!(graph.source(behind_views(graph, value)), Source::Variable(index) if *index == variable);
         for &value in &body.outputs {
             let fits = |variable: &&usize| {
                 let read_later = last_read.get(variable).is_some_and(|&last| last > time);
                 let read_elsewhere_now = kernel_inputs.iter().any(|&input| is_variable(input, **variable))
-                    || body.inputs.iter().zip(&body.tape.operands).any(|(&input, operand)| {
+                    || body.inputs.iter().zip(&body.sequence.operands).any(|(&input, operand)| {
                         is_variable(input, **variable) && operand.access != Access::Full
                     });
                 !read_later && !read_elsewhere_now && !kept.contains(variable)
@@ -268,17 +268,17 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn step(&mut self, time: usize, unit: Unit) -> Result<Step> {
-        let dying = self.dying(time, &unit);
-        let (work, scope, unread) = match unit {
-            Unit::Loop(fused) => {
+    fn step(&mut self, time: usize, item: WorkItem) -> Result<Step> {
+        let dying = self.dying(time, &item);
+        let (work, scope, unread) = match item {
+            WorkItem::Loop(fused) => {
                 let scope = self.graph.node(fused.first).scope.clone();
                 let reusable: Vec<Value> = dying.clone();
                 let unread = self.unread(&fused.outputs);
                 let body = self.body(fused, reusable)?;
                 (Work::Loop(body), scope, unread)
             }
-            Unit::Kernel { node, epilogue } => {
+            WorkItem::Kernel { node, epilogue } => {
                 let node = self.graph.node(node);
                 let inputs: Vec<Slot> = node.inputs.iter().map(|&input| self.slot(input)).collect();
                 for &output in &node.outputs {
@@ -331,7 +331,7 @@ impl Planner<'_> {
             let bytes = self.graph.ty(output).bytes();
             let over = reusable.iter().position(|&operand| {
                 let mut uses =
-                    fused.inputs.iter().zip(&fused.tape.operands).filter(|(input, _)| **input == operand);
+                    fused.inputs.iter().zip(&fused.sequence.operands).filter(|(input, _)| **input == operand);
                 self.graph.ty(operand).bytes() == bytes
                     && self.graph.ty(operand).dtype.size() == self.graph.ty(output).dtype.size()
                     && matches!(self.places.get(&operand), Some(Location::Arena(_)))
@@ -347,15 +347,15 @@ impl Planner<'_> {
             }
         }
         let outputs = fused.outputs.iter().map(|output| self.places[output]).collect();
-        let operations = fused.tape.steps.len();
+        let operations = fused.sequence.steps.len();
         let bytes =
             fused.inputs.iter().chain(&fused.outputs).map(|&value| self.graph.ty(value).bytes()).sum();
-        Ok(Loop { tape: fused.tape.compile()?, operations, bytes, inputs, outputs, size: fused.size })
+        Ok(Loop { sequence: fused.sequence.compile()?, operations, bytes, inputs, outputs, size: fused.size })
     }
 
-    /// The values that this unit is the last to read.
-    fn dying(&self, time: usize, unit: &Unit) -> Vec<Value> {
-        let mut values = reads(self.graph, unit);
+    /// The values that this work item is the last to read.
+    fn dying(&self, time: usize, item: &WorkItem) -> Vec<Value> {
+        let mut values = reads(self.graph, item);
         values.sort_unstable();
         values.dedup();
         values.retain(|value| self.last_use.get(value) == Some(&time));

@@ -2,7 +2,7 @@
 //!
 //! A maximum commutes with whatever grows with its operand: adding the bias of a channel, a ReLU. So these are applied to
 //! the pooled map. A convolution leaves out the lines and columns that no window covers, forward and in its gradients, where
-//! they would be zeros. A gradient that passes a pooling goes to the winner of each window whole, so its sum is known before
+//! they would be zeros. A gradient that passes a pooling goes to the argmax of each window whole, so its sum is known before
 //! it is spread, and a mask can be applied before it is.
 //!
 //! The maxima are the same numbers. Where several elements of a window differ by less than the rounding of the bias, so that
@@ -51,7 +51,7 @@ impl Rewriter<'_> {
             conv::leaving_out(&*pooled.op, uncovered).expect("its name is that of a convolution");
         let inputs: Vec<Value> = pooled.inputs.iter().map(|&input| self.map(input)).collect();
         let map = self.append(&convolution, inputs)?[0];
-        let [mut y, winner] = self.append(&node.op, vec![map])?[..] else {
+        let [mut y, argmax] = self.append(&node.op, vec![map])?[..] else {
             unreachable!("a maximum pooling has two outputs");
         };
         for (op, inputs, place) in pooled.activation.into_iter().rev() {
@@ -59,8 +59,8 @@ impl Rewriter<'_> {
             inputs[place] = y;
             y = self.append(&op, inputs)?[0];
         }
-        self.activated.insert(winner, (before, y));
-        Ok(Some(vec![y, winner]))
+        self.activated.insert(argmax, (before, y));
+        Ok(Some(vec![y, argmax]))
     }
 
     /// The convolution below a pooling, if what lies between can change places with it, and is read by nothing else but the
@@ -108,25 +108,25 @@ impl Rewriter<'_> {
         self.readers.nodes(value).iter().filter(masks).count()
     }
 
-    /// The mask of a ReLU below a pooling: relu_backward(max_pool2d_backward(winner, dy), x) with y, winner = max_pool2d(x)
-    /// → max_pool2d_backward(winner, relu_backward(dy, y)). A winner is as large as y, so the mask can be applied where there
+    /// The mask of a ReLU below a pooling: relu_backward(max_pool2d_backward(argmax, dy), x) with y, argmax = max_pool2d(x)
+    /// → max_pool2d_backward(argmax, relu_backward(dy, y)). An argmax is as large as y, so the mask can be applied where there
     /// are fewer elements, and where the kernel that computes dy can do it.
     fn mask(&mut self, node: &Node, inputs: &[Value]) -> Result<Option<Vec<Value>>> {
         let [dx, above] = *inputs else { return Ok(None) };
         let Some(backward) = self.produced_by(dx, "max_pool2d_backward") else { return Ok(None) };
-        let [winner, dy] = backward.inputs[..] else { return Ok(None) };
-        let Some(pooling) = self.produced_by(winner, "max_pool2d") else { return Ok(None) };
-        let (x, y) = self.activated.get(&winner).copied().unwrap_or((pooling.inputs[0], pooling.outputs[0]));
+        let [argmax, dy] = backward.inputs[..] else { return Ok(None) };
+        let Some(pooling) = self.produced_by(argmax, "max_pool2d") else { return Ok(None) };
+        let (x, y) = self.activated.get(&argmax).copied().unwrap_or((pooling.inputs[0], pooling.outputs[0]));
         if above != x {
             return Ok(None);
         }
         let backward = backward.op.clone();
         self.leaves_unread = true;
         let masked = self.append(&node.op, vec![dy, y])?[0];
-        self.append(&backward, vec![winner, masked]).map(Some)
+        self.append(&backward, vec![argmax, masked]).map(Some)
     }
 
-    /// The gradient of a bias: reduce_sum(max_pool2d_backward(winner, dy)) over the images → reduce_sum(dy).
+    /// The gradient of a bias: reduce_sum(max_pool2d_backward(argmax, dy)) over the images → reduce_sum(dy).
     fn sum(&mut self, node: &Node, inputs: &[Value]) -> Result<Option<Vec<Value>>> {
         let axes = reduce::summed_axes(&*node.op).unwrap_or_default();
         let Some(backward) = self.produced_by(inputs[0], "max_pool2d_backward") else { return Ok(None) };

@@ -1,32 +1,32 @@
-//! The order in which the units of a program run.
+//! The order in which the work items of a program run.
 
 use std::collections::{HashMap, HashSet};
 
 use super::fuse::{behind_views, producer};
 use crate::graph::{Graph, NodeId, Source, Value};
 
-/// Orders the units: each as soon as what it reads is there, and otherwise as the graph was written; but what checks the
+/// Orders the work items: each as soon as what it reads is there, and otherwise as the graph was written; but what checks the
 /// program's inputs runs first, since no variable may be written before the last check.
 ///
-/// Where nothing speaks against it, the unit that computes a variable's new content runs after all readers of the
-/// old content, so that it can write in place. `unit_of` names the unit of each node, itself a node; a view has none.
-pub fn schedule(graph: &Graph, unit_of: &[Option<NodeId>], updates: &[(usize, Value)]) -> Vec<NodeId> {
+/// Where nothing speaks against it, the work item that computes a variable's new content runs after all readers of the
+/// old content, so that it can write in place. `item_of` names the work item of each node, itself a node; a view has none.
+pub fn schedule(graph: &Graph, item_of: &[Option<NodeId>], updates: &[(usize, Value)]) -> Vec<NodeId> {
     let mut waits_for: Vec<Vec<NodeId>> = vec![Vec::new(); graph.nodes().len()];
     let mut readers: HashMap<usize, Vec<NodeId>> = HashMap::new();
     let computed_by =
-        |value: Value| producer(graph, behind_views(graph, value)).and_then(|node| unit_of[node.0 as usize]);
-    for (node, unit) in graph.nodes().iter().zip(unit_of) {
-        let Some(unit) = *unit else { continue };
+        |value: Value| producer(graph, behind_views(graph, value)).and_then(|node| item_of[node.0 as usize]);
+    for (node, item) in graph.nodes().iter().zip(item_of) {
+        let Some(item) = *item else { continue };
         for &input in &node.inputs {
             if let Source::Variable(variable) = graph.source(behind_views(graph, input)) {
-                readers.entry(*variable).or_default().push(unit);
-            } else if let Some(above) = computed_by(input).filter(|&above| above != unit) {
-                waits_for[unit.0 as usize].push(above);
+                readers.entry(*variable).or_default().push(item);
+            } else if let Some(above) = computed_by(input).filter(|&above| above != item) {
+                waits_for[item.0 as usize].push(above);
             }
         }
     }
     let nodes = (0..graph.nodes().len() as u32).map(NodeId);
-    let mut units: Vec<NodeId> = nodes.filter(|&node| unit_of[node.0 as usize] == Some(node)).collect();
+    let mut items: Vec<NodeId> = nodes.filter(|&node| item_of[node.0 as usize] == Some(node)).collect();
 
     // (writer, reader) for each reader of the old content of what the writer computes.
     let wishes: Vec<(NodeId, NodeId)> = updates
@@ -38,7 +38,7 @@ pub fn schedule(graph: &Graph, unit_of: &[Option<NodeId>], updates: &[(usize, Va
     let mut wished = waits_for.clone();
     wishes.iter().for_each(|&(writer, reader)| wished[writer.0 as usize].push(reader));
     // Only within a circle can a wish close one: searching there alone keeps the time in proportion to the graph.
-    let circle = circles(&wished, &units);
+    let circle = circles(&wished, &items);
     for (writer, reader) in wishes {
         let together = circle[writer.0 as usize] == circle[reader.0 as usize];
         if !(together && reaches(&waits_for, &circle, reader, writer)) {
@@ -46,9 +46,9 @@ pub fn schedule(graph: &Graph, unit_of: &[Option<NodeId>], updates: &[(usize, Va
         }
     }
     let follows = follows_from_inputs(graph);
-    let checks_inputs = |unit: &NodeId| follows[unit.0 as usize] && graph.node(*unit).op.checks_data();
-    units.sort_by_key(|unit| !checks_inputs(unit));
-    depth_first(&waits_for, &units)
+    let checks_inputs = |item: &NodeId| follows[item.0 as usize] && graph.node(*item).op.checks_data();
+    items.sort_by_key(|item| !checks_inputs(item));
+    depth_first(&waits_for, &items)
 }
 
 /// For each node, whether it depends on the program's inputs and constants alone.
@@ -64,45 +64,45 @@ fn follows_from_inputs(graph: &Graph) -> Vec<bool> {
     follows
 }
 
-/// The units, each after those that it waits for, as far as these do not wait for one another.
-fn depth_first(waits_for: &[Vec<NodeId>], units: &[NodeId]) -> Vec<NodeId> {
-    let mut order = Vec::with_capacity(units.len());
+/// The work items, each after those that it waits for, as far as these do not wait for one another.
+fn depth_first(waits_for: &[Vec<NodeId>], items: &[NodeId]) -> Vec<NodeId> {
+    let mut order = Vec::with_capacity(items.len());
     let mut opened = vec![false; waits_for.len()];
     // An explicit stack: a graph may be thousands of nodes deep.
     let mut stack = Vec::new();
-    for &unit in units {
-        stack.push((unit, false));
-        while let Some((unit, is_done)) = stack.pop() {
+    for &item in items {
+        stack.push((item, false));
+        while let Some((item, is_done)) = stack.pop() {
             if is_done {
-                order.push(unit);
-            } else if !std::mem::replace(&mut opened[unit.0 as usize], true) {
-                stack.push((unit, true));
-                stack.extend(waits_for[unit.0 as usize].iter().rev().map(|&above| (above, false)));
+                order.push(item);
+            } else if !std::mem::replace(&mut opened[item.0 as usize], true) {
+                stack.push((item, true));
+                stack.extend(waits_for[item.0 as usize].iter().rev().map(|&above| (above, false)));
             }
         }
     }
     order
 }
 
-/// For each unit the number of its circle: units that wait for one another, directly or not, have the same.
+/// For each work item the number of its circle: work items that wait for one another, directly or not, have the same.
 ///
 /// S. R. Kosaraju's algorithm, as in Sharir, "A strong-connectivity algorithm and its applications in data flow analysis"
 /// (1981).
-fn circles(waits_for: &[Vec<NodeId>], units: &[NodeId]) -> Vec<usize> {
+fn circles(waits_for: &[Vec<NodeId>], items: &[NodeId]) -> Vec<usize> {
     let mut waiting: Vec<Vec<NodeId>> = vec![Vec::new(); waits_for.len()];
-    for &unit in units {
-        for above in &waits_for[unit.0 as usize] {
-            waiting[above.0 as usize].push(unit);
+    for &item in items {
+        for above in &waits_for[item.0 as usize] {
+            waiting[above.0 as usize].push(item);
         }
     }
     let mut circle = vec![usize::MAX; waits_for.len()];
     let mut stack = Vec::new();
-    for (number, unit) in depth_first(waits_for, units).into_iter().rev().enumerate() {
-        stack.push(unit);
-        while let Some(unit) = stack.pop() {
-            if circle[unit.0 as usize] == usize::MAX {
-                circle[unit.0 as usize] = number;
-                stack.extend(&waiting[unit.0 as usize]);
+    for (number, item) in depth_first(waits_for, items).into_iter().rev().enumerate() {
+        stack.push(item);
+        while let Some(item) = stack.pop() {
+            if circle[item.0 as usize] == usize::MAX {
+                circle[item.0 as usize] = number;
+                stack.extend(&waiting[item.0 as usize]);
             }
         }
     }
@@ -113,12 +113,12 @@ fn circles(waits_for: &[Vec<NodeId>], units: &[NodeId]) -> Vec<usize> {
 fn reaches(waits_for: &[Vec<NodeId>], circle: &[usize], from: NodeId, to: NodeId) -> bool {
     let mut seen = HashSet::new();
     let mut stack = vec![from];
-    while let Some(unit) = stack.pop() {
-        if unit == to {
+    while let Some(item) = stack.pop() {
+        if item == to {
             return true;
         }
-        if circle[unit.0 as usize] == circle[to.0 as usize] && seen.insert(unit) {
-            stack.extend(&waits_for[unit.0 as usize]);
+        if circle[item.0 as usize] == circle[to.0 as usize] && seen.insert(item) {
+            stack.extend(&waits_for[item.0 as usize]);
         }
     }
     false
@@ -130,16 +130,16 @@ mod tests {
 
     fn edges(count: usize, pairs: &[(u32, u32)]) -> (Vec<Vec<NodeId>>, Vec<NodeId>) {
         let mut waits_for = vec![Vec::new(); count];
-        pairs.iter().for_each(|&(unit, above)| waits_for[unit as usize].push(NodeId(above)));
+        pairs.iter().for_each(|&(item, above)| waits_for[item as usize].push(NodeId(above)));
         (waits_for, (0..count as u32).map(NodeId).collect())
     }
 
     #[test]
-    fn units_that_wait_for_one_another_make_a_circle() {
+    fn items_that_wait_for_one_another_make_a_component() {
         // 0 → 1 → 2 → 0 and 4 ⇄ 5; 3 waits for the first circle, and the second for 3.
         let pairs = [(0, 1), (1, 2), (2, 0), (3, 0), (4, 3), (4, 5), (5, 4)];
-        let (waits_for, units) = edges(7, &pairs);
-        let circle = circles(&waits_for, &units);
+        let (waits_for, items) = edges(7, &pairs);
+        let circle = circles(&waits_for, &items);
         for a in 0..7 {
             for b in 0..7 {
                 let together = a == b || (a < 3 && b < 3) || ([4, 5].contains(&a) && [4, 5].contains(&b));
@@ -149,9 +149,9 @@ mod tests {
     }
 
     #[test]
-    fn units_come_after_what_they_wait_for() {
+    fn items_come_after_what_they_wait_for() {
         let pairs = [(0, 4), (4, 2), (1, 0), (3, 1), (3, 2)];
-        let (waits_for, units) = edges(5, &pairs);
-        assert_eq!(depth_first(&waits_for, &units), [2, 4, 0, 1, 3].map(NodeId));
+        let (waits_for, items) = edges(5, &pairs);
+        assert_eq!(depth_first(&waits_for, &items), [2, 4, 0, 1, 3].map(NodeId));
     }
 }

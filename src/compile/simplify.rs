@@ -1,6 +1,6 @@
 //! Rewrites a graph into an equivalent one with fewer nodes: dead code, common subexpressions, identities.
 //!
-//! The result is also legal for fusion: every operand of an elementwise node is one that a tape can address.
+//! The result is also legal for fusion: every operand of an elementwise node is one that an instruction sequence can address.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -109,7 +109,7 @@ pub(super) struct Rewriter<'a> {
     pub new: Graph,
     /// Of the old graph.
     pub readers: Readers,
-    /// For the winners of a pooling whose input was activated before, and is now activated after it: that input, as it was
+    /// For the argmaxes of a pooling whose input was activated before, and is now activated after it: that input, as it was
     /// before, and the pooled activation.
     pub activated: HashMap<Value, (Value, Value)>,
     /// Values of the old graph that only a scatter_add reads, and whose new value is its result.
@@ -181,7 +181,7 @@ impl Rewriter<'_> {
         self.append(&node.op, inputs)
     }
 
-    /// Appends a node whose operands a tape can address where it is elementwise.
+    /// Appends a node whose operands an instruction sequence can address where it is elementwise.
     pub fn append(&mut self, op: &OpRef, mut inputs: Vec<Value>) -> Result<Vec<Value>> {
         let types: Vec<&TensorType> = inputs.iter().map(|&input| self.new.ty(input)).collect();
         if op.instruction(&types).is_some() {
@@ -280,7 +280,7 @@ impl Rewriter<'_> {
         }
     }
 
-    /// Materialises the operands that a tape cannot address in place, such as (B, 1, C) within (B, T, C).
+    /// Materialises the operands that an instruction sequence cannot address in place, such as (B, 1, C) within (B, T, C).
     fn legalize(&mut self, inputs: &mut [Value], output: &TensorType) -> Result<()> {
         for input in inputs {
             if access(self.new.shape(*input), &output.shape).is_none() {

@@ -1,11 +1,11 @@
 //! What a running op sees: typed views of its inputs, outputs and workspace.
 
 use std::marker::PhantomData;
-use std::ops::Range;
 
 use ndarray::{ArrayViewD, ArrayViewMutD, IxDyn};
 
-use crate::kernels::ahead::Ahead;
+use crate::kernels::Epilogue;
+use crate::kernels::prefetch::Prefetch;
 use crate::kernels::sparse::SparseRows;
 use crate::tensor::{DType, Element, TensorType};
 
@@ -143,32 +143,6 @@ impl<'a> TensorViewMut<'a> {
     }
 }
 
-/// What a kernel that accepts an epilogue does with each finished block of output 0, which is seen as a matrix of `rows` ×
-/// `columns` (the last axis); blocks cover the output exactly once, in any order, from any thread.
-pub trait Epilogue: Sync {
-    fn finish(&self, rows: Range<usize>, columns: Range<usize>);
-
-    /// Whether nothing else reads the output, which then need not be written: its blocks may lie elsewhere.
-    fn reads_last(&self) -> bool {
-        false
-    }
-
-    /// [`Epilogue::finish`] of a block that lies elsewhere: there, element `(row, column)` is where it would be if the whole
-    /// output began at `output`. For an epilogue that [`reads_last`](Epilogue::reads_last).
-    ///
-    /// # Safety
-    /// The elements of the block are there, of the output's dtype, and nothing writes them meanwhile.
-    unsafe fn finish_elsewhere(&self, _output: *const u8, _rows: Range<usize>, _columns: Range<usize>) {
-        unreachable!("the epilogue reads the output where it belongs");
-    }
-}
-
-impl<F: Fn(Range<usize>, Range<usize>) + Sync> Epilogue for F {
-    fn finish(&self, rows: Range<usize>, columns: Range<usize>) {
-        self(rows, columns);
-    }
-}
-
 /// The arguments of one run of an op.
 pub struct Call<'a> {
     pub inputs: &'a [TensorView<'a>],
@@ -176,7 +150,7 @@ pub struct Call<'a> {
     pub workspace: &'a mut [u8],
     pub epilogue: Option<&'a dyn Epilogue>,
     /// What the program reads after this step, from memory that is far: a kernel with time to spare may ask for it.
-    pub ahead: Option<&'a Ahead<'a>>,
+    pub prefetch: Option<&'a Prefetch<'a>>,
 }
 
 impl<'a> Call<'a> {

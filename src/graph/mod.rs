@@ -10,5 +10,5 @@ mod op;
 
 pub use attributes::{Attribute, Attributes};
 pub use builder::{Graph, Node, NodeId, Source, Value};
-pub use call::{Call, Epilogue, RowList, TensorView, TensorViewMut};
+pub use call::{Call, RowList, TensorView, TensorViewMut};
 pub use op::{Differentiated, Op, OpRef};

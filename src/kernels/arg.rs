@@ -2,7 +2,7 @@
 
 use super::parallel::{for_each_chunk, items_per_part};
 use super::simd::per_isa;
-use super::turned::{LANES, MOST_COLUMNS, each, memory, turn};
+use super::transposed_rows::{LANES, MOST_COLUMNS, each, memory, transpose};
 use crate::tensor::Element;
 
 /// The position, along an axis of x (outer, length, inner), of its largest element, or of its smallest: the first one
@@ -54,11 +54,11 @@ fn one_by_one<T: Element, const LARGEST: bool>(positions: &mut [i32], x: &[T], l
 per_isa! {
     /// Rows (positions.len(), length), sixteen side by side.
     fn short_rows[T: Element, const LARGEST: bool][T, LARGEST](positions: &mut [i32], x: &[T], length: usize) {
-        let turned = &mut memory::<T>()[..length];
+        let transposed = &mut memory::<T>()[..length];
         for (positions, x) in positions.chunks_mut(LANES).zip(x.chunks(LANES * length)) {
-            turn(turned, x);
-            let (mut best, mut best_at) = (turned[0], [0; LANES]);
-            for (at, elements) in (1..).zip(each(&turned[1..])) {
+            transpose(transposed, x);
+            let (mut best, mut best_at) = (transposed[0], [0; LANES]);
+            for (at, elements) in (1..).zip(each(&transposed[1..])) {
                 for lane in 0..LANES {
                     let wins = wins::<T, LARGEST>(elements[lane], best[lane]);
                     best[lane] = if wins { elements[lane] } else { best[lane] };

@@ -1,11 +1,11 @@
 //! The mathematics, over slices and ndarray views: no graph, no Python, no allocation inside a step.
 
-pub mod ahead;
 pub mod arg;
 pub mod conv;
 pub mod copy;
 pub mod cumulative;
 pub mod elementwise;
+mod epilogue;
 pub mod gather;
 pub mod gemm;
 pub mod integer_product;
@@ -15,6 +15,7 @@ pub mod number;
 pub mod parallel;
 pub mod peak;
 pub mod pool;
+pub mod prefetch;
 pub mod random;
 mod real;
 pub mod recurrent;
@@ -25,7 +26,8 @@ pub mod sort;
 pub mod sparse;
 pub mod svd;
 mod transpose;
-mod turned;
+mod transposed_rows;
 
+pub use epilogue::Epilogue;
 pub use real::Real;
 pub use transpose::Transpose;

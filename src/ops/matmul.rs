@@ -273,7 +273,7 @@ impl MatMul {
             let a = ListedRows::new(array, rows.row_stride, rows.order, a_shape[1]);
             let a = if self.transpose_a { Left::ListedTransposed(a) } else { Left::Listed(a) };
             let y = MatrixMut::row_major(call.outputs[0].slice::<T>(), m, n);
-            return gemm_before(a, right(b), y, addend, call.epilogue, call.ahead, call.workspace);
+            return gemm_before(a, right(b), y, addend, call.epilogue, call.prefetch, call.workspace);
         }
         let a = call.input::<T>(0);
         let left = |a| match self.transpose_a {
@@ -282,7 +282,7 @@ impl MatMul {
         };
         let y = MatrixMut::row_major(call.outputs[0].slice::<T>(), count * m, n);
         if count == 1 {
-            return gemm_before(left(a), right(b), y, addend, call.epilogue, call.ahead, call.workspace);
+            return gemm_before(left(a), right(b), y, addend, call.epilogue, call.prefetch, call.workspace);
         }
         let operands = |index: usize| {
             let a_index = operand_index(index, leading(y_shape), leading(a_shape));

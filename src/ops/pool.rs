@@ -23,11 +23,11 @@ pub const OPS: &[Entry] = &[
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// y, winner = max_pool2d(x): each window's maximum, and the tap kh·KW + kw of the first element that has it.
+    /// y, argmax = max_pool2d(x): each window's maximum, and the tap kh·KW + kw of the first element that has it.
     Max,
-    /// dx = max_pool2d_backward(winner, dy).
+    /// dx = max_pool2d_backward(argmax, dy).
     MaxBackward,
-    /// y = max_pool2d_select(winner, values): the values that lie where each window has its winner.
+    /// y = max_pool2d_select(argmax, values): the values that lie where each window has its argmax.
     MaxSelect,
     /// y = average_pool2d(x).
     Average,
@@ -135,11 +135,11 @@ impl Pool {
     }
 }
 
-/// Checks that `ty` is of the winners that [`Kind::Max`] gives.
-fn check_winner(ty: &TensorType) -> Result<()> {
+/// Checks that `ty` is of the argmaxes that [`Kind::Max`] gives.
+fn check_argmax(ty: &TensorType) -> Result<()> {
     match ty.dtype {
         DType::I32 => Ok(()),
-        _ => Err(Error::Shape(format!("expected winners of dtype int32. Received: {ty}"))),
+        _ => Err(Error::Shape(format!("expected argmaxes of dtype int32. Received: {ty}"))),
     }
 }
 
@@ -165,8 +165,8 @@ impl Op for Pool {
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
         let dtype = match self.kind {
             Kind::MaxBackward | Kind::MaxSelect => {
-                let [winner, values] = expect_inputs(self, inputs)?;
-                check_winner(winner)?;
+                let [argmax, values] = expect_inputs(self, inputs)?;
+                check_argmax(argmax)?;
                 check_float(&[values], 1)?
             }
             Kind::Max | Kind::Average | Kind::AverageBackward => check_float(inputs, 1)?,
@@ -183,7 +183,7 @@ impl Op for Pool {
 
     fn gradient(&self, node: &Differentiated<'_>, graph: &mut Graph) -> Result<Vec<Option<Value>>> {
         let (first, d) = (node.inputs[0], node.doutput());
-        // The winner has no gradient: where the maxima lie is constant around x.
+        // The argmax has no gradient: where the maxima lie is constant around x.
         Ok(match self.kind {
             Kind::Max => {
                 vec![Some(self.apply(graph, Kind::MaxBackward, Some(first), &[node.outputs[1], d])?)]
@@ -259,12 +259,12 @@ mod tests {
             }
             let y = run(&op("average_pool2d", &lists).unwrap(), std::slice::from_ref(&x)).unwrap();
             let dy = uniform(y[0].shape(), 2, -1.0, 1.0);
-            let winner = run(&op("max_pool2d", &lists).unwrap(), std::slice::from_ref(&x)).unwrap().remove(1);
+            let argmax = run(&op("max_pool2d", &lists).unwrap(), std::slice::from_ref(&x)).unwrap().remove(1);
             let values = uniform(&shape, 3, -1.0, 1.0);
-            check_gradient(&op("max_pool2d_select", &lists).unwrap(), &[winner.clone(), values]);
+            check_gradient(&op("max_pool2d_select", &lists).unwrap(), &[argmax.clone(), values]);
             let shape = shape.map(|dim| dim as i64);
             let lists = [lists[0], lists[1], lists[2], ("input_shape", &shape)];
-            check_gradient(&op("max_pool2d_backward", &lists).unwrap(), &[winner, dy.clone()]);
+            check_gradient(&op("max_pool2d_backward", &lists).unwrap(), &[argmax, dy.clone()]);
             check_gradient(&op("average_pool2d_backward", &lists).unwrap(), &[dy]);
         }
     }

@@ -216,7 +216,7 @@ fn run_node(graph: &Graph, node: &Node, inputs: &[&Tensor]) -> Result<Vec<Tensor
         })
         .collect();
     let mut call =
-        Call { inputs: &input_views, outputs: &mut output_views, workspace, epilogue: None, ahead: None };
+        Call { inputs: &input_views, outputs: &mut output_views, workspace, epilogue: None, prefetch: None };
     node.op.run(&mut call)?;
     Ok(outputs)
 }

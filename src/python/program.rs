@@ -130,14 +130,14 @@ impl PyProgram {
                     )));
                 }
             }
-            let patience = Duration::try_from_secs_f64(max_seconds).map_err(|_| {
+            let time_limit = Duration::try_from_secs_f64(max_seconds).map_err(|_| {
                 ConfigurationError::new_err(format!(
                     "expected 0 or more seconds. Received: max_seconds={max_seconds}"
                 ))
             })?;
             detached(py, || {
                 let targets: Vec<*mut u8> = targets.iter().map(|bytes| bytes.as_ptr().cast_mut()).collect();
-                let batches = Batches { columns: &columns, order, start, stop, patience };
+                let batches = Batches { columns: &columns, order, start, stop, time_limit };
                 // SAFETY: the columns and outputs are kept alive by the caller's references; the outputs have the rows.
                 unsafe { self.program.run_batches(&batches, &targets) }
             })

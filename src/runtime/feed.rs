@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::graph::RowList;
-use crate::kernels::ahead::{Ahead, LINE};
 use crate::kernels::gemm::share;
+use crate::kernels::prefetch::{LINE, Prefetch};
 use crate::kernels::simd::prefetch;
 use crate::kernels::sparse::SparseRows;
 use crate::tensor::{DType, TensorType};
@@ -146,8 +146,8 @@ impl Column {
     }
 
     /// The rows as memory that is gathered later.
-    pub fn ahead<'a>(&self, order: &'a [usize]) -> Ahead<'a> {
-        Ahead::rows(self.data, self.strides[0], self.row_bytes(), order)
+    pub fn prefetch<'a>(&self, order: &'a [usize]) -> Prefetch<'a> {
+        Prefetch::rows(self.data, self.strides[0], self.row_bytes(), order)
     }
 
     /// Where the batch lies already, in the right dtype and order, so that nothing need be copied.

@@ -12,9 +12,10 @@ use super::profile::Profile;
 use super::{Arenas, Buffer, Column, Order, Rows, Variable};
 use crate::compile::{Assignment, Location, Loop, Plan, Request, Slot, Work, compile};
 use crate::error::{Error, Result};
-use crate::graph::{Call, Epilogue, TensorView, TensorViewMut};
-use crate::kernels::ahead::Ahead;
+use crate::graph::{Call, TensorView, TensorViewMut};
+use crate::kernels::Epilogue;
 use crate::kernels::elementwise::Addresses;
+use crate::kernels::prefetch::Prefetch;
 use crate::kernels::sparse::SparseRows;
 use crate::tensor::TensorType;
 use crate::threads::{self, PerProcess, whole};
@@ -148,7 +149,7 @@ pub struct Batches<'a> {
     pub start: usize,
     pub stop: usize,
     /// Returns after the batch that ends later than this.
-    pub patience: Duration,
+    pub time_limit: Duration,
 }
 
 /// Guards that keep every variable of a program where it is.
@@ -216,7 +217,7 @@ impl Program {
         result
     }
 
-    /// Runs every whole batch between `start` and `stop` until `patience` is over, and returns the next row.
+    /// Runs every whole batch between `start` and `stop` until `time_limit` is over, and returns the next row.
     ///
     /// The outputs of a batch are written to `outputs[i]` at the batch's first row; `outputs` may be empty where
     /// only the updates matter. On an error the variables are as of the last whole batch.
@@ -240,13 +241,14 @@ impl Program {
                 None => Rows::Range { first: row, count: size },
                 Some(order) => Rows::Listed(&order[row..row + size]),
             };
-            let ahead = far.filter(|_| row + 2 * size <= batches.stop).zip(order);
-            let ahead = ahead.map(|(column, order)| column.ahead(&order[row + size..row + 2 * size]));
+            let prefetch = far.filter(|_| row + 2 * size <= batches.stop).zip(order);
+            let prefetch =
+                prefetch.map(|(column, order)| column.prefetch(&order[row + size..row + 2 * size]));
             result = whole(|| {
                 // SAFETY: `batch_size` checked that all rows exist and fit the arguments; the variables are locked.
                 unsafe {
                     self.assemble(batches.columns, rows, &workspace.buffer, &mut arguments)?;
-                    self.run_steps(&arguments, &mut workspace, &mut views, ahead.as_ref())?;
+                    self.run_steps(&arguments, &mut workspace, &mut views, prefetch.as_ref())?;
                 }
                 for (slot, output) in self.plan.outputs.iter().zip(outputs) {
                     let source = self.address(slot.location, &workspace.buffer, &arguments);
@@ -264,7 +266,7 @@ impl Program {
                 break;
             }
             row += size;
-            if began.elapsed() >= batches.patience {
+            if began.elapsed() >= batches.time_limit {
                 break;
             }
         }
@@ -374,7 +376,7 @@ impl Program {
         arguments: &[Argument<'a>],
         workspace: &mut Workspace,
         views: &mut Vec<TensorView<'a>>,
-        ahead: Option<&Ahead<'_>>,
+        prefetch: Option<&Prefetch<'_>>,
     ) -> Result<()> {
         let Workspace { buffer, binding } = workspace;
         for &index in &self.over_arguments {
@@ -426,7 +428,7 @@ impl Program {
                         outputs: views_mut,
                         workspace,
                         epilogue: tail.as_ref().map(|tail| tail as &dyn Epilogue),
-                        ahead,
+                        prefetch,
                     })
                     .map_err(|error| error.within(&step.scope))?;
                 }
@@ -535,14 +537,14 @@ struct Pointers<'a> {
     results: &'a [*mut u8],
 }
 
-// SAFETY: threads run disjoint ranges of the loop, and the tape's contract covers the rest.
+// SAFETY: threads run disjoint ranges of the loop, and the instruction sequence's contract covers the rest.
 unsafe impl Sync for Pointers<'_> {}
 
 impl Pointers<'_> {
     fn run(&self, body: &Loop, ranges: impl Iterator<Item = Range<usize>>) {
         // SAFETY: the plan places operands and results of the loop's size, and a result over an operand only
         // where that is addressed element by element.
-        unsafe { body.tape.run(self.operands, self.results, ranges) }
+        unsafe { body.sequence.run(self.operands, self.results, ranges) }
     }
 }
 
@@ -590,7 +592,7 @@ const LOOP_PART: usize = 1 << 14;
 
 fn run_loop(body: &Loop, operands: &[*const u8], results: &[*mut u8]) {
     let pointers = Pointers { operands: operands.into(), results };
-    threads::for_each_part(body.size.div_ceil(LOOP_PART), body.tape.work(body.size), &|part| {
+    threads::for_each_part(body.size.div_ceil(LOOP_PART), body.sequence.work(body.size), &|part| {
         pointers.run(body, once(part * LOOP_PART..((part + 1) * LOOP_PART).min(body.size)));
     });
 }

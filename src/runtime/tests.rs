@@ -216,7 +216,7 @@ fn batches_run_in_order_and_update_variables_between_them() {
         order: Some(&order),
         start: 0,
         stop: 5,
-        patience: Duration::from_secs(60),
+        time_limit: Duration::from_secs(60),
     };
     // SAFETY: `y` has room for six rows.
     let next = unsafe { program.run_batches(&batches, &[y.as_mut_ptr().cast()]) }.unwrap();
@@ -226,9 +226,9 @@ fn batches_run_in_order_and_update_variables_between_them() {
     assert_eq!(&y[..6], &[0.0; 6], "the first batch saw w = 0");
     assert_eq!(&y[6..12], &[9.0 * 13.5, 10.0 * 14.5, 11.0 * 15.5, 6.0 * 13.5, 7.0 * 14.5, 8.0 * 15.5]);
 
-    let impatient = Batches { order: None, start: 0, stop: 6, patience: Duration::ZERO, ..batches };
+    let out_of_time = Batches { order: None, start: 0, stop: 6, time_limit: Duration::ZERO, ..batches };
     // SAFETY: as above.
-    let next = unsafe { program.run_batches(&impatient, &[]) }.unwrap();
+    let next = unsafe { program.run_batches(&out_of_time, &[]) }.unwrap();
     assert_eq!(next, 2, "one batch, then control goes back");
 }
 
@@ -262,8 +262,8 @@ fn rows_that_lie_apart_are_as_good_as_gathered_ones() {
         let shape = (vec![rows, width], vec![8 * width as isize, 8]);
         // SAFETY: `data` is as large as that, and outlives the call.
         let columns = [unsafe { Column::new(data.as_ptr().cast(), ElementKind::F64, shape.0, shape.1) }];
-        let patience = Duration::from_secs(60);
-        let batches = Batches { columns: &columns, order, start: 0, stop: rows, patience };
+        let time_limit = Duration::from_secs(60);
+        let batches = Batches { columns: &columns, order, start: 0, stop: rows, time_limit };
         let mut y = vec![0.0f64; rows * 5];
         // SAFETY: `y` has room for all rows.
         unsafe { program.run_batches(&batches, &[y.as_mut_ptr().cast()]) }.unwrap();
@@ -290,8 +290,8 @@ fn sparse_rows_are_as_good_as_dense_ones() {
         let strides = vec![(kind.size() * width) as isize, kind.size() as isize];
         // SAFETY: `data` is as large as that, and outlives the call.
         let columns = [unsafe { Column::new(data, kind, vec![rows, width], strides) }];
-        let patience = Duration::from_secs(60);
-        let batches = Batches { columns: &columns, order, start: 0, stop: rows, patience };
+        let time_limit = Duration::from_secs(60);
+        let batches = Batches { columns: &columns, order, start: 0, stop: rows, time_limit };
         let mut y = vec![0.0f32; rows * 5];
         // SAFETY: `y` has room for all rows.
         unsafe { program.run_batches(&batches, &[y.as_mut_ptr().cast()]) }.unwrap();
@@ -356,7 +356,7 @@ fn rows_outside_the_columns_are_an_error() {
     let run = |rows: Option<&[i64]>, stop: usize| {
         let order = rows.map(listed);
         let order = order.as_ref();
-        let batches = Batches { columns: &columns, order, start: 0, stop, patience: Duration::ZERO };
+        let batches = Batches { columns: &columns, order, start: 0, stop, time_limit: Duration::ZERO };
         // SAFETY: no outputs.
         unsafe { program.run_batches(&batches, &[]) }
     };

@@ -2,6 +2,7 @@
 //!
 //! One pool serves the process. It starts with the first loop that is worth it, and again in a forked child.
 
+mod cost_model;
 mod denormals;
 mod disjoint;
 mod fork;
@@ -10,7 +11,6 @@ mod reentrant;
 mod rounds;
 mod size;
 mod slots;
-mod worth;
 
 pub use denormals::FlushDenormals;
 pub use disjoint::DisjointMut;
@@ -20,7 +20,7 @@ pub use rounds::for_each_round;
 pub use size::{check_threads, num_threads, set_num_threads};
 pub use slots::Slots;
 
-use worth::is_worth_sharing;
+use cost_model::pays_to_share;
 
 /// Calls `body(part)` for every `part` in `0..parts`, on one or several threads, and returns when all are done.
 ///
@@ -30,7 +30,7 @@ use worth::is_worth_sharing;
 /// part and where another thread is using the pool. A panic in a part is passed on to the caller.
 pub fn for_each_part(parts: usize, work: u64, body: &(dyn Fn(usize) + Sync)) {
     let threads = if parts > 1 { num_threads().min(parts) } else { 1 };
-    if threads <= 1 || !is_worth_sharing(work) || !pool::run(threads, parts, threads, body) {
+    if threads <= 1 || !pays_to_share(work) || !pool::run(threads, parts, threads, body) {
         (0..parts).for_each(body);
     }
 }

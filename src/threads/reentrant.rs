@@ -26,7 +26,7 @@ struct Waiting {
 
 impl Reentrant {
     /// Waits so long for the lock; whether this thread has it now, and owes a [`Reentrant::leave`].
-    pub fn enter(&self, patience: Duration) -> bool {
+    pub fn enter(&self, timeout: Duration) -> bool {
         if self.try_enter() {
             return true;
         }
@@ -36,8 +36,8 @@ impl Reentrant {
         // Sequentially consistent with `leave`, which frees the lock and then looks for threads that wait.
         waiting.threads.fetch_add(1, Ordering::SeqCst);
         let mut entered = self.try_enter();
-        while !entered && began.elapsed() < patience {
-            let rest = patience.saturating_sub(began.elapsed());
+        while !entered && began.elapsed() < timeout {
+            let rest = timeout.saturating_sub(began.elapsed());
             guard = waiting.left.wait_timeout(guard, rest).unwrap_or_else(PoisonError::into_inner).0;
             entered = self.try_enter();
         }

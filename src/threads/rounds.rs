@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{is_worth_sharing, num_threads, pool};
+use super::{num_threads, pays_to_share, pool};
 
 /// Calls `body(round, part)` for every `part` in `0..parts` of every `round` in `0..rounds`. A part begins when all parts
 /// of the rounds before have returned. Otherwise as [`for_each_part`](super::for_each_part), at a fraction of a microsecond
@@ -17,7 +17,7 @@ pub fn for_each_round(rounds: usize, parts: usize, work: u64, body: &(dyn Fn(usi
         body(round, turn % parts);
     };
     let (threads, turns) = (num_threads().min(parts), rounds * parts);
-    if threads <= 1 || !is_worth_sharing(work) || !pool::run(threads, turns, 1, &turn) {
+    if threads <= 1 || !pays_to_share(work) || !pool::run(threads, turns, 1, &turn) {
         (0..turns).for_each(turn);
     }
 }

@@ -12,7 +12,7 @@ use super::parts::WIDEST_PANEL;
 use super::runs::{Axis, Run};
 use super::tile::{self, MAX_ROWS, Terms, VECTORS, with_rows};
 use super::{Geometry, Parts, depthwise};
-use crate::graph::Epilogue;
+use crate::kernels::Epilogue;
 use crate::kernels::simd::{self, Isa, Kernel, Vector, Vectorized};
 use crate::threads::{DisjointMut, for_each_part};
 

@@ -10,7 +10,7 @@ use super::Geometry;
 use super::correlate::Direction;
 use super::runs::{Axis, Run};
 use super::tile::store_row;
-use crate::graph::Epilogue;
+use crate::kernels::Epilogue;
 use crate::kernels::simd::{self, Isa, Kernel, Vector, Vectorized};
 use crate::threads::{DisjointMut, for_each_part};
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::tile::{self, MAX_ROWS, Pixels, TileSums, VECTORS, with_rows};
 use super::{Geometry, Parts, depthwise};
-use crate::graph::Epilogue;
+use crate::kernels::Epilogue;
 use crate::kernels::parallel::for_each_chunk;
 use crate::kernels::simd::{self, Isa, Kernel, Vector, Vectorized};
 use crate::threads::for_each_part;

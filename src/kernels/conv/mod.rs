@@ -15,7 +15,7 @@ pub use parts::Parts;
 
 use correlate::{Correlation, Direction};
 
-use crate::graph::Epilogue;
+use crate::kernels::Epilogue;
 use crate::kernels::parallel::elements_of;
 use crate::kernels::simd::{Vectorized, isa};
 

@@ -1,4 +1,4 @@
-//! Chains: neighbouring steps of a tape that run as one loop over a few vectors, which stay in registers from step to step.
+//! Chains: neighbouring steps of an instruction sequence that run as one loop over a few vectors, which stay in registers from step to step.
 //!
 //! A step of its own reads and writes the L1 cache for each vector, which takes longer than an addition. A chain writes
 //! only what is read again by other steps than the next, and its slow instructions overlap with the others. The arithmetic

@@ -1,4 +1,4 @@
-//! A tape made ready to run: kernels chosen, registers assigned to scratch memory.
+//! An instruction sequence made ready to run: kernels chosen, registers assigned to scratch memory.
 //!
 //! The elements are run over in tiles. A tile of an operand is read where it lies, or, if it is broadcast, is spread
 //! out in scratch memory; intermediate results stay in registers between the links of a chain, and in scratch memory
@@ -12,7 +12,7 @@ use std::ops::Range;
 use super::chain::{self, ChainKernel, Link};
 use super::draft::{Draft, DraftStep, Run, assign_slots, cost, draft, join, memory_cost, whole_periods};
 use super::kernel::{Kernel, LANES, Lane};
-use super::{Access, Operand, Tape};
+use super::{Access, InstructionSequence, Operand};
 use crate::error::{Error, Result};
 use crate::kernels::simd::Isa;
 
@@ -38,7 +38,7 @@ struct Scratch {
 }
 
 thread_local! {
-    /// Not on the stack, whose pages a function of so many bytes touches one by one before it begins. A tape runs no other.
+    /// Not on the stack, whose pages a function of so many bytes touches one by one before it begins. An instruction sequence runs no other.
     static SCRATCH: UnsafeCell<Scratch> = const { UnsafeCell::new(Scratch { _bytes: [0; SCRATCH_BYTES] }) };
 }
 
@@ -67,9 +67,9 @@ impl<'a> From<&'a [*const u8]> for Addresses<'a> {
     }
 }
 
-/// A tape that runs.
+/// An instruction sequence that runs.
 #[derive(Debug, Clone)]
-pub struct CompiledTape {
+pub struct FusedKernel {
     /// The home of every value in scratch memory. Operands come first.
     homes: Vec<Home>,
     /// The values whose lanes are laid out once a run: not those of `tiled`, and none that stays in registers.
@@ -120,16 +120,16 @@ struct Output {
     read_later: Vec<usize>,
 }
 
-impl CompiledTape {
-    pub(super) fn new(tape: &Tape, isa: Isa) -> Result<Self> {
-        let Draft { mut values, once, steps, outputs } = draft(tape, isa)?;
+impl FusedKernel {
+    pub(super) fn new(sequence: &InstructionSequence, isa: Isa) -> Result<Self> {
+        let Draft { mut values, once, steps, outputs } = draft(sequence, isa)?;
         let runs = join(&mut values, &steps, &outputs);
 
         // Scratch memory: the table of lanes, one chunk for every value that needs no more, then the tiles.
-        let operands = tape.operands.len();
+        let operands = sequence.operands.len();
         let is_spread = |value: usize| {
             value < operands
-                && matches!(tape.operands[value].access, Access::Row { .. } | Access::Column { .. })
+                && matches!(sequence.operands[value].access, Access::Row { .. } | Access::Column { .. })
         };
         let (slots, slot_count) = assign_slots(&values, &steps, &outputs, is_spread);
         let table = (values.len() * size_of::<Lane>()).next_multiple_of(CHUNK_BYTES);
@@ -145,11 +145,11 @@ impl CompiledTape {
             || tiles + tile * tile_bytes + slot_count * CHUNK_BYTES > SCRATCH_BYTES
         {
             return Err(Error::Internal(format!(
-                "a tape of {} steps and {operands} operands does not fit in scratch memory",
-                tape.steps.len()
+                "an instruction sequence of {} steps and {operands} operands does not fit in scratch memory",
+                sequence.steps.len()
             )));
         }
-        let tile = whole_periods(tile, &tape.operands);
+        let tile = whole_periods(tile, &sequence.operands);
 
         let mut next_single = table;
         let homes = values
@@ -177,7 +177,7 @@ impl CompiledTape {
                 let mut read_later: Vec<usize> = steps[computed + 1..]
                     .iter()
                     .flat_map(|step| step.inputs.iter().copied())
-                    .filter(|&input| input < operands && tape.operands[input].access == Access::Full)
+                    .filter(|&input| input < operands && sequence.operands[input].access == Access::Full)
                     .collect();
                 read_later.sort_unstable();
                 read_later.dedup();
@@ -192,12 +192,12 @@ impl CompiledTape {
             }
         };
         let written = outputs.iter().map(|output| values[usize::from(output.value)].dtype);
-        let read = tape.operands.iter().map(|operand| (operand.dtype, operand.access));
+        let read = sequence.operands.iter().map(|operand| (operand.dtype, operand.access));
         let memory = read
             .chain(written.map(|dtype| (dtype, Access::Full)))
             .map(|(dtype, access)| memory_cost(dtype, access))
             .sum::<u64>();
-        let is_scalar = |operand: &usize| tape.operands[*operand].access == Access::Scalar;
+        let is_scalar = |operand: &usize| sequence.operands[*operand].access == Access::Scalar;
         let single = runs.iter().filter(|run| run.links.is_empty()).map(|run| &steps[run.steps.start]);
         let filled: Vec<usize> = once.iter().chain(single).flat_map(|step| step.inputs.clone()).collect();
         let (scalars, scalars_of_chains): (Vec<usize>, Vec<usize>) =
@@ -207,7 +207,7 @@ impl CompiledTape {
         Ok(Self {
             homes,
             laid_out: (0..values.len()).filter(is_laid_out).collect(),
-            operands: tape.operands.clone(),
+            operands: sequence.operands.clone(),
             scalars,
             scalars_of_chains,
             tiled: (0..operands).filter(|operand| !is_scalar(operand)).collect(),
@@ -215,7 +215,7 @@ impl CompiledTape {
             steps: runs.into_iter().map(compiled).collect(),
             outputs,
             tile,
-            cost: tape.steps.iter().map(cost).sum::<u64>() + memory,
+            cost: sequence.steps.iter().map(cost).sum::<u64>() + memory,
         })
     }
 
@@ -266,10 +266,10 @@ impl CompiledTape {
         }
     }
 
-    /// Computes the elements of one range; see [`CompiledTape::run`], which has laid out `scratch`.
+    /// Computes the elements of one range; see [`FusedKernel::run`], which has laid out `scratch`.
     ///
     /// # Safety
-    /// As [`CompiledTape::run`].
+    /// As [`FusedKernel::run`].
     #[inline(always)]
     unsafe fn run_range(
         &self,
@@ -316,7 +316,7 @@ impl CompiledTape {
     /// Where the elements `start..start + count` of an operand are read: in `memory`, or spread out at `home`.
     ///
     /// # Safety
-    /// As in [`CompiledTape::run`].
+    /// As in [`FusedKernel::run`].
     #[inline(always)]
     unsafe fn operand_lane(
         &self,

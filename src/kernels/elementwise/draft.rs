@@ -1,15 +1,15 @@
-//! From a tape to what its run is laid out by: numbered values, kernels, chains, slots of scratch memory.
+//! From an instruction sequence to what its run is laid out by: numbered values, kernels, chains, slots of scratch memory.
 
 use std::ops::Range;
 
 use super::chain::{self, Link};
 use super::kernel::{self, Kernel, LANES};
-use super::{Access, BinaryOp, Instruction, Operand, Register, Step, Tape, UnaryOp};
+use super::{Access, BinaryOp, Instruction, InstructionSequence, Operand, Register, Step, UnaryOp};
 use crate::error::{Error, Result};
 use crate::kernels::simd::Isa;
 use crate::tensor::DType;
 
-/// A value while a tape is compiled.
+/// A value while an instruction sequence is compiled.
 pub struct Value {
     pub dtype: DType,
     /// The same for all elements.
@@ -18,7 +18,7 @@ pub struct Value {
     pub in_memory: bool,
 }
 
-/// A step while a tape is compiled.
+/// A step while an instruction sequence is compiled.
 pub struct DraftStep {
     pub kernel: Kernel,
     /// What a chain can compute in place of the kernel.
@@ -28,7 +28,7 @@ pub struct DraftStep {
     pub output: usize,
 }
 
-/// A tape with its values numbered, operands first, and its kernels found.
+/// An instruction sequence with its values numbered, operands first, and its kernels found.
 pub struct Draft {
     pub values: Vec<Value>,
     /// Steps on scalars.
@@ -38,10 +38,10 @@ pub struct Draft {
     pub outputs: Vec<usize>,
 }
 
-/// Checks a tape and finds the kernels of its steps.
-pub fn draft(tape: &Tape, isa: Isa) -> Result<Draft> {
-    let defect = |what: String| Error::Internal(format!("a tape is malformed: {what}"));
-    let mut values: Vec<Value> = tape
+/// Checks an instruction sequence and finds the kernels of its steps.
+pub fn draft(sequence: &InstructionSequence, isa: Isa) -> Result<Draft> {
+    let defect = |what: String| Error::Internal(format!("a sequence is malformed: {what}"));
+    let mut values: Vec<Value> = sequence
         .operands
         .iter()
         .map(|operand| Value {
@@ -56,7 +56,7 @@ pub fn draft(tape: &Tape, isa: Isa) -> Result<Draft> {
         value.ok_or_else(|| defect(format!("register {register} is read before it is written")))
     };
     let (mut once, mut steps) = (Vec::new(), Vec::new());
-    for step in &tape.steps {
+    for step in &sequence.steps {
         let inputs = step.inputs.iter().map(|&input| read(&held, input)).collect::<Result<Vec<_>>>()?;
         let dtypes: Vec<DType> = inputs.iter().map(|&input| values[input].dtype).collect();
         let kernel = match kernel::kernel(isa, step.instruction, &dtypes) {
@@ -73,9 +73,9 @@ pub fn draft(tape: &Tape, isa: Isa) -> Result<Draft> {
         (if uniform { &mut once } else { &mut steps }).push(DraftStep { kernel, link, inputs, output });
     }
     let mut outputs: Vec<usize> = Vec::new();
-    for &register in &tape.outputs {
+    for &register in &sequence.outputs {
         let value = read(&held, register)?;
-        if values[value].uniform || value < tape.operands.len() || outputs.contains(&value) {
+        if values[value].uniform || value < sequence.operands.len() || outputs.contains(&value) {
             let dtype = values[value].dtype;
             outputs.push(values.len());
             steps.push(DraftStep {
@@ -90,7 +90,7 @@ pub fn draft(tape: &Tape, isa: Isa) -> Result<Draft> {
         }
     }
     let readers = readers(values.len(), &steps, &outputs);
-    let lies_ready = |value: usize| value < tape.operands.len() || values[value].uniform;
+    let lies_ready = |value: usize| value < sequence.operands.len() || values[value].uniform;
     postpone_products(&mut steps, &readers, lies_ready);
     Ok(Draft { values, once, steps, outputs })
 }

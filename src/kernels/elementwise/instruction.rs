@@ -1,4 +1,4 @@
-//! The instructions of a tape.
+//! The instructions of an instruction sequence.
 
 use crate::tensor::DType;
 

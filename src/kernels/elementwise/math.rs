@@ -285,7 +285,9 @@ pub fn power(a: f32, b: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Access, BinaryOp, CompiledTape, Instruction, Operand, Step, Tape, UnaryOp};
+    use super::super::{
+        Access, BinaryOp, FusedKernel, Instruction, InstructionSequence, Operand, Step, UnaryOp,
+    };
     use super::gate_sigmoid;
     use crate::kernels::simd::Isa;
     use crate::tensor::DType;
@@ -305,14 +307,14 @@ mod tests {
 
     fn apply(isa: Isa, instruction: Instruction, inputs: &[&[f32]]) -> Vec<f32> {
         let output = inputs.len() as u16;
-        let tape = Tape {
+        let sequence = InstructionSequence {
             operands: vec![Operand { dtype: DType::F32, access: Access::Full }; inputs.len()],
             steps: vec![Step { instruction, inputs: (0..output).collect(), output, dtype: DType::F32 }],
             outputs: vec![output],
         };
         let mut result = vec![0.0_f32; inputs[0].len()];
         let pointers: Vec<*const u8> = inputs.iter().map(|input| input.as_ptr().cast()).collect();
-        let compiled = CompiledTape::new(&tape, isa).unwrap();
+        let compiled = FusedKernel::new(&sequence, isa).unwrap();
         let all = std::iter::once(0..inputs[0].len());
         // SAFETY: all arrays have the length of the first.
         unsafe { compiled.run(pointers[..].into(), &[result.as_mut_ptr().cast()], all) };

@@ -1,4 +1,4 @@
-//! Elementwise arithmetic: single instructions, and tapes of them that run as one loop over cache-sized tiles.
+//! Elementwise arithmetic: single instructions, and instruction sequences of them that run as one loop over cache-sized tiles.
 
 mod arithmetic;
 mod chain;
@@ -9,10 +9,10 @@ mod kernel;
 pub mod math;
 #[cfg(test)]
 pub mod reference;
-mod tape;
+mod sequence;
 #[cfg(test)]
 mod tests;
 
-pub use compiled::{Addresses, CompiledTape};
+pub use compiled::{Addresses, FusedKernel};
 pub use instruction::{BinaryOp, CompareOp, Instruction, LogicalOp, UnaryOp};
-pub use tape::{Access, Operand, Register, Step, Tape};
+pub use sequence::{Access, InstructionSequence, Operand, Register, Step};

@@ -1,4 +1,4 @@
-//! The plain meaning of every instruction, one element at a time: the oracle that tapes and op tests are checked against.
+//! The plain meaning of every instruction, one element at a time: the oracle that instruction sequences and op tests are checked against.
 
 use super::{BinaryOp, CompareOp, Instruction, LogicalOp, UnaryOp};
 use crate::tensor::DType;

@@ -1,4 +1,4 @@
-//! Tapes against the reference, on every instruction set that the machine has.
+//! Instruction sequences against the reference, on every instruction set that the machine has.
 
 // A list of one range is meant as such.
 #![allow(clippy::single_range_in_vec_init)]
@@ -98,43 +98,44 @@ fn operand_index(access: Access, index: usize) -> usize {
     }
 }
 
-/// What `tape` gives for element `index`: every output.
-fn expected(tape: &Tape, inputs: &[Vec<Scalar>], index: usize) -> Vec<Scalar> {
+/// What `instruction sequence` gives for element `index`: every output.
+fn expected(sequence: &InstructionSequence, inputs: &[Vec<Scalar>], index: usize) -> Vec<Scalar> {
     let mut registers: Vec<Option<Scalar>> = vec![None; 1 << 10];
-    for (register, (operand, input)) in tape.operands.iter().zip(inputs).enumerate() {
+    for (register, (operand, input)) in sequence.operands.iter().zip(inputs).enumerate() {
         registers[register] = Some(input[operand_index(operand.access, index)]);
     }
-    for step in &tape.steps {
+    for step in &sequence.steps {
         let inputs: Vec<Scalar> =
             step.inputs.iter().map(|&input| registers[usize::from(input)].unwrap()).collect();
         registers[usize::from(step.output)] = Some(reference::evaluate(step.instruction, &inputs));
     }
-    tape.outputs.iter().map(|&output| registers[usize::from(output)].unwrap()).collect()
+    sequence.outputs.iter().map(|&output| registers[usize::from(output)].unwrap()).collect()
 }
 
-fn output_dtypes(tape: &Tape) -> Vec<DType> {
-    tape.outputs
+fn output_dtypes(sequence: &InstructionSequence) -> Vec<DType> {
+    sequence
+        .outputs
         .iter()
         .map(|&register| {
-            let step = tape.steps.iter().rev().find(|step| step.output == register);
-            step.map_or_else(|| tape.operands[usize::from(register)].dtype, |step| step.dtype)
+            let step = sequence.steps.iter().rev().find(|step| step.output == register);
+            step.map_or_else(|| sequence.operands[usize::from(register)].dtype, |step| step.dtype)
         })
         .collect()
 }
 
-/// Runs `tape` on `ranges` of arrays of `size` elements; `over[n]` is the operand whose memory output `n` shares.
+/// Runs `instruction sequence` on `ranges` of arrays of `size` elements; `over[n]` is the operand whose memory output `n` shares.
 fn run(
     isa: Isa,
-    tape: &Tape,
+    sequence: &InstructionSequence,
     inputs: &[Vec<Scalar>],
     size: usize,
     ranges: &[std::ops::Range<usize>],
     over: &[Option<usize>],
 ) -> Vec<Vec<u8>> {
-    let compiled = CompiledTape::new(tape, isa).unwrap();
+    let compiled = FusedKernel::new(sequence, isa).unwrap();
     let mut inputs: Vec<Vec<u8>> = inputs.iter().map(|input| to_bytes(input)).collect();
     let mut outputs: Vec<Vec<u8>> =
-        output_dtypes(tape).iter().map(|dtype| vec![0xEE; size * dtype.size()]).collect();
+        output_dtypes(sequence).iter().map(|dtype| vec![0xEE; size * dtype.size()]).collect();
     let inputs_at: Vec<*mut u8> = inputs.iter_mut().map(|input| input.as_mut_ptr()).collect();
     let outputs_at: Vec<*mut u8> = outputs
         .iter_mut()
@@ -152,20 +153,26 @@ fn run(
         .collect()
 }
 
-/// Checks a tape on `ranges`, and that nothing outside them is written.
-fn check(tape: &Tape, inputs: &[Vec<Scalar>], size: usize, ranges: &[std::ops::Range<usize>]) {
+/// Checks an instruction sequence on `ranges`, and that nothing outside them is written.
+fn check(
+    sequence: &InstructionSequence,
+    inputs: &[Vec<Scalar>],
+    size: usize,
+    ranges: &[std::ops::Range<usize>],
+) {
     for isa in Isa::available() {
-        let outputs = run(isa, tape, inputs, size, ranges, &vec![None; tape.outputs.len()]);
-        for (n, (dtype, bytes)) in output_dtypes(tape).into_iter().zip(&outputs).enumerate() {
+        let outputs = run(isa, sequence, inputs, size, ranges, &vec![None; sequence.outputs.len()]);
+        for (n, (dtype, bytes)) in output_dtypes(sequence).into_iter().zip(&outputs).enumerate() {
             for index in 0..size {
                 let element = &bytes[index * dtype.size()..(index + 1) * dtype.size()];
                 if ranges.iter().any(|range| range.contains(&index)) {
                     let got = from_bytes(dtype, element)[0];
-                    let expected = expected(tape, inputs, index)[n];
+                    let expected = expected(sequence, inputs, index)[n];
                     assert!(
                         is_near(got, expected),
-                        "{isa:?}: output {n}, element {index}: {got:?}, expected {expected:?}; {tape:?}, of {:?}",
-                        tape.operands
+                        "{isa:?}: output {n}, element {index}: {got:?}, expected {expected:?}; {sequence:?}, of {:?}",
+                        sequence
+                            .operands
                             .iter()
                             .zip(inputs)
                             .map(|(operand, input)| input[operand_index(operand.access, index)])
@@ -269,14 +276,14 @@ fn every_instruction_of_every_access() {
                 .collect();
             let output = dtypes.len() as Register;
             let step = Step { instruction, inputs: (0..output).collect(), output, dtype };
-            let tape = Tape { operands, steps: vec![step], outputs: vec![output] };
-            check(&tape, &inputs, size, &[3..7, 20..1101, 1101..1102]);
+            let sequence = InstructionSequence { operands, steps: vec![step], outputs: vec![output] };
+            check(&sequence, &inputs, size, &[3..7, 20..1101, 1101..1102]);
         }
     }
 }
 
 /// y = gelu-like chain of f32 with a bias row, a per-row factor and a scalar.
-fn chain() -> Tape {
+fn chain() -> InstructionSequence {
     let f32 = |access| Operand { dtype: DType::F32, access };
     let step = |instruction, inputs: &[Register], output| Step {
         instruction,
@@ -284,7 +291,7 @@ fn chain() -> Tape {
         output,
         dtype: DType::F32,
     };
-    Tape {
+    InstructionSequence {
         operands: vec![
             f32(Access::Full),
             f32(Access::Row { period: 24 }),
@@ -305,16 +312,16 @@ fn chain() -> Tape {
 
 #[test]
 fn a_chain_with_every_access_and_outputs_of_every_kind() {
-    let tape = chain();
+    let sequence = chain();
     for size in [1, 15, 16, 17, 24, 96, 1000, 5000] {
-        let inputs: Vec<Vec<Scalar>> = tape
+        let inputs: Vec<Vec<Scalar>> = sequence
             .operands
             .iter()
             .enumerate()
             .map(|(index, operand)| numbers(DType::F32, operand_size(operand.access, size), index + 5))
             .collect();
-        check(&tape, &inputs, size, &[0..size]);
-        check(&tape, &inputs, size, &[size / 3..size / 2, size / 2..size]);
+        check(&sequence, &inputs, size, &[0..size]);
+        check(&sequence, &inputs, size, &[size / 3..size / 2, size / 2..size]);
     }
 }
 
@@ -323,7 +330,7 @@ fn broadcast_operands_at_every_phase() {
     for length in 1..40 {
         for access in [Access::Row { period: length }, Access::Column { repeat: length }] {
             // An output that is an operand: no arithmetic.
-            let tape = Tape {
+            let sequence = InstructionSequence {
                 operands: vec![Operand { dtype: DType::I32, access }],
                 steps: vec![],
                 outputs: vec![0],
@@ -332,7 +339,7 @@ fn broadcast_operands_at_every_phase() {
                 (0..20).flat_map(|start| [1, 7, 16, 17, 35].map(|count| (start, start + count)))
             {
                 let input = (0..operand_size(access, end) as i32).map(Scalar::I32).collect();
-                check(&tape, &[input], end, &[start..end]);
+                check(&sequence, &[input], end, &[start..end]);
             }
         }
     }
@@ -340,17 +347,17 @@ fn broadcast_operands_at_every_phase() {
 
 #[test]
 fn the_same_bits_however_a_range_is_divided() {
-    let tape = chain();
+    let sequence = chain();
     let size = 4001;
-    let inputs: Vec<Vec<Scalar>> = tape
+    let inputs: Vec<Vec<Scalar>> = sequence
         .operands
         .iter()
         .enumerate()
         .map(|(index, operand)| numbers(DType::F32, operand_size(operand.access, size), index + 5))
         .collect();
     for isa in Isa::available() {
-        let whole = run(isa, &tape, &inputs, size, &[0..size], &[None; 5]);
-        let parts = run(isa, &tape, &inputs, size, &[0..1, 1..50, 50..2071, 2071..size], &[None; 5]);
+        let whole = run(isa, &sequence, &inputs, size, &[0..size], &[None; 5]);
+        let parts = run(isa, &sequence, &inputs, size, &[0..1, 1..50, 50..2071, 2071..size], &[None; 5]);
         assert_eq!(whole, parts, "{isa:?}");
     }
 }
@@ -365,19 +372,19 @@ fn outputs_in_the_memory_of_operands() {
         dtype: DType::F32,
     };
     // a and b change places; and a' = a + b, b' = a − b, where the second still needs the first's operand.
-    let swap = Tape { operands: vec![f32, f32], steps: vec![], outputs: vec![1, 0] };
-    let butterfly = Tape {
+    let swap = InstructionSequence { operands: vec![f32, f32], steps: vec![], outputs: vec![1, 0] };
+    let butterfly = InstructionSequence {
         operands: vec![f32, f32],
         steps: vec![step(BinaryOp::Add, &[0, 1], 2), step(BinaryOp::Subtract, &[0, 1], 3)],
         outputs: vec![2, 3],
     };
-    for tape in [swap, butterfly] {
+    for sequence in [swap, butterfly] {
         for size in [1, 5, 16, 100, 3001] {
             let inputs = [numbers(DType::F32, size, 1), numbers(DType::F32, size, 2)];
             for isa in Isa::available() {
-                let apart = run(isa, &tape, &inputs, size, &[0..size], &[None, None]);
+                let apart = run(isa, &sequence, &inputs, size, &[0..size], &[None, None]);
                 for over in [[Some(0), Some(1)], [Some(1), Some(0)], [Some(0), None], [None, Some(0)]] {
-                    let together = run(isa, &tape, &inputs, size, &[0..size / 2, size / 2..size], &over);
+                    let together = run(isa, &sequence, &inputs, size, &[0..size / 2, size / 2..size], &over);
                     assert_eq!(together, apart, "{isa:?}, {over:?}, size {size}");
                 }
             }
@@ -395,13 +402,13 @@ fn a_long_chain_takes_no_memory_for_what_stays_in_registers() {
         dtype: DType::F32,
     });
     let operands = vec![f32(Access::Full), f32(Access::Scalar)];
-    let tape = Tape { operands, steps: steps.collect(), outputs: vec![401] };
+    let sequence = InstructionSequence { operands, steps: steps.collect(), outputs: vec![401] };
     let inputs = [numbers(DType::F32, 300, 1), vec![Scalar::F32(0.5)]];
-    check(&tape, &inputs, 300, &[0..300]);
+    check(&sequence, &inputs, 300, &[0..300]);
 }
 
 #[test]
-fn malformed_tapes_are_refused() {
+fn malformed_sequences_are_refused() {
     let operands = vec![Operand { dtype: DType::F32, access: Access::Full }];
     let step = |inputs: &[Register], dtype| Step {
         instruction: Instruction::Unary(UnaryOp::Exp),
@@ -415,13 +422,13 @@ fn malformed_tapes_are_refused() {
         (vec![step(&[0, 0], DType::F32)], vec![1]),
         (vec![], vec![3]),
     ] {
-        let tape = Tape { operands: operands.clone(), steps, outputs };
-        assert!(tape.compile().unwrap_err().to_string().contains("malformed"), "{tape:?}");
+        let sequence = InstructionSequence { operands: operands.clone(), steps, outputs };
+        assert!(sequence.compile().unwrap_err().to_string().contains("malformed"), "{sequence:?}");
     }
 }
 
-/// Random tapes: each step picks an instruction and registers of the dtypes that it takes.
-fn random_tape(all: Vec<Typed>) -> impl Strategy<Value = (Tape, usize, usize, usize)> {
+/// Random instruction sequences: each step picks an instruction and registers of the dtypes that it takes.
+fn random_sequence(all: Vec<Typed>) -> impl Strategy<Value = (InstructionSequence, usize, usize, usize)> {
     let access = prop_oneof![
         3 => Just(Access::Full),
         1 => Just(Access::Scalar),
@@ -473,7 +480,7 @@ fn random_tape(all: Vec<Typed>) -> impl Strategy<Value = (Tape, usize, usize, us
             }
             let outputs = outputs.into_iter().map(|pick| (pick % dtypes.len()) as Register).collect();
             let (start, end) = (start % size, end % size + 1);
-            (Tape { operands, steps, outputs }, size, start.min(end), start.max(end))
+            (InstructionSequence { operands, steps, outputs }, size, start.min(end), start.max(end))
         })
 }
 
@@ -481,35 +488,35 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn random_tapes_match_the_reference((tape, size, start, end) in random_tape(instructions()), seed in 0usize..1000) {
-        let inputs: Vec<Vec<Scalar>> = tape
+    fn random_sequences_match_the_reference((sequence, size, start, end) in random_sequence(instructions()), seed in 0usize..1000) {
+        let inputs: Vec<Vec<Scalar>> = sequence
             .operands
             .iter()
             .enumerate()
             .map(|(index, operand)| numbers(operand.dtype, operand_size(operand.access, size), seed + index))
             .collect();
-        check(&tape, &inputs, size, &[start..end]);
+        check(&sequence, &inputs, size, &[start..end]);
     }
 
     #[test]
-    fn a_chain_gives_the_bits_of_its_steps((tape, size, start, end) in random_tape(links()), seed in 0usize..1000) {
-        let inputs: Vec<Vec<Scalar>> = tape
+    fn a_chain_gives_the_bits_of_its_steps((sequence, size, start, end) in random_sequence(links()), seed in 0usize..1000) {
+        let inputs: Vec<Vec<Scalar>> = sequence
             .operands
             .iter()
             .enumerate()
             .map(|(index, operand)| numbers(operand.dtype, operand_size(operand.access, size), seed + index))
             .collect();
-        let apart = vec![None; tape.outputs.len()];
+        let apart = vec![None; sequence.outputs.len()];
         for isa in Isa::available() {
-            let together = run(isa, &tape, &inputs, size, &[start..end], &apart);
-            let one_by_one = step_by_step(isa, &tape, &inputs, size);
-            for ((dtype, together), one_by_one) in output_dtypes(&tape).into_iter().zip(&together).zip(one_by_one) {
+            let together = run(isa, &sequence, &inputs, size, &[start..end], &apart);
+            let one_by_one = step_by_step(isa, &sequence, &inputs, size);
+            for ((dtype, together), one_by_one) in output_dtypes(&sequence).into_iter().zip(&together).zip(one_by_one) {
                 let range = start * dtype.size()..end * dtype.size();
                 prop_assert_eq!(bits(dtype, &together[range.clone()]), bits(dtype, &one_by_one[range]), "{:?}", isa);
             }
-            let over = operands_to_overwrite(&tape);
-            let in_place = run(isa, &tape, &inputs, size, &[0..size], &over);
-            prop_assert_eq!(in_place, run(isa, &tape, &inputs, size, &[0..size], &apart), "{:?}", isa);
+            let over = operands_to_overwrite(&sequence);
+            let in_place = run(isa, &sequence, &inputs, size, &[0..size], &over);
+            prop_assert_eq!(in_place, run(isa, &sequence, &inputs, size, &[0..size], &apart), "{:?}", isa);
         }
     }
 }
@@ -522,24 +529,29 @@ fn links() -> Vec<Typed> {
     instructions().into_iter().filter(is_link).collect()
 }
 
-/// The outputs of a tape, each step of which ran over all elements as a tape of its own.
-fn step_by_step(isa: Isa, tape: &Tape, inputs: &[Vec<Scalar>], size: usize) -> Vec<Vec<u8>> {
+/// The outputs of an instruction sequence, each step of which ran over all elements as an instruction sequence of its own.
+fn step_by_step(
+    isa: Isa,
+    sequence: &InstructionSequence,
+    inputs: &[Vec<Scalar>],
+    size: usize,
+) -> Vec<Vec<u8>> {
     let mut registers: Vec<(Operand, Vec<Scalar>)> =
-        tape.operands.iter().copied().zip(inputs.iter().cloned()).collect();
+        sequence.operands.iter().copied().zip(inputs.iter().cloned()).collect();
     let compute = |registers: &[(Operand, Vec<Scalar>)], steps: Vec<Step>, inputs: &[Register], dtype| {
         let (operands, inputs): (Vec<Operand>, Vec<Vec<Scalar>>) =
             inputs.iter().map(|&input| registers[usize::from(input)].clone()).unzip();
         let output = if steps.is_empty() { 0 } else { operands.len() as Register };
-        let single = Tape { operands, steps, outputs: vec![output] };
+        let single = InstructionSequence { operands, steps, outputs: vec![output] };
         from_bytes(dtype, &run(isa, &single, &inputs, size, &[0..size], &[None])[0])
     };
-    for step in &tape.steps {
+    for step in &sequence.steps {
         let count = step.inputs.len() as Register;
         let single = Step { inputs: (0..count).collect(), output: count, ..step.clone() };
         let result = compute(&registers, vec![single], &step.inputs, step.dtype);
         registers.push((Operand { dtype: step.dtype, access: Access::Full }, result));
     }
-    let outputs = tape.outputs.iter().zip(output_dtypes(tape));
+    let outputs = sequence.outputs.iter().zip(output_dtypes(sequence));
     outputs.map(|(&output, dtype)| to_bytes(&compute(&registers, vec![], &[output], dtype))).collect()
 }
 
@@ -552,12 +564,13 @@ fn bits(dtype: DType, bytes: &[u8]) -> Vec<u64> {
 }
 
 /// For each output in turn, the first full operand of its dtype that no output has yet.
-fn operands_to_overwrite(tape: &Tape) -> Vec<Option<usize>> {
-    let mut free: Vec<usize> =
-        (0..tape.operands.len()).filter(|&operand| tape.operands[operand].access == Access::Full).collect();
+fn operands_to_overwrite(sequence: &InstructionSequence) -> Vec<Option<usize>> {
+    let mut free: Vec<usize> = (0..sequence.operands.len())
+        .filter(|&operand| sequence.operands[operand].access == Access::Full)
+        .collect();
     let mut take = |dtype| {
-        let at = free.iter().position(|&operand| tape.operands[operand].dtype == dtype)?;
+        let at = free.iter().position(|&operand| sequence.operands[operand].dtype == dtype)?;
         Some(free.remove(at))
     };
-    output_dtypes(tape).into_iter().map(&mut take).collect()
+    output_dtypes(sequence).into_iter().map(&mut take).collect()
 }

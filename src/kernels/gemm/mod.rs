@@ -28,8 +28,8 @@ pub use tile::HasKernels;
 
 use product::Options;
 
-use crate::graph::Epilogue;
-use crate::kernels::ahead::Ahead;
+use crate::kernels::Epilogue;
+use crate::kernels::prefetch::Prefetch;
 use crate::kernels::{Real, simd};
 
 /// The right operand: a plain matrix, or one packed before by [`pack_b`].
@@ -92,18 +92,18 @@ pub fn gemm<'a, 'b, T: Real>(
     gemm_before(a, b, c, addend, epilogue, None, workspace);
 }
 
-/// [`gemm`], which meanwhile asks for as much of the memory `ahead` as there is time for.
+/// [`gemm`], which meanwhile asks for as much of the memory `prefetch` as there is time for.
 pub fn gemm_before<'a, 'b, T: Real>(
     a: impl Into<Left<'b, T>>,
     b: impl Into<Right<'a, T>>,
     c: MatrixMut<'_, T>,
     addend: Addend<'_, T>,
     epilogue: Option<&dyn Epilogue>,
-    ahead: Option<&Ahead<'_>>,
+    prefetch: Option<&Prefetch<'_>>,
     workspace: &mut [u8],
 ) {
     let kernels = T::kernels(simd::isa());
-    let options = Options { kernels, parallel: true, addend, epilogue, ahead };
+    let options = Options { kernels, parallel: true, addend, epilogue, prefetch };
     product::run(&options, a.into(), b.into(), &c, workspace);
 }
 
@@ -118,16 +118,16 @@ pub fn gemm_serial<'a, T: Real>(
     gemm_serial_before(a, b, c, addend, None, workspace);
 }
 
-/// [`gemm_serial`], which meanwhile asks for as much of the memory `ahead` as there is time for.
+/// [`gemm_serial`], which meanwhile asks for as much of the memory `prefetch` as there is time for.
 pub fn gemm_serial_before<'a, T: Real>(
     a: Matrix<'_, T>,
     b: impl Into<Right<'a, T>>,
     c: MatrixMut<'_, T>,
     addend: Addend<'_, T>,
-    ahead: Option<&Ahead<'_>>,
+    prefetch: Option<&Prefetch<'_>>,
     workspace: &mut [u8],
 ) {
     let kernels = T::kernels(simd::isa());
-    let options = Options { kernels, parallel: false, addend, epilogue: None, ahead };
+    let options = Options { kernels, parallel: false, addend, epilogue: None, prefetch };
     product::run(&options, a.into(), b.into(), &c, workspace);
 }

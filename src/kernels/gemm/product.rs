@@ -8,9 +8,9 @@ use super::pack::pack_panel;
 use super::plan::{Grid, K_BLOCK, ROW_BLOCK, k_blocks, pieces, share};
 use super::tile::{Kernels, Operands};
 use super::{Addend, Left, MatrixMut, Right, dots, transposed};
-use crate::graph::Epilogue;
+use crate::kernels::Epilogue;
 use crate::kernels::Real;
-use crate::kernels::ahead::{Ahead, LINE, Piece};
+use crate::kernels::prefetch::{LINE, Piece, Prefetch};
 use crate::threads::{self, DisjointMut};
 
 /// Multiply-adds of one thread in a nanosecond, roughly: for the threads' estimate of the work.
@@ -58,7 +58,7 @@ struct Product<'a, T: 'static> {
     c: &'a MatrixMut<'a, T>,
     addend: Addend<'a, T>,
     epilogue: Option<&'a dyn Epilogue>,
-    ahead: Option<&'a Ahead<'a>>,
+    prefetch: Option<&'a Prefetch<'a>>,
 }
 
 // SAFETY: the pointer of `b` is only read, and parts write disjoint blocks of `c`.
@@ -72,7 +72,7 @@ pub struct Options<'a, T: 'static> {
     pub parallel: bool,
     pub addend: Addend<'a, T>,
     pub epilogue: Option<&'a dyn Epilogue>,
-    pub ahead: Option<&'a Ahead<'a>>,
+    pub prefetch: Option<&'a Prefetch<'a>>,
 }
 
 impl<T> Options<'_, T> {
@@ -141,7 +141,7 @@ pub unsafe fn tiles<T: Real>(
     c: &MatrixMut<'_, T>,
     workspace: &mut [u8],
 ) {
-    let Options { kernels, parallel, addend, epilogue, ahead } = *options;
+    let Options { kernels, parallel, addend, epilogue, prefetch } = *options;
     let ((m, k), n) = (a.shape(), c.columns);
     let panel = kernels.panel();
     let grid = match parallel {
@@ -153,7 +153,7 @@ pub unsafe fn tiles<T: Real>(
     };
 
     let run_parts = |b: Panels<T>, prepare: &(dyn Fn(&Range<usize>) + Sync)| {
-        let product = Product { kernels, a, b, c, addend, epilogue, ahead };
+        let product = Product { kernels, a, b, c, addend, epilogue, prefetch };
         options.for_each_part(grid.parts(), m * k * n, &|part| {
             let (rows, columns) = grid.part(part, m, n, panel);
             prepare(&columns);
@@ -329,12 +329,12 @@ impl<T: Real> Product<'_, T> {
                     a_order: order[tile.clone()].as_ptr(),
                     a_offsets: offsets.as_ptr(),
                     a_next: if row_stride == 1 { 2 * tile.len() - 1 } else { AHEAD },
-                    ahead: null(),
-                    ahead_stride: 0,
+                    prefetch: null(),
+                    prefetch_stride: 0,
                     b: self.b.data.add(panel * self.b.panel_stride + ks.start * self.b.k_stride),
                     b_k_stride: self.b.k_stride,
                     b_panel_stride: 0,
-                    b_ahead: 0,
+                    b_prefetch: 0,
                     c,
                     c_row_stride,
                     last,
@@ -412,17 +412,17 @@ impl<T: Real> Product<'_, T> {
             // SAFETY: the offsets are those of elements of a, b and c.
             unsafe {
                 let a_tile = a.data.add((tile.start - rows.start) * a.row_stride);
-                let (ahead, ahead_stride) = if a.row_stride == 1 {
+                let (prefetch, prefetch_stride) = if a.row_stride == 1 {
                     // Each k of A is on a cache line of its own, which no hardware foresees: the last of the next tile.
                     (a_tile.wrapping_add(2 * tile.len() - 1), a.k_stride)
-                } else if let Some(Piece { data, bytes }) = self.ahead.and_then(Ahead::next) {
+                } else if let Some(Piece { data, bytes }) = self.prefetch.and_then(Prefetch::next) {
                     (data.cast(), (bytes / size_of::<T>()).div_ceil(ks.len()).min(LINE / size_of::<T>()))
                 } else {
                     (a_tile, 0)
                 };
                 // Rows of a plain B are far from each other, which no hardware foresees. A panel stays in cache for the
                 // tiles below the first one, which can so ask for the next panel.
-                let b_ahead = if self.b.k_stride > self.kernels.panel() {
+                let b_prefetch = if self.b.k_stride > self.kernels.panel() {
                     B_AHEAD * self.b.k_stride
                 } else if tile.start == rows.start {
                     self.b.panel_stride
@@ -439,12 +439,12 @@ impl<T: Real> Product<'_, T> {
                     a_order: null(),
                     a_offsets: null(),
                     a_next: 0,
-                    ahead,
-                    ahead_stride,
+                    prefetch,
+                    prefetch_stride,
                     b: self.b.data.add(panel * self.b.panel_stride + ks.start * self.b.k_stride),
                     b_k_stride: self.b.k_stride,
                     b_panel_stride: self.b.panel_stride,
-                    b_ahead,
+                    b_prefetch,
                     c,
                     c_row_stride,
                     last,

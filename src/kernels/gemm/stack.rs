@@ -1,7 +1,7 @@
 //! Many products of the same sizes.
 
 use super::{Addend, Matrix, MatrixMut, gemm, gemm_serial, gemm_workspace};
-use crate::graph::Epilogue;
+use crate::kernels::Epilogue;
 use crate::kernels::Real;
 use crate::threads::{self, DisjointMut};
 

@@ -118,9 +118,9 @@ fn check<T: Real>(case: &Case, isa: Isa, epsilon: f64) -> Vec<T> {
         Added::Row => Addend::Row(&row),
     };
     // What is asked for meanwhile changes nothing.
-    let ahead = Ahead::whole(&a_data, 640);
+    let prefetch = Prefetch::whole(&a_data, 640);
     let (epilogue, parallel): (&dyn Epilogue, bool) = (&epilogue, case.parallel);
-    let options = Options { kernels, parallel, addend, epilogue: Some(epilogue), ahead: Some(&ahead) };
+    let options = Options { kernels, parallel, addend, epilogue: Some(epilogue), prefetch: Some(&prefetch) };
     product::run(&options, a.into(), right, &result, workspace);
 
     // A sum of k products in floating point is off by at most (k + 1) · epsilon · Σ|a||b|.
@@ -225,7 +225,7 @@ fn listed_rows() {
                         false => Right::Plain(right),
                     };
                     let addend = Addend::Row(&row);
-                    let options = Options { kernels, parallel, addend, epilogue: None, ahead: None };
+                    let options = Options { kernels, parallel, addend, epilogue: None, prefetch: None };
                     product::run(&options, a, right, &MatrixMut::row_major(&mut c, m, n), workspace);
                     c
                 };

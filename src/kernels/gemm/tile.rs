@@ -23,14 +23,14 @@ pub struct Operands<T> {
     /// For listed tiles alone: from an element of A to one that is used later.
     pub a_next: usize,
     /// For the others: an element that is used later, and from it to the one that is asked for at the next k.
-    pub ahead: *const T,
-    pub ahead_stride: usize,
+    pub prefetch: *const T,
+    pub prefetch_stride: usize,
     /// b (k, columns), in panels of two vectors: `b_panel_stride` from the first column of one to that of the next.
     pub b: *const T,
     pub b_k_stride: usize,
     pub b_panel_stride: usize,
     /// From a row of B to one that is asked for meanwhile, by tiles that have loads to spare.
-    pub b_ahead: usize,
+    pub b_prefetch: usize,
     /// c (rows, columns)
     pub c: *mut T,
     pub c_row_stride: usize,
@@ -92,7 +92,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
             prefetch(operands.c.add(row * operands.c_row_stride + (VECTORS - 1) * V::LANES));
         }
         let mut b_row = operands.b;
-        let (mut a_offset, mut turn, mut ahead) = (0, 0, operands.ahead);
+        let (mut a_offset, mut turn, mut next_line) = (0, 0, operands.prefetch);
         for k in 0..operands.k {
             if LISTED {
                 a_offset = *operands.a_offsets.add(k);
@@ -102,7 +102,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
                 let from = b_row.add(vector / 2 * operands.b_panel_stride + vector % 2 * V::LANES);
                 // Where a k has more multiply-adds than loads there is time to ask for a row of B that is used later.
                 if 2 * VECTORS + ROWS < ROWS * VECTORS && !LISTED {
-                    prefetch(from.wrapping_add(operands.b_ahead));
+                    prefetch(from.wrapping_add(operands.b_prefetch));
                 }
                 b[vector] =
                     if is_masked(vector) { V::load_first(from, operands.last) } else { V::load(from) };
@@ -118,8 +118,8 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const MASKED:
                 prefetch(a_rows[turn].wrapping_add(a_offset + operands.a_next));
                 turn = if turn + 1 == ROWS { 0 } else { turn + 1 };
             } else {
-                prefetch(ahead);
-                ahead = ahead.wrapping_add(operands.ahead_stride);
+                prefetch(next_line);
+                next_line = next_line.wrapping_add(operands.prefetch_stride);
                 a_offset += operands.a_k_stride;
             }
             b_row = b_row.add(operands.b_k_stride);

@@ -9,7 +9,7 @@ use super::plan::share;
 use super::product::{Options, numbers};
 use super::tile::Kernels;
 use super::{Addend, Left, Matrix, MatrixMut, Right, product};
-use crate::graph::Epilogue;
+use crate::kernels::Epilogue;
 use crate::kernels::Real;
 use crate::threads::DisjointMut;
 
@@ -89,12 +89,12 @@ unsafe fn run_column<T: Real>(
 ) {
     // SAFETY: the same results, one after the other.
     let row = unsafe { MatrixMut::from_raw(c.data, 1, a.rows, a.rows) };
-    let turned = options
+    let transposed = options
         .epilogue
         .map(|epilogue| move |_: Range<usize>, columns: Range<usize>| epilogue.finish(columns, 0..1));
-    let turned = turned.as_ref().map(|turned| turned as &dyn Epilogue);
+    let transposed = transposed.as_ref().map(|transposed| transposed as &dyn Epilogue);
     let (left, right) = (Left::Plain(b.transposed()), Right::Plain(a.transposed()));
-    product::run(&Options { epilogue: turned, ..*options }, left, right, &row, workspace);
+    product::run(&Options { epilogue: transposed, ..*options }, left, right, &row, workspace);
 }
 
 /// Elements of a block of Cᵀ.
@@ -115,7 +115,7 @@ unsafe fn run_narrow<T: Real>(
     c: &MatrixMut<'_, T>,
 ) {
     let ((m, k), n, panel) = ((a.rows, a.columns), b.columns, options.kernels.panel());
-    let block_options = Options { parallel: false, epilogue: None, ahead: None, ..*options };
+    let block_options = Options { parallel: false, epilogue: None, prefetch: None, ..*options };
     let panels = m.div_ceil(panel);
     let most_panels = (NARROW_BLOCK / n / panel).max(1);
     let wanted = if options.parallel { (m * k * n / PART_PRODUCTS).clamp(1, MOST_PARTS) } else { 1 };
@@ -176,7 +176,7 @@ unsafe fn run_small<T: Real>(
     // finished.
     unsafe {
         let result = MatrixMut::from_raw(result.as_mut_ptr(), n, m, m);
-        let options = Options { epilogue: Some(&back), ahead: None, ..*options };
+        let options = Options { epilogue: Some(&back), prefetch: None, ..*options };
         product::tiles(&options, left, right, &result, &mut []);
     }
 }

@@ -7,37 +7,37 @@ use super::windows::{Block, Covered, LANES, Pooling, extent, for_each_group, loa
 use crate::kernels::simd::{self, Isa, Kernel, Vector, Vectorized};
 use crate::threads::DisjointMut;
 
-/// y = max over each window of x, and winner = the tap kh·KW + kw of the first element of the window that has it. A
+/// y = max over each window of x, and argmax = the tap kh·KW + kw of the first element of the window that has it. A
 /// NaN is larger than all numbers.
-pub fn forward<T: Vectorized>(isa: Isa, p: &Pooling, x: &[T], y: &mut [T], winner: &mut [i32]) {
-    assert_eq!((x.len(), y.len(), winner.len()), (p.input_len(), p.output_len(), p.output_len()));
-    let (y, winner) = (DisjointMut::new(y), DisjointMut::new(winner));
+pub fn forward<T: Vectorized>(isa: Isa, p: &Pooling, x: &[T], y: &mut [T], argmax: &mut [i32]) {
+    assert_eq!((x.len(), y.len(), argmax.len()), (p.input_len(), p.output_len(), p.output_len()));
+    let (y, argmax) = (DisjointMut::new(y), DisjointMut::new(argmax));
     p.for_each_output_block(&|block| {
         // SAFETY: blocks have elements of their own.
-        let (y, winner) = unsafe { (y.slice(block.elements.clone()), winner.slice(block.elements.clone())) };
-        simd::run(isa, Forward { p, block, x, y, winner });
+        let (y, argmax) = unsafe { (y.slice(block.elements.clone()), argmax.slice(block.elements.clone())) };
+        simd::run(isa, Forward { p, block, x, y, argmax });
     });
 }
 
-/// dx, where each dy goes to the winner of its window.
-pub fn backward<T: Vectorized>(isa: Isa, p: &Pooling, winner: &[i32], dy: &[T], dx: &mut [T]) {
-    assert_eq!((winner.len(), dy.len(), dx.len()), (p.output_len(), p.output_len(), p.input_len()));
+/// dx, where each dy goes to the argmax of its window.
+pub fn backward<T: Vectorized>(isa: Isa, p: &Pooling, argmax: &[i32], dy: &[T], dx: &mut [T]) {
+    assert_eq!((argmax.len(), dy.len(), dx.len()), (p.output_len(), p.output_len(), p.input_len()));
     let dx = DisjointMut::new(dx);
     p.for_each_input_block(&|block| {
         // SAFETY: blocks have elements of their own.
         let dx = unsafe { dx.slice(block.elements.clone()) };
-        simd::run(isa, Backward { p, block, winner, dy, dx });
+        simd::run(isa, Backward { p, block, argmax, dy, dx });
     });
 }
 
-/// y = the values that lie at the winner of each window: what [`backward`] is the transpose of.
-pub fn select<T: Vectorized>(isa: Isa, p: &Pooling, winner: &[i32], values: &[T], y: &mut [T]) {
-    assert_eq!((winner.len(), values.len(), y.len()), (p.output_len(), p.input_len(), p.output_len()));
+/// y = the values that lie at the argmax of each window: what [`backward`] is the transpose of.
+pub fn select<T: Vectorized>(isa: Isa, p: &Pooling, argmax: &[i32], values: &[T], y: &mut [T]) {
+    assert_eq!((argmax.len(), values.len(), y.len()), (p.output_len(), p.input_len(), p.output_len()));
     let y = DisjointMut::new(y);
     p.for_each_output_block(&|block| {
         // SAFETY: blocks have elements of their own.
         let y = unsafe { y.slice(block.elements.clone()) };
-        simd::run(isa, Select { p, block, winner, values, y });
+        simd::run(isa, Select { p, block, argmax, values, y });
     });
 }
 
@@ -47,7 +47,7 @@ struct Forward<'a, T> {
     x: &'a [T],
     /// Those of the block, here and below.
     y: &'a mut [T],
-    winner: &'a mut [i32],
+    argmax: &'a mut [i32],
 }
 
 impl<T: Vectorized> Kernel for Forward<'_, T> {
@@ -56,7 +56,7 @@ impl<T: Vectorized> Kernel for Forward<'_, T> {
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
         let p = self.p;
-        let (mut y, mut winner) = (self.y.as_mut_ptr(), self.winner.as_mut_ptr());
+        let (mut y, mut argmax) = (self.y.as_mut_ptr(), self.argmax.as_mut_ptr());
         for image in self.block.images {
             let x = self.x[image * p.image_len()..][..p.image_len()].as_ptr();
             for oh in self.block.lines.clone() {
@@ -66,16 +66,16 @@ impl<T: Vectorized> Kernel for Forward<'_, T> {
                     with_shape!(covered, ROWS, COLUMNS => {
                         for_each_group!(p.channels, |first, count, WHOLE| {
                             // SAFETY: the window's pixels lie inside the image, each with all channels, and the
-                            // block's y and winner have a pixel for every window of its lines.
+                            // block's y and argmax have a pixel for every window of its lines.
                             unsafe {
                                 let x = x.add(covered.first + first);
                                 let (best, tap) = first_maximum::<T, ROWS, COLUMNS, WHOLE>(x, &covered, count);
                                 store::<T, WHOLE>(best, y.add(first), count);
-                                store::<i32, WHOLE>(tap, winner.add(first), count);
+                                store::<i32, WHOLE>(tap, argmax.add(first), count);
                             }
                         });
                     });
-                    (y, winner) = (y.wrapping_add(p.channels), winner.wrapping_add(p.channels));
+                    (y, argmax) = (y.wrapping_add(p.channels), argmax.wrapping_add(p.channels));
                 }
             }
         }
@@ -95,7 +95,7 @@ unsafe fn first_maximum<T: Vectorized, const ROWS: usize, const COLUMNS: usize, 
     let (rows, columns) = extent::<ROWS, COLUMNS>(covered);
     // SAFETY: the caller's promise, here and below.
     let mut best = unsafe { load::<T, WHOLE>(x, count) };
-    let mut winner = [covered.tap; LANES];
+    let mut argmax = [covered.tap; LANES];
     for row in 0..rows {
         for column in 0..columns {
             if (row, column) == (0, 0) {
@@ -107,17 +107,17 @@ unsafe fn first_maximum<T: Vectorized, const ROWS: usize, const COLUMNS: usize, 
             for lane in 0..LANES {
                 let larger = (x[lane] > best[lane]) | (x[lane].is_nan() & !best[lane].is_nan());
                 best[lane] = if larger { x[lane] } else { best[lane] };
-                winner[lane] = if larger { tap } else { winner[lane] };
+                argmax[lane] = if larger { tap } else { argmax[lane] };
             }
         }
     }
-    (best, winner)
+    (best, argmax)
 }
 
 struct Backward<'a, T> {
     p: &'a Pooling,
     block: Block,
-    winner: &'a [i32],
+    argmax: &'a [i32],
     dy: &'a [T],
     dx: &'a mut [T],
 }
@@ -148,15 +148,15 @@ impl<T: Vectorized> Kernel for Backward<'_, T> {
                     let pixel = line + ow * p.channels;
                     with_shape!(covered, ROWS, COLUMNS => {
                         for_each_group!(p.channels, |first, count, WHOLE| {
-                            // SAFETY: the pixel lies inside winner and dy, the covered pixels inside the lines of dx.
+                            // SAFETY: the pixel lies inside argmax and dy, the covered pixels inside the lines of dx.
                             unsafe {
                                 let dx = dx.wrapping_add(covered.first + first);
-                                let winner = load::<i32, WHOLE>(self.winner.as_ptr().add(pixel + first), count);
+                                let argmax = load::<i32, WHOLE>(self.argmax.as_ptr().add(pixel + first), count);
                                 let dy = load::<T, WHOLE>(self.dy.as_ptr().add(pixel + first), count);
                                 if tiled {
-                                    scatter::<T, true, ROWS, COLUMNS, WHOLE>(dx, &covered, count, winner, dy);
+                                    scatter::<T, true, ROWS, COLUMNS, WHOLE>(dx, &covered, count, argmax, dy);
                                 } else {
-                                    scatter::<T, false, ROWS, COLUMNS, WHOLE>(dx, &covered, count, winner, dy);
+                                    scatter::<T, false, ROWS, COLUMNS, WHOLE>(dx, &covered, count, argmax, dy);
                                 }
                             }
                         });
@@ -167,7 +167,7 @@ impl<T: Vectorized> Kernel for Backward<'_, T> {
     }
 }
 
-/// Gives dy to the winner and nothing to the others. Pixels of a `TILED` pooling are under one window only and written,
+/// Gives dy to the argmax and nothing to the others. Pixels of a `TILED` pooling are under one window only and written,
 /// others are added to.
 ///
 /// # Safety
@@ -183,7 +183,7 @@ unsafe fn scatter<
     dx: *mut T,
     covered: &Covered,
     count: usize,
-    winner: [i32; LANES],
+    argmax: [i32; LANES],
     dy: [T; LANES],
 ) {
     let (rows, columns) = extent::<ROWS, COLUMNS>(covered);
@@ -193,7 +193,7 @@ unsafe fn scatter<
             // SAFETY: the caller's promise, here and below.
             let mut sums = if TILED { [T::ZERO; LANES] } else { unsafe { load::<T, WHOLE>(dx, count) } };
             for lane in 0..LANES {
-                sums[lane] += if winner[lane] == tap { dy[lane] } else { T::ZERO };
+                sums[lane] += if argmax[lane] == tap { dy[lane] } else { T::ZERO };
             }
             // SAFETY: as above.
             unsafe { store::<T, WHOLE>(sums, dx, count) };
@@ -215,7 +215,7 @@ fn clear_uncovered<T: Vectorized>(p: &Pooling, first_line: usize, dx: &mut [T]) 
 struct Select<'a, T> {
     p: &'a Pooling,
     block: Block,
-    winner: &'a [i32],
+    argmax: &'a [i32],
     values: &'a [T],
     y: &'a mut [T],
 }
@@ -235,12 +235,12 @@ impl<T: Vectorized> Kernel for Select<'_, T> {
                 for ow in 0..p.output[1] {
                     let covered = p.covered(rows, ow);
                     for_each_group!(p.channels, |first, count, WHOLE| {
-                        // SAFETY: the window's pixels lie inside the image, each with all channels; winner, and the
+                        // SAFETY: the window's pixels lie inside the image, each with all channels; argmax, and the
                         // block's y, have a pixel for every window.
                         unsafe {
                             let values = values.add(covered.first + first);
-                            let winner = load::<i32, WHOLE>(self.winner.as_ptr().add(pixel + first), count);
-                            let selected = at_winner::<T, WHOLE>(values, &covered, count, winner);
+                            let argmax = load::<i32, WHOLE>(self.argmax.as_ptr().add(pixel + first), count);
+                            let selected = at_argmax::<T, WHOLE>(values, &covered, count, argmax);
                             store::<T, WHOLE>(selected, y.add(first), count);
                         }
                     });
@@ -252,16 +252,16 @@ impl<T: Vectorized> Kernel for Select<'_, T> {
     }
 }
 
-/// The values of `count` channels at their winners.
+/// The values of `count` channels at their argmaxes.
 ///
 /// # Safety
 /// `values` points to those channels of the window's first pixel.
 #[inline(always)]
-unsafe fn at_winner<T: Vectorized, const WHOLE: bool>(
+unsafe fn at_argmax<T: Vectorized, const WHOLE: bool>(
     values: *const T,
     covered: &Covered,
     count: usize,
-    winner: [i32; LANES],
+    argmax: [i32; LANES],
 ) -> [T; LANES] {
     let mut selected = [T::ZERO; LANES];
     for row in 0..covered.rows {
@@ -270,7 +270,7 @@ unsafe fn at_winner<T: Vectorized, const WHOLE: bool>(
             let values = unsafe { load::<T, WHOLE>(values.add(covered.offset(row, column)), count) };
             let tap = covered.tap(row, column);
             for lane in 0..LANES {
-                selected[lane] = if winner[lane] == tap { values[lane] } else { selected[lane] };
+                selected[lane] = if argmax[lane] == tap { values[lane] } else { selected[lane] };
             }
         }
     }

@@ -29,31 +29,31 @@ fn for_each_tap(p: &Pooling, mut visit: impl FnMut(usize, i32, usize)) {
     }
 }
 
-/// y and winner of [`super::max_forward`].
-pub fn max_forward<T: Real>(p: &Pooling, x: &[T], y: &mut [T], winner: &mut [i32]) {
-    winner.fill(-1);
+/// y and argmax of [`super::max_forward`].
+pub fn max_forward<T: Real>(p: &Pooling, x: &[T], y: &mut [T], argmax: &mut [i32]) {
+    argmax.fill(-1);
     for_each_tap(p, |output, tap, input| {
         let (x, y) = (x[input], &mut y[output]);
-        if winner[output] < 0 || x > *y || (x.is_nan() && !y.is_nan()) {
-            (*y, winner[output]) = (x, tap);
+        if argmax[output] < 0 || x > *y || (x.is_nan() && !y.is_nan()) {
+            (*y, argmax[output]) = (x, tap);
         }
     });
 }
 
 /// dx of [`super::max_backward`].
-pub fn max_backward<T: Real>(p: &Pooling, winner: &[i32], dy: &[T], dx: &mut [T]) {
+pub fn max_backward<T: Real>(p: &Pooling, argmax: &[i32], dy: &[T], dx: &mut [T]) {
     dx.fill(T::ZERO);
     for_each_tap(p, |output, tap, input| {
-        if winner[output] == tap {
+        if argmax[output] == tap {
             dx[input] += dy[output];
         }
     });
 }
 
 /// y of [`super::max_select`].
-pub fn max_select<T: Real>(p: &Pooling, winner: &[i32], values: &[T], y: &mut [T]) {
+pub fn max_select<T: Real>(p: &Pooling, argmax: &[i32], values: &[T], y: &mut [T]) {
     for_each_tap(p, |output, tap, input| {
-        if winner[output] == tap {
+        if argmax[output] == tap {
             y[output] = values[input];
         }
     });

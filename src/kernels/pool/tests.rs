@@ -41,27 +41,27 @@ fn check<T: Vectorized>(p: &Pooling) {
     let x_len = p.batch * p.input[0] * p.line_len();
     let y_len = p.batch * p.output[0] * p.output_line_len();
     let x = numbers::<T>(x_len, 1);
-    let mut winner = vec![0; y_len];
-    reference::max_forward(p, &x, &mut finite::<T>(y_len), &mut winner);
+    let mut argmax = vec![0; y_len];
+    reference::max_forward(p, &x, &mut finite::<T>(y_len), &mut argmax);
     same::<T>(
         y_len,
         |y| reference::max_forward(p, &x, y, &mut vec![0; y_len]),
         |isa, y| {
             let mut found = vec![-7; y_len];
             max_forward(isa, p, &x, y, &mut found);
-            assert_eq!(found, winner, "on {}", isa.name());
+            assert_eq!(found, argmax, "on {}", isa.name());
         },
     );
     let (x, dy) = (finite::<T>(x_len), finite::<T>(y_len));
     same::<T>(
         x_len,
-        |dx| reference::max_backward(p, &winner, &dy, dx),
-        |isa, dx| max_backward(isa, p, &winner, &dy, dx),
+        |dx| reference::max_backward(p, &argmax, &dy, dx),
+        |isa, dx| max_backward(isa, p, &argmax, &dy, dx),
     );
     same::<T>(
         y_len,
-        |y| reference::max_select(p, &winner, &x, y),
-        |isa, y| max_select(isa, p, &winner, &x, y),
+        |y| reference::max_select(p, &argmax, &x, y),
+        |isa, y| max_select(isa, p, &argmax, &x, y),
     );
     same::<T>(y_len, |y| reference::average_forward(p, &x, y), |isa, y| average_forward(isa, p, &x, y));
     same::<T>(
@@ -121,23 +121,23 @@ fn one_image_is_split_over_threads() {
 fn ties_go_to_the_first_maximum_of_the_window() {
     let p = pooling(1, [2, 2], 1, [2, 2], [2, 2], [[0, 0]; 2]);
     let isa = crate::kernels::simd::isa();
-    let (mut y, mut winner, mut dx) = ([0.0f32], [9], [f32::NAN; 4]);
-    max_forward(isa, &p, &[1.0, 3.0, 3.0, 3.0], &mut y, &mut winner);
-    assert_eq!((y, winner), ([3.0], [1]));
-    max_backward(isa, &p, &winner, &[5.0], &mut dx);
+    let (mut y, mut argmax, mut dx) = ([0.0f32], [9], [f32::NAN; 4]);
+    max_forward(isa, &p, &[1.0, 3.0, 3.0, 3.0], &mut y, &mut argmax);
+    assert_eq!((y, argmax), ([3.0], [1]));
+    max_backward(isa, &p, &argmax, &[5.0], &mut dx);
     assert_eq!(dx, [0.0, 5.0, 0.0, 0.0]);
-    max_select(isa, &p, &winner, &[10.0, 20.0, 30.0, 40.0], &mut y);
+    max_select(isa, &p, &argmax, &[10.0, 20.0, 30.0, 40.0], &mut y);
     assert_eq!(y, [20.0]);
 }
 
 #[test]
 fn the_first_nan_in_the_window_is_the_maximum() {
     let p = pooling(1, [1, 6], 1, [1, 3], [1, 3], [[0, 0]; 2]);
-    let (mut y, mut winner) = ([0.0f32; 2], [9; 2]);
+    let (mut y, mut argmax) = ([0.0f32; 2], [9; 2]);
     let x = [1.0, f32::NAN, f32::NAN, f32::NEG_INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY];
-    max_forward(crate::kernels::simd::isa(), &p, &x, &mut y, &mut winner);
+    max_forward(crate::kernels::simd::isa(), &p, &x, &mut y, &mut argmax);
     assert!(y[0].is_nan());
-    assert_eq!((y[1], winner), (f32::NEG_INFINITY, [1, 0]));
+    assert_eq!((y[1], argmax), (f32::NEG_INFINITY, [1, 0]));
 }
 
 #[test]

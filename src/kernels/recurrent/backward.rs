@@ -10,11 +10,11 @@ use super::{
     BackwardStep, Cell, Division, Options, Sizes, add_to, gather_timesteps, rows, scatter_timesteps,
 };
 use crate::kernels::Real;
-use crate::kernels::ahead::{Ahead, LINE};
 use crate::kernels::gemm::{
     Addend, Matrix, MatrixMut, PackedMatrix, gemm_serial, gemm_workspace, pack_b, packed_len,
 };
 use crate::kernels::parallel::elements_of;
+use crate::kernels::prefetch::{LINE, Prefetch};
 use crate::kernels::simd::per_isa;
 use crate::threads::{DisjointMut, for_each_part};
 
@@ -334,8 +334,8 @@ impl<T: Real> Shard<'_, T> {
                     }
                 }
                 // A line for each k of a product with `columns` of them.
-                let ahead = step.checked_sub(1).map(|before| {
-                    Ahead::whole(self.of_step(self.layer.gates, columns, before), columns * LINE)
+                let prefetch = step.checked_sub(1).map(|before| {
+                    Prefetch::whole(self.of_step(self.layer.gates, columns, before), columns * LINE)
                 });
                 self.cell.backward(BackwardStep {
                     units,
@@ -360,7 +360,7 @@ impl<T: Real> Shard<'_, T> {
                         rows: count,
                         units,
                         gates,
-                        ahead: ahead.as_ref(),
+                        prefetch: prefetch.as_ref(),
                         operand: &mut operand[..count * units],
                         workspace: products,
                     },

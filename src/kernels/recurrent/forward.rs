@@ -219,7 +219,7 @@ pub fn forward<T: Real>(
                         rows: count,
                         units,
                         gates,
-                        ahead: None,
+                        prefetch: None,
                         operand: &mut operand[..count * units],
                         workspace: products,
                     },

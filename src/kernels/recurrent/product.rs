@@ -2,11 +2,11 @@
 
 use super::Dropout;
 use crate::kernels::Real;
-use crate::kernels::ahead::Ahead;
 use crate::kernels::gemm::{
     Addend, Matrix, MatrixMut, PackedMatrix, Right, gemm_serial, gemm_serial_before, gemm_workspace, pack_b,
     packed_len,
 };
+use crate::kernels::prefetch::Prefetch;
 
 use super::scratch;
 
@@ -68,7 +68,7 @@ pub struct RecurrentProduct<'a, T> {
     pub units: usize,
     pub gates: usize,
     /// What the next step reads first, from memory that is far: it is asked for in the time of a product.
-    pub ahead: Option<&'a Ahead<'a>>,
+    pub prefetch: Option<&'a Prefetch<'a>>,
     /// (rows, H)
     pub operand: &'a mut [T],
     pub workspace: &'a mut [T],
@@ -145,7 +145,7 @@ impl<'a, T: Real> RecurrentProduct<'a, T> {
                     kernel,
                     dh,
                     Addend::Result,
-                    self.ahead,
+                    self.prefetch,
                     scratch::bytes(self.workspace),
                 );
             }

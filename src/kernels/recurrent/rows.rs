@@ -109,8 +109,8 @@ per_isa! {
         for (sum, ends) in sums.chunks_exact_mut(width).zip(ends.windows(2)) {
             sum.fill(T::ZERO);
             for index in ends[0] as usize..ends[1] as usize {
-                if let Some(&ahead) = order.get(index + AHEAD) {
-                    ask_for(&rows[ahead as usize * width..][..width]);
+                if let Some(&prefetch) = order.get(index + AHEAD) {
+                    ask_for(&rows[prefetch as usize * width..][..width]);
                 }
                 let row = &rows[order[index] as usize * width..][..width];
                 for_each_chunk!(width, |start, count| {

@@ -138,7 +138,7 @@ pub fn forward<T: Real>(
                 rows: batch,
                 units: of_part,
                 gates,
-                ahead: None,
+                prefetch: None,
                 operand: &mut [],
                 workspace: products,
             },

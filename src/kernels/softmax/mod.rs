@@ -14,7 +14,7 @@ mod tests;
 use super::Real;
 use super::elementwise::math;
 use super::parallel::{for_each_chunk, items_per_part};
-use super::turned::MOST_COLUMNS;
+use super::transposed_rows::MOST_COLUMNS;
 
 /// Elements of one part of a parallel loop.
 const PART: usize = 1 << 13;

@@ -1,9 +1,9 @@
-//! Rows of few classes, sixteen side by side: see [`turned`](crate::kernels::turned).
+//! Rows of few classes, sixteen side by side: see [`transposed_rows`](crate::kernels::transposed).
 
 use super::{Exponential, larger};
 use crate::kernels::Real;
 use crate::kernels::simd::per_isa;
-use crate::kernels::turned::{LANES, Lanes, each, each_mut, memory, turn, turn_back};
+use crate::kernels::transposed_rows::{LANES, Lanes, each, each_mut, memory, transpose, transpose_back};
 
 /// One number of each row, zeros after the last.
 #[inline(always)]
@@ -66,42 +66,42 @@ fn shift_and_log_sum<T: Exponential, const FMA: bool>(x: &mut [Lanes<T>]) -> (La
 
 per_isa! {
     pub fn softmax[T: Exponential][T](y: &mut [T], x: &[T], classes: usize) {
-        let turned = &mut memory::<T>()[..classes];
+        let transposed = &mut memory::<T>()[..classes];
         for (y, x) in y.chunks_mut(LANES * classes).zip(x.chunks(LANES * classes)) {
-            turn(turned, x);
-            let factor = map([T::ONE; LANES], exponentials::<T, FMA>(turned), |one, s| one / s);
-            for lanes in each_mut(turned) {
+            transpose(transposed, x);
+            let factor = map([T::ONE; LANES], exponentials::<T, FMA>(transposed), |one, s| one / s);
+            for lanes in each_mut(transposed) {
                 *lanes = map(*lanes, factor, |p, factor| p * factor);
             }
-            turn_back(y, turned);
+            transpose_back(y, transposed);
         }
     }
 }
 
 per_isa! {
     pub fn log_softmax[T: Exponential][T](y: &mut [T], x: &[T], classes: usize) {
-        let turned = &mut memory::<T>()[..classes];
+        let transposed = &mut memory::<T>()[..classes];
         for (y, x) in y.chunks_mut(LANES * classes).zip(x.chunks(LANES * classes)) {
-            turn(turned, x);
-            let (_, log_s) = shift_and_log_sum::<T, FMA>(turned);
-            for lanes in each_mut(turned) {
+            transpose(transposed, x);
+            let (_, log_s) = shift_and_log_sum::<T, FMA>(transposed);
+            for lanes in each_mut(transposed) {
                 *lanes = map(*lanes, log_s, |x, log_s| x - log_s);
             }
-            turn_back(y, turned);
+            transpose_back(y, transposed);
         }
     }
 }
 
 per_isa! {
     pub fn cross_entropy[T: Exponential][T](loss: &mut [T], logits: &[T], target: &[T], classes: usize) {
-        let (turned, targets) = (&mut memory::<T>()[..classes], &mut memory::<T>()[..classes]);
+        let (transposed, targets) = (&mut memory::<T>()[..classes], &mut memory::<T>()[..classes]);
         let rows = logits.chunks(LANES * classes).zip(target.chunks(LANES * classes));
         for (loss, (x, target)) in loss.chunks_mut(LANES).zip(rows) {
-            turn(turned, x);
-            turn(targets, target);
-            let (_, log_s) = shift_and_log_sum::<T, FMA>(turned);
+            transpose(transposed, x);
+            transpose(targets, target);
+            let (_, log_s) = shift_and_log_sum::<T, FMA>(transposed);
             let mut sums = [T::ZERO; LANES];
-            for (x, target) in each(turned).zip(each(targets)) {
+            for (x, target) in each(transposed).zip(each(targets)) {
                 for lane in 0..LANES {
                     sums[lane] += target[lane] * (log_s[lane] - x[lane]);
                 }
@@ -119,34 +119,34 @@ per_isa! {
         dloss: &[T],
         classes: usize,
     ) {
-        let (turned, targets) = (&mut memory::<T>()[..classes], &mut memory::<T>()[..classes]);
+        let (transposed, targets) = (&mut memory::<T>()[..classes], &mut memory::<T>()[..classes]);
         let rows = logits.chunks(LANES * classes).zip(target.chunks(LANES * classes)).zip(dloss.chunks(LANES));
         for (dx, ((x, target), dloss)) in dlogits.chunks_mut(LANES * classes).zip(rows) {
-            turn(turned, x);
-            turn(targets, target);
+            transpose(transposed, x);
+            transpose(targets, target);
             let mut total = [T::ZERO; LANES];
             for &target in each(targets) {
                 total = map(total, target, |sum, target| sum + target);
             }
-            let factor = map(total, exponentials::<T, FMA>(turned), |total, s| total / s);
+            let factor = map(total, exponentials::<T, FMA>(transposed), |total, s| total / s);
             let dloss = load(dloss);
-            for (x, target) in each_mut(turned).zip(each(targets)) {
+            for (x, target) in each_mut(transposed).zip(each(targets)) {
                 for lane in 0..LANES {
                     x[lane] = (x[lane] * factor[lane] - target[lane]) * dloss[lane];
                 }
             }
-            turn_back(dx, turned);
+            transpose_back(dx, transposed);
         }
     }
 }
 
 per_isa! {
     pub fn sparse_cross_entropy[T: Exponential][T](loss: &mut [T], logits: &[T], labels: &[i32], classes: usize) {
-        let turned = &mut memory::<T>()[..classes];
+        let transposed = &mut memory::<T>()[..classes];
         let rows = logits.chunks(LANES * classes).zip(labels.chunks(LANES));
         for (loss, (x, labels)) in loss.chunks_mut(LANES).zip(rows) {
-            turn(turned, x);
-            let (m, log_s) = shift_and_log_sum::<T, FMA>(turned);
+            transpose(transposed, x);
+            let (m, log_s) = shift_and_log_sum::<T, FMA>(transposed);
             let rows = x.chunks_exact(classes).zip(labels);
             for (row, (loss, (x, &label))) in loss.iter_mut().zip(rows).enumerate() {
                 *loss = log_s[row] - (x[label as usize] - m[row]);
@@ -163,15 +163,15 @@ per_isa! {
         dloss: &[T],
         classes: usize,
     ) {
-        let turned = &mut memory::<T>()[..classes];
+        let transposed = &mut memory::<T>()[..classes];
         let rows = logits.chunks(LANES * classes).zip(labels.chunks(LANES).zip(dloss.chunks(LANES)));
         for (dx, (x, (labels, dloss))) in dlogits.chunks_mut(LANES * classes).zip(rows) {
-            turn(turned, x);
-            let factor = map(load(dloss), exponentials::<T, FMA>(turned), |dloss, s| dloss / s);
-            for lanes in each_mut(turned) {
+            transpose(transposed, x);
+            let factor = map(load(dloss), exponentials::<T, FMA>(transposed), |dloss, s| dloss / s);
+            for lanes in each_mut(transposed) {
                 *lanes = map(*lanes, factor, |p, factor| p * factor);
             }
-            turn_back(dx, turned);
+            transpose_back(dx, transposed);
             for (dx, (&label, &dloss)) in dx.chunks_exact_mut(classes).zip(labels.iter().zip(dloss)) {
                 dx[label as usize] -= dloss;
             }

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::columns::{MOST_ROWS, SparseColumns};
 use super::nonzero::WORD;
-use crate::graph::Epilogue;
+use crate::kernels::Epilogue;
 use crate::kernels::Transpose;
 use crate::kernels::gemm::share;
 use crate::kernels::parallel::elements_of;

@@ -9,7 +9,7 @@ use crate::threads::{DisjointMut, for_each_part};
 
 /// The most rows of such a matrix.
 pub const MOST_ROWS: usize = 512;
-/// Columns that are turned together: a cache line of each row.
+/// Columns that are transposed together: a cache line of each row.
 const COLUMNS_A_PART: usize = 16;
 /// The largest share of nonzero elements, in eighths, with which a product that skips zeros is faster than the dense one.
 const MOST_EIGHTHS: usize = 6;

@@ -2,7 +2,7 @@
 
 use super::SparseRows;
 use super::rows::SEGMENTS;
-use crate::graph::Epilogue;
+use crate::kernels::Epilogue;
 use crate::kernels::gemm::k_blocks;
 use crate::kernels::simd::{self, Kernel, Vector, isa};
 use crate::threads::{DisjointMut, for_each_part};

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use proptest::prelude::*;
 
 use super::*;
-use crate::graph::Epilogue;
+use crate::kernels::Epilogue;
 use crate::kernels::gemm::{Addend, Matrix, MatrixMut, gemm_serial, pack_b, packed_len};
 use crate::kernels::simd::{Isa, isa};
 

@@ -6,7 +6,7 @@ use super::grid::{Grid, Images};
 use super::kernel::{self, TransformKernel};
 use super::transforms::{for_each_vector, load_square, on_both_sides, store};
 use super::{DestinationMap, GAP, POINTS, SIDE, SourceMap};
-use crate::graph::Epilogue;
+use crate::kernels::Epilogue;
 use crate::kernels::conv::Geometry;
 use crate::kernels::conv::correlate::Direction;
 use crate::kernels::conv::parts::WIDEST_PANEL;

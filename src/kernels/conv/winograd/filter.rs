@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::grid::{Grid, Images};
 use super::transforms::{Map, for_each_vector, load, load_square, on_both_sides, store};
 use super::{DestinationAdjoint, GAP, KernelAdjoint, POINTS, SIDE, SourceMap};
-use crate::graph::Epilogue;
+use crate::kernels::Epilogue;
 use crate::kernels::conv::Geometry;
 use crate::kernels::conv::tile::{self, MAX_ROWS, Pixels, TileSums, VECTORS, with_rows};
 use crate::kernels::simd::{self, Isa, Kernel, Vector, Vectorized};

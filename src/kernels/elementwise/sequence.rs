@@ -1,6 +1,6 @@
-//! A tape: a list of elementwise instructions that run as one loop over tiles that stay in the L1 cache.
+//! An instruction sequence: a list of elementwise instructions that run as one loop over tiles that stay in the L1 cache.
 
-use super::{CompiledTape, Instruction, compiled};
+use super::{FusedKernel, Instruction, compiled};
 use crate::error::Result;
 use crate::kernels::simd;
 use crate::tensor::DType;
@@ -25,7 +25,7 @@ pub struct Operand {
     pub access: Access,
 }
 
-/// A value of a tape. Registers `0..operands.len()` hold the operands.
+/// A value of an instruction sequence. Registers `0..operands.len()` hold the operands.
 pub type Register = u16;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -38,9 +38,9 @@ pub struct Step {
     pub dtype: DType,
 }
 
-/// What to compute. [`Tape::compile`] turns it into something that runs.
+/// What to compute. [`InstructionSequence::compile`] turns it into something that runs.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Tape {
+pub struct InstructionSequence {
     pub operands: Vec<Operand>,
     /// In order: a step reads only operands and outputs of earlier steps.
     pub steps: Vec<Step>,
@@ -48,18 +48,18 @@ pub struct Tape {
     pub outputs: Vec<Register>,
 }
 
-impl Tape {
-    /// Checks the tape and chooses its kernels, tiles and scratch memory, once for all runs.
+impl InstructionSequence {
+    /// Checks the instruction sequence and chooses its kernels, tiles and scratch memory, once for all runs.
     ///
     /// Fails where a step has no kernel for the dtypes of its inputs, where a register is read before it is written,
-    /// or where the tape does not [fit](Tape::fits): all defects of the caller.
-    pub fn compile(&self) -> Result<CompiledTape> {
-        CompiledTape::new(self, simd::isa())
+    /// or where the instruction sequence does not [fit](InstructionSequence::fits): all defects of the caller.
+    pub fn compile(&self) -> Result<FusedKernel> {
+        FusedKernel::new(self, simd::isa())
     }
 
     /// Whether there is scratch memory for what is alive at once; always so for a single step.
     pub fn fits(&self) -> bool {
-        // Most tapes are so small that nothing need be laid out to know.
+        // Most instruction sequences are so small that nothing need be laid out to know.
         compiled::surely_fit(self.operands.len() + self.steps.len() + self.outputs.len())
             || self.compile().is_ok()
     }

@@ -7,7 +7,7 @@ pub const LINE: usize = 64;
 
 /// Pieces of memory that are far away and will be used soon. Each is handed out once, to whichever thread asks.
 #[derive(Debug)]
-pub struct Ahead<'a> {
+pub struct Prefetch<'a> {
     data: *const u8,
     /// From one piece to the next, in bytes.
     stride: isize,
@@ -19,7 +19,7 @@ pub struct Ahead<'a> {
 }
 
 // SAFETY: the memory is only asked for, which is allowed for any address.
-unsafe impl Sync for Ahead<'_> {}
+unsafe impl Sync for Prefetch<'_> {}
 
 /// A piece to be asked for.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ pub struct Piece {
     pub bytes: usize,
 }
 
-impl<'a> Ahead<'a> {
+impl<'a> Prefetch<'a> {
     /// The rows `order` of an array, each of `row_bytes`, which begin `stride` bytes apart.
     pub fn rows(data: *const u8, stride: isize, row_bytes: usize, order: &'a [usize]) -> Self {
         let count = order.len();
@@ -72,16 +72,16 @@ impl<'a> Ahead<'a> {
 mod tests {
     use super::*;
 
-    fn offsets(ahead: &Ahead<'_>, data: *const u8) -> Vec<usize> {
-        std::iter::from_fn(|| ahead.next()).map(|piece| piece.data as usize - data as usize).collect()
+    fn offsets(prefetch: &Prefetch<'_>, data: *const u8) -> Vec<usize> {
+        std::iter::from_fn(|| prefetch.next()).map(|piece| piece.data as usize - data as usize).collect()
     }
 
     #[test]
     fn each_piece_is_handed_out_once() {
         let memory = [0u32; 100];
         let data = memory.as_ptr().cast();
-        assert_eq!(offsets(&Ahead::whole(&memory, 128), data), [0, 128, 256, 384]);
-        let rows = Ahead::rows(data, 40, 8, &[7, 0, 3]);
+        assert_eq!(offsets(&Prefetch::whole(&memory, 128), data), [0, 128, 256, 384]);
+        let rows = Prefetch::rows(data, 40, 8, &[7, 0, 3]);
         assert_eq!(offsets(&rows, data), [280, 0, 120]);
         assert!(rows.next().is_none());
     }

@@ -7,20 +7,20 @@ use std::time::Instant;
 use super::pool;
 
 /// Loops of less work than this, in nanoseconds on one thread, stay on the calling thread where all workers are awake.
-const WORTH_SHARING: u64 = 4_000;
+const SHARING_THRESHOLD: u64 = 4_000;
 
 /// The same where workers sleep: to wake one costs the caller several microseconds, and it comes tens of microseconds
 /// late. (`cargo bench --bench threads` measures both.)
-const WORTH_WAKING: u64 = 50_000;
+const WAKING_THRESHOLD: u64 = 50_000;
 
 /// Work that sleeping workers have missed lately.
 static MISSED: Missed = Missed { work: AtomicU64::new(0), at: AtomicU64::new(0) };
 
 /// Whether a loop of this many nanoseconds is shared. Loops that are too short to wake a worker for do so together, where
 /// they follow each other so closely that it would stay awake for them.
-pub fn is_worth_sharing(work: u64) -> bool {
-    work >= WORTH_WAKING
-        || work >= WORTH_SHARING && (pool::is_awake() || MISSED.with(work, now()) >= WORTH_WAKING)
+pub fn pays_to_share(work: u64) -> bool {
+    work >= WAKING_THRESHOLD
+        || work >= SHARING_THRESHOLD && (pool::is_awake() || MISSED.with(work, now()) >= WAKING_THRESHOLD)
 }
 
 struct Missed {
@@ -37,7 +37,7 @@ impl Missed {
         let before =
             if u128::from(pause) < pool::SPIN.as_nanos() { self.work.load(Ordering::Relaxed) } else { 0 };
         let missed = before + work;
-        self.work.store(if missed < WORTH_WAKING { missed } else { 0 }, Ordering::Relaxed);
+        self.work.store(if missed < WAKING_THRESHOLD { missed } else { 0 }, Ordering::Relaxed);
         missed
     }
 }
