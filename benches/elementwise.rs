@@ -5,10 +5,9 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use rustnet::kernels::elementwise::{
-    Access, BinaryOp, FusedKernel, Instruction, InstructionSequence, Operand, Register, Step, UnaryOp,
-};
+use rustnet::kernels::elementwise::{Access, FusedKernel, InstructionSequence, Operand, Register, Step};
 use rustnet::kernels::simd;
+use rustnet::ops::elementwise::instruction;
 use rustnet::tensor::DType;
 
 /// A loop over f32 arrays, as an instruction sequence and as plain Rust.
@@ -106,26 +105,26 @@ fn best_nanoseconds(mut call: impl FnMut()) -> f64 {
     best
 }
 
-fn step(instruction: Instruction, inputs: &[Register], output: Register) -> Step {
-    Step { instruction, inputs: inputs.to_vec(), output, dtype: DType::F32 }
+fn step(name: &str, inputs: &[Register], output: Register) -> Step {
+    Step { instruction: instruction(name), inputs: inputs.to_vec(), output, dtype: DType::F32 }
 }
 
-fn unary(op: UnaryOp, x: Register, output: Register) -> Step {
-    step(Instruction::Unary(op), &[x], output)
+fn unary(name: &str, x: Register, output: Register) -> Step {
+    step(name, &[x], output)
 }
 
-fn binary(op: BinaryOp, a: Register, b: Register, output: Register) -> Step {
-    step(Instruction::Binary(op), &[a, b], output)
+fn binary(name: &str, a: Register, b: Register, output: Register) -> Step {
+    step(name, &[a, b], output)
 }
 
 fn operands(accesses: &[Access]) -> Vec<Operand> {
     accesses.iter().map(|&access| Operand { dtype: DType::F32, access }).collect()
 }
 
-fn single(name: &'static str, op: UnaryOp, plain: fn(&mut [&mut [f32]], usize)) -> Case {
+fn single(name: &'static str, plain: fn(&mut [&mut [f32]], usize)) -> Case {
     let sequence = InstructionSequence {
         operands: operands(&[Access::Full, Access::Full]),
-        steps: vec![unary(op, 0, 2)],
+        steps: vec![unary(name, 0, 2)],
         outputs: vec![2],
     };
     Case { name, sequence, over: vec![1], plain }
@@ -133,13 +132,12 @@ fn single(name: &'static str, op: UnaryOp, plain: fn(&mut [&mut [f32]], usize)) 
 
 fn cases() -> Vec<Case> {
     use Access::{Full, Row, Scalar};
-    use BinaryOp::{Add, Divide, Multiply, Subtract};
     vec![
         Case {
             name: "bias + relu",
             sequence: InstructionSequence {
                 operands: operands(&[Full, Row { period: COLUMNS }]),
-                steps: vec![binary(Add, 0, 1, 2), unary(UnaryOp::Relu, 2, 3)],
+                steps: vec![binary("add", 0, 1, 2), unary("relu", 2, 3)],
                 outputs: vec![3],
             },
             over: vec![0],
@@ -156,11 +154,11 @@ fn cases() -> Vec<Case> {
             sequence: InstructionSequence {
                 operands: operands(&[Full, Full, Scalar, Scalar, Scalar]),
                 steps: vec![
-                    binary(Multiply, 0, 2, 5),
-                    unary(UnaryOp::Erf, 5, 6),
-                    binary(Add, 6, 3, 7),
-                    binary(Multiply, 0, 4, 8),
-                    binary(Multiply, 7, 8, 9),
+                    binary("multiply", 0, 2, 5),
+                    unary("erf", 5, 6),
+                    binary("add", 6, 3, 7),
+                    binary("multiply", 0, 4, 8),
+                    binary("multiply", 7, 8, 9),
                 ],
                 outputs: vec![9],
             },
@@ -178,18 +176,18 @@ fn cases() -> Vec<Case> {
             sequence: InstructionSequence {
                 operands: operands(&[Full, Full, Full, Full, Scalar, Scalar, Scalar, Scalar]),
                 steps: vec![
-                    binary(Subtract, 3, 1, 8),
-                    binary(Multiply, 8, 4, 9),
-                    binary(Add, 1, 9, 10),
-                    unary(UnaryOp::Square, 3, 11),
-                    binary(Subtract, 11, 2, 12),
-                    binary(Multiply, 12, 5, 13),
-                    binary(Add, 2, 13, 14),
-                    binary(Multiply, 10, 6, 15),
-                    unary(UnaryOp::Sqrt, 14, 16),
-                    binary(Add, 16, 7, 17),
-                    binary(Divide, 15, 17, 18),
-                    binary(Subtract, 0, 18, 19),
+                    binary("subtract", 3, 1, 8),
+                    binary("multiply", 8, 4, 9),
+                    binary("add", 1, 9, 10),
+                    unary("square", 3, 11),
+                    binary("subtract", 11, 2, 12),
+                    binary("multiply", 12, 5, 13),
+                    binary("add", 2, 13, 14),
+                    binary("multiply", 10, 6, 15),
+                    unary("sqrt", 14, 16),
+                    binary("add", 16, 7, 17),
+                    binary("divide", 15, 17, 18),
+                    binary("subtract", 0, 18, 19),
                 ],
                 outputs: vec![19, 10, 14],
             },
@@ -209,15 +207,15 @@ fn cases() -> Vec<Case> {
             sequence: InstructionSequence {
                 operands: operands(&[Full, Full, Full, Scalar, Scalar, Scalar, Scalar]),
                 steps: vec![
-                    binary(Multiply, 3, 1, 7),
-                    unary(UnaryOp::Square, 2, 8),
-                    binary(Multiply, 4, 8, 9),
-                    binary(Add, 7, 9, 10),
-                    binary(Multiply, 5, 2, 11),
-                    binary(Add, 10, 6, 12),
-                    unary(UnaryOp::Rsqrt, 12, 13),
-                    binary(Multiply, 11, 13, 14),
-                    binary(Subtract, 0, 14, 15),
+                    binary("multiply", 3, 1, 7),
+                    unary("square", 2, 8),
+                    binary("multiply", 4, 8, 9),
+                    binary("add", 7, 9, 10),
+                    binary("multiply", 5, 2, 11),
+                    binary("add", 10, 6, 12),
+                    unary("rsqrt", 12, 13),
+                    binary("multiply", 11, 13, 14),
+                    binary("subtract", 0, 14, 15),
                 ],
                 outputs: vec![15, 10],
             },
@@ -230,11 +228,11 @@ fn cases() -> Vec<Case> {
                 }
             },
         },
-        single("exp", UnaryOp::Exp, |arrays, size| each(arrays, size, f32::exp)),
-        single("log", UnaryOp::Log, |arrays, size| each(arrays, size, |x| (x + 3.0).ln())),
-        single("tanh", UnaryOp::Tanh, |arrays, size| each(arrays, size, f32::tanh)),
-        single("sigmoid", UnaryOp::Sigmoid, |arrays, size| each(arrays, size, |x| 1.0 / (1.0 + (-x).exp()))),
-        single("sin", UnaryOp::Sin, |arrays, size| each(arrays, size, f32::sin)),
+        single("exp", |arrays, size| each(arrays, size, f32::exp)),
+        single("log", |arrays, size| each(arrays, size, |x| (x + 3.0).ln())),
+        single("tanh", |arrays, size| each(arrays, size, f32::tanh)),
+        single("sigmoid", |arrays, size| each(arrays, size, |x| 1.0 / (1.0 + (-x).exp()))),
+        single("sin", |arrays, size| each(arrays, size, f32::sin)),
     ]
 }
 

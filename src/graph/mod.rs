@@ -7,8 +7,10 @@ mod attributes;
 mod builder;
 mod call;
 mod op;
+mod properties;
 
 pub use attributes::{Attribute, Attributes};
 pub use builder::{Graph, Node, NodeId, Source, Value};
 pub use call::{Call, RowList, TensorView, TensorViewMut};
 pub use op::{Differentiated, Op, OpRef};
+pub use properties::Properties;

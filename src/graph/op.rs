@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::{Call, Graph, Value};
+use super::{Call, Graph, Properties, Value};
 use crate::error::{Error, Result};
 use crate::kernels::elementwise::Instruction;
 use crate::tensor::TensorType;
@@ -45,6 +45,11 @@ pub trait Op: Any + Debug + Send + Sync {
     fn instruction(&self, inputs: &[&TensorType]) -> Option<Instruction> {
         let _ = inputs;
         None
+    }
+
+    /// What rewrites may know of an elementwise op.
+    fn properties(&self) -> Properties {
+        Properties::NONE
     }
 
     /// True where output 0 is input 0 under another shape: no kernel runs, the memory is shared.

@@ -14,11 +14,6 @@ pub struct Entry {
 const FAMILIES: &[&[Entry]] = &[
     super::conv::OPS,
     super::cumulative::OPS,
-    super::elementwise::UNARY,
-    super::elementwise::BINARY,
-    super::elementwise::COMPARE,
-    super::elementwise::SELECT,
-    super::elementwise::CAST,
     super::gather::OPS,
     super::integer_matmul::OPS,
     super::matmul::OPS,
@@ -42,5 +37,5 @@ pub fn build(name: &str, attributes: &Attributes) -> Result<OpRef> {
 }
 
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    FAMILIES.iter().flat_map(|family| family.iter())
+    FAMILIES.iter().chain(super::elementwise::FAMILIES).flat_map(|family| family.iter())
 }

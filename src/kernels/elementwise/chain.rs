@@ -5,8 +5,8 @@
 //! is that of the single steps, each rounded by itself, so joining them never changes a bit. A step that a chain computes
 //! in another way than its kernel is a chain also where it is alone.
 
+use super::Arithmetic;
 use super::kernel::{LANES, Lane};
-use super::{BinaryOp, Instruction, UnaryOp};
 use crate::kernels::Real;
 use crate::kernels::simd::{Isa, Vector, Vectorized};
 use crate::tensor::DType;
@@ -43,59 +43,33 @@ pub enum Link {
 /// that is the same for all elements one element is enough.
 pub type ChainKernel = unsafe fn(links: &[Link], lanes: *const Lane, chunks: usize);
 
-/// True for instructions that a chain has links for.
-pub fn is_link(instruction: Instruction, dtype: DType) -> bool {
-    use Instruction::{Binary, Unary};
-    let is_float = matches!(dtype, DType::F32 | DType::F64);
-    is_float
-        && matches!(
-            instruction,
-            Unary(UnaryOp::Square | UnaryOp::Sqrt | UnaryOp::Rsqrt | UnaryOp::Relu)
-                | Binary(
-                    BinaryOp::Add
-                        | BinaryOp::Subtract
-                        | BinaryOp::Multiply
-                        | BinaryOp::Divide
-                        | BinaryOp::ReluBackward
-                )
-        )
-}
-
 /// True for links that are faster than the kernel of the instruction, and round in another way.
-pub fn is_chain_alone(instruction: Instruction) -> bool {
-    instruction == Instruction::Unary(UnaryOp::Rsqrt)
+pub fn is_chain_alone(link: Arithmetic) -> bool {
+    link == Arithmetic::ReciprocalSquareRoot
 }
 
 /// Appends the links of one step to a chain whose registers hold the value `held`.
-pub fn append(
-    links: &mut Vec<Link>,
-    held: Option<usize>,
-    instruction: Instruction,
-    inputs: &[usize],
-    output: usize,
-) {
-    use BinaryOp::{Add, Divide, Multiply, ReluBackward, Subtract};
+pub fn append(links: &mut Vec<Link>, held: Option<usize>, link: Arithmetic, inputs: &[usize], output: usize) {
     let (a, b) = (inputs[0], inputs[inputs.len() - 1]);
     // Only its first operand can be held.
-    let reversed = held == Some(b) && a != b && instruction != Instruction::Binary(ReluBackward);
+    let reversed = held == Some(b) && a != b && link != Arithmetic::WherePositive;
     let (from, other) = if reversed { (b, a as u16) } else { (a, b as u16) };
     if held != Some(from) {
         links.push(Link::Load(from as u16));
     }
-    links.push(match instruction {
-        Instruction::Unary(UnaryOp::Square) => Link::Square,
-        Instruction::Unary(UnaryOp::Sqrt) => Link::SquareRoot,
-        Instruction::Unary(UnaryOp::Rsqrt) => Link::ReciprocalSquareRoot,
-        Instruction::Unary(UnaryOp::Relu) => Link::Relu,
-        Instruction::Binary(Multiply) if a == b => Link::Square,
-        Instruction::Binary(Add) => Link::Add(other),
-        Instruction::Binary(Multiply) => Link::Multiply(other),
-        Instruction::Binary(Subtract) if reversed => Link::SubtractFrom(other),
-        Instruction::Binary(Subtract) => Link::Subtract(other),
-        Instruction::Binary(Divide) if reversed => Link::DivideInto(other),
-        Instruction::Binary(Divide) => Link::Divide(other),
-        Instruction::Binary(ReluBackward) => Link::WherePositive(other),
-        _ => unreachable!("`is_link` tells which instructions may be joined"),
+    links.push(match link {
+        Arithmetic::Square => Link::Square,
+        Arithmetic::SquareRoot => Link::SquareRoot,
+        Arithmetic::ReciprocalSquareRoot => Link::ReciprocalSquareRoot,
+        Arithmetic::Relu => Link::Relu,
+        Arithmetic::Multiply if a == b => Link::Square,
+        Arithmetic::Add => Link::Add(other),
+        Arithmetic::Multiply => Link::Multiply(other),
+        Arithmetic::Subtract if reversed => Link::SubtractFrom(other),
+        Arithmetic::Subtract => Link::Subtract(other),
+        Arithmetic::Divide if reversed => Link::DivideInto(other),
+        Arithmetic::Divide => Link::Divide(other),
+        Arithmetic::WherePositive => Link::WherePositive(other),
     });
     links.push(Link::Store(output as u16));
 }
@@ -105,18 +79,18 @@ pub fn append(
 pub fn append_with_product(
     links: &mut Vec<Link>,
     held: usize,
-    (product, factors): (Instruction, &[usize]),
-    (instruction, inputs): (Instruction, &[usize]),
+    (product, factors): (Arithmetic, &[usize]),
+    (link, inputs): (Arithmetic, &[usize]),
     output: usize,
 ) -> bool {
-    let is_product = product == Instruction::Binary(BinaryOp::Multiply) && !factors.contains(&held);
+    let is_product = product == Arithmetic::Multiply && !factors.contains(&held);
     if !is_product || !inputs.contains(&held) {
         return false;
     }
     let (a, b) = (factors[0] as u16, factors[1] as u16);
-    links.push(match instruction {
-        Instruction::Binary(BinaryOp::Add) => Link::AddProduct(a, b),
-        Instruction::Binary(BinaryOp::Multiply) => Link::MultiplyProduct(a, b),
+    links.push(match link {
+        Arithmetic::Add => Link::AddProduct(a, b),
+        Arithmetic::Multiply => Link::MultiplyProduct(a, b),
         _ => return false,
     });
     links.push(Link::Store(output as u16));

@@ -121,7 +121,7 @@ struct Output {
 }
 
 impl FusedKernel {
-    pub(super) fn new(sequence: &InstructionSequence, isa: Isa) -> Result<Self> {
+    pub(crate) fn new(sequence: &InstructionSequence, isa: Isa) -> Result<Self> {
         let Draft { mut values, once, steps, outputs } = draft(sequence, isa)?;
         let runs = join(&mut values, &steps, &outputs);
 

@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::chain::{self, Link};
-use super::kernel::{self, Kernel, LANES};
-use super::{Access, BinaryOp, Instruction, InstructionSequence, Operand, Register, Step, UnaryOp};
+use super::function;
+use super::kernel::{Kernel, LANES};
+use super::{Access, Arithmetic, InstructionSequence, Operand, Register, Step};
 use crate::error::{Error, Result};
 use crate::kernels::simd::Isa;
 use crate::tensor::DType;
@@ -22,7 +23,7 @@ pub struct Value {
 pub struct DraftStep {
     pub kernel: Kernel,
     /// What a chain can compute in place of the kernel.
-    pub link: Option<Instruction>,
+    pub link: Option<Arithmetic>,
     /// Values.
     pub inputs: Vec<usize>,
     pub output: usize,
@@ -59,14 +60,14 @@ pub fn draft(sequence: &InstructionSequence, isa: Isa) -> Result<Draft> {
     for step in &sequence.steps {
         let inputs = step.inputs.iter().map(|&input| read(&held, input)).collect::<Result<Vec<_>>>()?;
         let dtypes: Vec<DType> = inputs.iter().map(|&input| values[input].dtype).collect();
-        let kernel = match kernel::kernel(isa, step.instruction, &dtypes) {
-            Some((kernel, dtype)) if dtype == step.dtype => kernel,
+        let kernel = match step.instruction.form(&dtypes) {
+            Some(form) if form.output == step.dtype => (form.kernel)(isa),
             _ => return Err(defect(format!("{step:?} on inputs of {dtypes:?}"))),
         };
         let uniform = inputs.iter().all(|&input| values[input].uniform);
         let output = values.len();
         values.push(Value { dtype: step.dtype, uniform, in_memory: true });
-        let link = chain::is_link(step.instruction, step.dtype).then_some(step.instruction);
+        let link = step.instruction.link(step.dtype);
         let register = usize::from(step.output);
         held.resize(held.len().max(register + 1), None);
         held[register] = Some(output);
@@ -79,7 +80,7 @@ pub fn draft(sequence: &InstructionSequence, isa: Isa) -> Result<Draft> {
             let dtype = values[value].dtype;
             outputs.push(values.len());
             steps.push(DraftStep {
-                kernel: kernel::copy(isa, dtype),
+                kernel: function::copy(isa, dtype),
                 link: None,
                 inputs: vec![value],
                 output: values.len(),
@@ -106,7 +107,7 @@ fn readers(values: usize, steps: &[DraftStep], outputs: &[usize]) -> Vec<usize> 
 fn postpone_products(steps: &mut Vec<DraftStep>, readers: &[usize], lies_ready: impl Fn(usize) -> bool) {
     for place in (0..steps.len()).rev() {
         let DraftStep { link, inputs, output, .. } = &steps[place];
-        let is_product = *link == Some(Instruction::Binary(BinaryOp::Multiply));
+        let is_product = *link == Some(Arithmetic::Multiply);
         if !is_product || readers[*output] != 1 || !inputs.iter().all(|&input| lies_ready(input)) {
             continue;
         }
@@ -151,8 +152,8 @@ pub fn join<'a>(values: &mut [Value], steps: &'a [DraftStep], outputs: &[usize])
                     &after[1..]
                 }
                 _ => {
-                    let (instruction, inputs) = typed(step);
-                    chain::append(links, held, instruction, inputs, step.output);
+                    let (link, inputs) = typed(step);
+                    chain::append(links, held, link, inputs, step.output);
                     after
                 }
             };
@@ -255,32 +256,7 @@ fn least_common_multiple(a: usize, b: usize) -> usize {
 
 /// Picoseconds an element of a step, by `benches/elementwise.rs`, roughly.
 pub fn cost(step: &Step) -> u64 {
-    let words = step.dtype.size().div_ceil(4) as u64;
-    match step.instruction {
-        Instruction::Unary(
-            UnaryOp::Exp
-            | UnaryOp::Expm1
-            | UnaryOp::Log
-            | UnaryOp::Log1p
-            | UnaryOp::Sin
-            | UnaryOp::Cos
-            | UnaryOp::Tanh
-            | UnaryOp::Sigmoid
-            | UnaryOp::Erf,
-        ) => match step.dtype {
-            DType::F64 => 10_000,
-            _ => 400,
-        },
-        Instruction::Binary(BinaryOp::Power | BinaryOp::Mod | BinaryOp::FloorDivide) => 5_000,
-        Instruction::Unary(UnaryOp::Sqrt) => 170 * words,
-        Instruction::Unary(UnaryOp::Rsqrt) => match step.dtype {
-            DType::F64 => 540,
-            _ => 40,
-        },
-        Instruction::Binary(BinaryOp::Divide) => 100 * words,
-        instruction if chain::is_link(instruction, step.dtype) => 15 * words,
-        _ => 30 * words,
-    }
+    step.instruction.cost(step.dtype)
 }
 
 /// Picoseconds an element to read an operand, or to write an output, of the caller.

@@ -1,18 +1,25 @@
-//! Elementwise arithmetic: single instructions, and instruction sequences of them that run as one loop over cache-sized tiles.
+//! Elementwise arithmetic: instructions, and sequences of them that run as one loop over cache-sized tiles.
+//!
+//! What is here knows how a function of elements runs, on every instruction set, and has no list of functions:
+//! `ops::elementwise` makes the instructions.
 
-mod arithmetic;
+#[cfg(test)]
+pub mod accuracy;
 mod chain;
 mod compiled;
 mod draft;
+mod function;
 mod instruction;
 mod kernel;
 pub mod math;
+mod power;
 #[cfg(test)]
 pub mod reference;
 mod sequence;
-#[cfg(test)]
-mod tests;
 
 pub use compiled::{Addresses, FusedKernel};
-pub use instruction::{BinaryOp, CompareOp, Instruction, LogicalOp, UnaryOp};
+pub use function::{BinaryFunction, TernaryFunction, UnaryFunction};
+pub use instruction::{Arithmetic, Form, Instruction, Meaning};
+pub use kernel::{Kernel, LANES, Lane};
+pub use power::Power;
 pub use sequence::{Access, InstructionSequence, Operand, Register, Step};

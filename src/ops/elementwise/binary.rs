@@ -1,82 +1,102 @@
-//! Arithmetic of two inputs, which broadcast to one another.
+//! Ops of two inputs, which broadcast to one another: what a row says of one, and the op that is made of it.
 
-use std::sync::Arc;
+use std::fmt;
 
-use super::{broadcast_inputs, equal, expect_one_dtype, log, negative, run_unfused, scalar_like, select};
+use super::{broadcast_inputs, expect_form, expect_one_dtype, run_unfused};
 use crate::error::Result;
-use crate::graph::{Call, Differentiated, Graph, Op, Source, Value};
-use crate::kernels::elementwise::{BinaryOp, Instruction};
-use crate::ops::check::{FLOATS, NUMBERS, expect_dtype, expect_inputs};
+use crate::graph::{Call, Differentiated, Graph, Op, Properties, Value};
+use crate::kernels::elementwise::{Arithmetic, Form, Instruction, Meaning};
+use crate::ops::check::expect_inputs;
 use crate::ops::reduce::sum_to;
-use crate::ops::registry::Entry;
-use crate::tensor::{Tensor, TensorType};
+use crate::tensor::TensorType;
 
-/// a (…), b (…) → y (…), the shape that the inputs broadcast to.
-#[derive(Debug)]
-struct Binary(BinaryOp);
+/// The part of a gradient that belongs to one input, in the shape of the output: of a, b, y = f(a, b) and
+/// dy = d loss / d y. `Ok(None)` where no gradient flows.
+type Gradient = fn(&mut Graph, a: Value, b: Value, y: Value, dy: Value) -> Result<Option<Value>>;
 
-macro_rules! table {
-    ($($(#[$documentation:meta])* $builder:ident $name:literal $variant:ident;)*) => {
-        pub const OPS: &[Entry] = &[$(Entry {
-            name: $name,
-            build: |attributes| {
-                attributes.only(&[])?;
-                Ok(Arc::new(Binary(BinaryOp::$variant)))
-            },
-        }),*];
+/// A row of a table of ops: a (…), b (…) → y (…), element by element.
+pub struct Binary {
+    /// In the registry, and in `rustnet.ops`' calls of the engine.
+    pub name: &'static str,
+    /// The function in each dtype that it is defined for; both inputs have the same.
+    pub forms: &'static [Form],
+    /// What it computes, in float64 arithmetic: the tests compare the forms with it.
+    pub exact: fn(f64, f64) -> f64,
+    /// What it computes of int32, where float64 is not exact.
+    pub exact_int: Option<fn(i32, i32) -> i32>,
+    /// By how many units in the last place the float32 form is off at most, over the whole range of float32.
+    pub ulps: f64,
+    /// The link of a chain that computes the same.
+    pub link: Option<Arithmetic>,
+    /// The cost of an element in float32 and float64; `None` is that of an addition.
+    pub picoseconds: Option<[u64; 2]>,
+    /// d loss / d a
+    pub da: Gradient,
+    /// d loss / d b
+    pub db: Gradient,
+    /// Between which numbers a and b are when the gradients are compared with finite differences.
+    pub domains: [[f64; 2]; 2],
+    /// Where a slope jumps: [a, b], and the slopes of both that stand for it there, which are Keras's.
+    pub kinks: &'static [([f64; 2], [f64; 2])],
+    pub properties: Properties,
+}
 
-        $($(#[$documentation])*
-        pub fn $builder(graph: &mut Graph, a: Value, b: Value) -> Result<Value> {
-            graph.apply1(Arc::new(Binary(BinaryOp::$variant)), &[a, b])
-        })*
-
-        const fn name(op: BinaryOp) -> &'static str {
-            match op {
-                $(BinaryOp::$variant => $name,)*
-            }
+impl Binary {
+    /// What a row says unless it says otherwise: exact, as quick as an addition, without a gradient.
+    pub(super) const fn new(name: &'static str, forms: &'static [Form], exact: fn(f64, f64) -> f64) -> Self {
+        Self {
+            name,
+            forms,
+            exact,
+            exact_int: None,
+            ulps: 0.5,
+            link: None,
+            picoseconds: None,
+            da: |_, _, _, _, _| Ok(None),
+            db: |_, _, _, _, _| Ok(None),
+            // Away from zero, where divisions jump.
+            domains: [[0.6, 2.4], [0.6, 1.4]],
+            kinks: &[],
+            properties: Properties::NONE,
         }
-    };
+    }
+
+    pub fn instruction(&self) -> Instruction {
+        Instruction {
+            name: self.name,
+            forms: self.forms,
+            meaning: Meaning::Binary { float: self.exact, int: self.exact_int },
+            link: self.link,
+            picoseconds: self.picoseconds,
+        }
+    }
 }
 
-table! {
-    /// a + b
-    add "add" Add;
-    /// a − b
-    subtract "subtract" Subtract;
-    /// a · b
-    multiply "multiply" Multiply;
-    /// a / b
-    divide "divide" Divide;
-    /// aᵇ
-    power "power" Power;
-    /// The greater one; NaN where either is NaN
-    maximum "maximum" Maximum;
-    /// The lesser one; NaN where either is NaN
-    minimum "minimum" Minimum;
-    /// a − b·⌊a / b⌋
-    modulo "mod" Mod;
-    /// ⌊a / b⌋
-    floor_divide "floor_divide" FloorDivide;
-    /// a where b > 0, else 0: the gradient of a ReLU's input, for the gradient a of its output b
-    relu_backward "relu_backward" ReluBackward;
+/// The op of a row.
+pub(super) struct BinaryOp(pub &'static Binary);
+
+impl fmt::Debug for BinaryOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)
+    }
 }
 
-impl Op for Binary {
+impl Op for BinaryOp {
     fn name(&self) -> &'static str {
-        name(self.0)
+        self.0.name
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
         let [a, _] = expect_inputs(self, inputs)?;
         expect_one_dtype(self, inputs)?;
-        expect_dtype(self, "inputs", a, if self.0 == BinaryOp::Divide { FLOATS } else { NUMBERS })?;
-        Ok(vec![TensorType::new(a.dtype, broadcast_inputs(self, inputs)?)])
+        let form = expect_form(self, "inputs", a, self.0.forms)?;
+        Ok(vec![TensorType::new(form.output, broadcast_inputs(self, inputs)?)])
     }
 
     fn gradient(&self, node: &Differentiated<'_>, graph: &mut Graph) -> Result<Vec<Option<Value>>> {
         let (a, b, y, dy) = (node.inputs[0], node.inputs[1], node.outputs[0], node.doutput());
-        let da = if node.wanted[0] { self.gradient_a(graph, a, b, y, dy)? } else { None };
-        let db = if node.wanted[1] { self.gradient_b(graph, a, b, y, dy)? } else { None };
+        let da = if node.wanted[0] { (self.0.da)(graph, a, b, y, dy)? } else { None };
+        let db = if node.wanted[1] { (self.0.db)(graph, a, b, y, dy)? } else { None };
         Ok(vec![reduced(graph, da, a)?, reduced(graph, db, b)?])
     }
 
@@ -85,7 +105,11 @@ impl Op for Binary {
     }
 
     fn instruction(&self, _: &[&TensorType]) -> Option<Instruction> {
-        Some(Instruction::Binary(self.0))
+        Some(self.0.instruction())
+    }
+
+    fn properties(&self) -> Properties {
+        self.0.properties
     }
 }
 
@@ -95,111 +119,68 @@ fn reduced(graph: &mut Graph, gradient: Option<Value>, input: Value) -> Result<O
     gradient.map(|gradient| sum_to(graph, gradient, &shape)).transpose()
 }
 
-impl Binary {
-    fn gradient_a(
-        &self,
-        graph: &mut Graph,
-        a: Value,
-        b: Value,
-        y: Value,
-        dy: Value,
-    ) -> Result<Option<Value>> {
-        Ok(Some(match self.0 {
-            BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Mod => dy,
-            BinaryOp::Multiply => multiply(graph, dy, b)?,
-            BinaryOp::Divide => divide(graph, dy, b)?,
-            BinaryOp::Power => return power_gradient_a(graph, a, b, dy),
-            BinaryOp::Maximum | BinaryOp::Minimum => chosen(graph, a, a, b, y, dy)?,
-            BinaryOp::ReluBackward => relu_backward(graph, dy, b)?,
-            BinaryOp::FloorDivide => return Ok(None),
-        }))
-    }
+/// A table of ops of two inputs, like [`unary`](super::unary::unary): the closures take two elements.
+macro_rules! binary {
+    ($($(#[$documentation:meta])* $builder:ident $Function:ident $name:literal {
+        $([$($t:ident)+ $(=> $out:ident)?] $(|$a:ident, $b:ident| $body:expr)?;)+
+        exact: $exact:expr,
+        $($field:ident: $value:expr,)*
+    })+) => {
+        pub(super) const OPS: &[$crate::ops::registry::Entry] = &[$($crate::ops::registry::Entry {
+            name: $name,
+            build: |attributes| {
+                attributes.only(&[])?;
+                Ok(std::sync::Arc::new($crate::ops::elementwise::binary::BinaryOp($Function::ROW)))
+            },
+        }),+];
 
-    fn gradient_b(
-        &self,
-        graph: &mut Graph,
-        a: Value,
-        b: Value,
-        y: Value,
-        dy: Value,
-    ) -> Result<Option<Value>> {
-        Ok(Some(match self.0 {
-            BinaryOp::Add => dy,
-            BinaryOp::Subtract => negative(graph, dy)?,
-            BinaryOp::Multiply => multiply(graph, dy, a)?,
-            // −dy · y / b
-            BinaryOp::Divide => {
-                let ratio = divide(graph, y, b)?;
-                let slope = negative(graph, ratio)?;
-                multiply(graph, dy, slope)?
+        pub(super) const ROWS: &[&$crate::ops::elementwise::Binary] = &[$($Function::ROW),+];
+
+        $(
+            struct $Function;
+
+            impl $Function {
+                const ROW: &'static $crate::ops::elementwise::Binary = &$crate::ops::elementwise::Binary {
+                    $($field: $value,)*
+                    ..$crate::ops::elementwise::Binary::new(
+                        $name,
+                        &[$($($crate::kernels::elementwise::Form::binary::<$Function, $t>()),+),+],
+                        $exact,
+                    )
+                };
             }
-            BinaryOp::Power => power_gradient_b(graph, a, y, dy)?,
-            BinaryOp::Maximum | BinaryOp::Minimum => chosen(graph, b, a, b, y, dy)?,
-            // −dy · ⌊a / b⌋
-            BinaryOp::Mod => {
-                let quotient = floor_divide(graph, a, b)?;
-                let slope = negative(graph, quotient)?;
-                multiply(graph, dy, slope)?
+
+            $($crate::ops::elementwise::binary::binary!(
+                @function $Function, [$($t)+], [$($out)?], [$(|$a, $b| $body)?]
+            );)+
+
+            $(#[$documentation])*
+            pub fn $builder(
+                graph: &mut $crate::graph::Graph,
+                a: $crate::graph::Value,
+                b: $crate::graph::Value,
+            ) -> $crate::error::Result<$crate::graph::Value> {
+                graph.apply1(
+                    std::sync::Arc::new($crate::ops::elementwise::binary::BinaryOp($Function::ROW)),
+                    &[a, b],
+                )
             }
-            BinaryOp::FloorDivide | BinaryOp::ReluBackward => return Ok(None),
-        }))
-    }
-}
-
-/// dy where `input` is the one that was chosen, half of it where both are equal.
-fn chosen(graph: &mut Graph, input: Value, a: Value, b: Value, y: Value, dy: Value) -> Result<Value> {
-    let half = scalar_like(graph, dy, 0.5);
-    let zero = scalar_like(graph, dy, 0.0);
-    let tie = equal(graph, a, b)?;
-    let halved = multiply(graph, dy, half)?;
-    let share = select(graph, tie, halved, dy)?;
-    let is_chosen = equal(graph, input, y)?;
-    select(graph, is_chosen, share, zero)
-}
-
-/// dy · b · aᵇ⁻¹, and 0 where b = 0.
-fn power_gradient_a(graph: &mut Graph, a: Value, b: Value, dy: Value) -> Result<Option<Value>> {
-    let constant = constant_scalar(graph, b);
-    if constant == Some(0.0) {
-        return Ok(None);
-    }
-    if constant == Some(1.0) {
-        return Ok(Some(dy));
-    }
-    let one = scalar_like(graph, b, 1.0);
-    let lowered = match constant {
-        Some(exponent) => scalar_like(graph, b, exponent - 1.0),
-        None => subtract(graph, b, one)?,
+        )+
     };
-    let lower_power = if constant == Some(2.0) { a } else { power(graph, a, lowered)? };
-    let mut slope = multiply(graph, b, lower_power)?;
-    if constant.is_none() {
-        let zero = scalar_like(graph, b, 0.0);
-        let is_zero = equal(graph, b, zero)?;
-        slope = select(graph, is_zero, zero, slope)?;
-    }
-    Ok(Some(multiply(graph, dy, slope)?))
+    (@function $Function:ident, [$($t:ident)+], [], [|$a:ident, $b:ident| $body:expr]) => {$(
+        $crate::ops::elementwise::binary::binary!(@function $Function, [$t], [$t], [|$a, $b| $body]);
+    )+};
+    (@function $Function:ident, [$($t:ident)+], [$out:ident], [|$a:ident, $b:ident| $body:expr]) => {$(
+        impl $crate::kernels::elementwise::BinaryFunction<$t> for $Function {
+            type Output = $out;
+
+            #[inline(always)]
+            fn element<const FMA: bool>($a: $t, $b: $t) -> $out {
+                $body
+            }
+        }
+    )+};
+    (@function $($by_hand:tt)*) => {};
 }
 
-/// dy · y · ln a, where ln 0 counts as 0: the limit for every positive exponent.
-fn power_gradient_b(graph: &mut Graph, a: Value, y: Value, dy: Value) -> Result<Value> {
-    let zero = scalar_like(graph, a, 0.0);
-    let one = scalar_like(graph, a, 1.0);
-    let is_zero = equal(graph, a, zero)?;
-    let safe = select(graph, is_zero, one, a)?;
-    let log = log(graph, safe)?;
-    let slope = multiply(graph, y, log)?;
-    multiply(graph, dy, slope)
-}
-
-/// The number that `value` is, if it is a constant of one element.
-fn constant_scalar(graph: &Graph, value: Value) -> Option<f64> {
-    match graph.source(value) {
-        Source::Constant(tensor) => match tensor.as_ref() {
-            Tensor::F32(array) if array.len() == 1 => array.first().map(|&value| f64::from(value)),
-            Tensor::F64(array) if array.len() == 1 => array.first().copied(),
-            _ => None,
-        },
-        _ => None,
-    }
-}
+pub(super) use binary;

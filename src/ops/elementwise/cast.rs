@@ -1,11 +1,12 @@
 //! Conversion between dtypes.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::run_unfused;
 use crate::error::Result;
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
-use crate::kernels::elementwise::Instruction;
+use crate::kernels::elementwise::{Form, Instruction, Meaning, UnaryFunction};
 use crate::ops::check::expect_inputs;
 use crate::ops::registry::Entry;
 use crate::tensor::{DType, TensorType};
@@ -54,6 +55,64 @@ impl Op for Cast {
     }
 
     fn instruction(&self, _: &[&TensorType]) -> Option<Instruction> {
-        Some(Instruction::Cast(self.dtype))
+        Some(instruction(self.dtype))
+    }
+}
+
+/// The conversion to `dtype`.
+pub fn instruction(dtype: DType) -> Instruction {
+    let (name, forms) = match dtype {
+        DType::F32 => ("cast to float32", To::<f32>::FORMS),
+        DType::F64 => ("cast to float64", To::<f64>::FORMS),
+        DType::I32 => ("cast to int32", To::<i32>::FORMS),
+        DType::Bool => ("cast to bool", To::<u8>::FORMS),
+    };
+    Instruction { name, forms, meaning: Meaning::Cast, link: None, picoseconds: None }
+}
+
+/// Any number → U
+struct To<U>(PhantomData<U>);
+
+macro_rules! conversions {
+    ($($to:ident { $($from:ident: |$x:ident| $body:expr;)* })*) => {$(
+        impl To<$to> {
+            const FORMS: &'static [Form] = &[$(Form::unary::<To<$to>, $from>()),*];
+        }
+
+        $(impl UnaryFunction<$from> for To<$to> {
+            type Output = $to;
+
+            #[inline(always)]
+            fn element<const FMA: bool>($x: $from) -> $to {
+                $body
+            }
+        })*
+    )*};
+}
+
+conversions! {
+    f32 {
+        f32: |x| x;
+        f64: |x| x as f32;
+        i32: |x| x as f32;
+        u8: |x| f32::from(x);
+    }
+    f64 {
+        f32: |x| f64::from(x);
+        f64: |x| x;
+        i32: |x| f64::from(x);
+        u8: |x| f64::from(x);
+    }
+    i32 {
+        f32: |x| x as i32;
+        f64: |x| x as i32;
+        i32: |x| x;
+        u8: |x| i32::from(x);
+    }
+    u8 {
+        f32: |x| u8::from(x != 0.0);
+        f64: |x| u8::from(x != 0.0);
+        i32: |x| u8::from(x != 0);
+        u8: |x| x;
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::{broadcast_inputs, expect_one_dtype, run_unfused, scalar_like};
 use crate::error::Result;
 use crate::graph::{Call, Differentiated, Graph, Op, Value};
-use crate::kernels::elementwise::Instruction;
+use crate::kernels::elementwise::{Form, Instruction, Meaning, TernaryFunction};
 use crate::ops::check::{expect_dtype, expect_inputs};
 use crate::ops::reduce::sum_to;
 use crate::ops::registry::Entry;
-use crate::tensor::{DType, TensorType};
+use crate::tensor::{DType, Element, TensorType};
 
 pub const OPS: &[Entry] = &[Entry {
     name: "select",
@@ -23,6 +23,28 @@ pub const OPS: &[Entry] = &[Entry {
 pub fn select(graph: &mut Graph, condition: Value, a: Value, b: Value) -> Result<Value> {
     graph.apply1(Arc::new(Select), &[condition, a, b])
 }
+
+struct Choice;
+
+impl<T: Element> TernaryFunction<T> for Choice {
+    #[inline(always)]
+    fn element<const FMA: bool>(condition: u8, a: T, b: T) -> T {
+        if condition != 0 { a } else { b }
+    }
+}
+
+pub const INSTRUCTION: Instruction = Instruction {
+    name: "select",
+    forms: &[
+        Form::ternary::<Choice, f32>(),
+        Form::ternary::<Choice, f64>(),
+        Form::ternary::<Choice, i32>(),
+        Form::ternary::<Choice, u8>(),
+    ],
+    meaning: Meaning::Select,
+    link: None,
+    picoseconds: None,
+};
 
 /// condition (…) bool, a (…), b (…) → y (…), the shape that the inputs broadcast to.
 #[derive(Debug)]
@@ -59,6 +81,6 @@ impl Op for Select {
     }
 
     fn instruction(&self, _: &[&TensorType]) -> Option<Instruction> {
-        Some(Instruction::Select)
+        Some(INSTRUCTION)
     }
 }

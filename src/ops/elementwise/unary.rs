@@ -1,200 +1,90 @@
-//! Ops of one input.
+//! Ops of one input: what a row says of one, and the op that is made of it.
 
-use std::f64::consts::FRAC_2_SQRT_PI;
-use std::sync::Arc;
+use std::fmt;
 
-use super::{add, divide, multiply, relu_backward, run_unfused, scalar_like, subtract};
+use super::{expect_form, run_unfused};
 use crate::error::Result;
-use crate::graph::{Call, Differentiated, Graph, Op, Value};
-use crate::kernels::elementwise::{Instruction, UnaryOp};
-use crate::ops::check::{FLOATS, NUMBERS, expect_dtype, expect_inputs};
-use crate::ops::registry::Entry;
-use crate::tensor::{DType, TensorType};
+use crate::graph::{Call, Differentiated, Graph, Op, Properties, Value};
+use crate::kernels::elementwise::{Arithmetic, Form, Instruction, Meaning};
+use crate::ops::check::expect_inputs;
+use crate::tensor::TensorType;
 
-/// x (…) → y (…).
-#[derive(Debug)]
-struct Unary(UnaryOp);
+/// A row of a table of ops: x (…) → y (…), element by element.
+pub struct Unary {
+    /// In the registry, and in `rustnet.ops`' calls of the engine.
+    pub name: &'static str,
+    /// The function in each dtype that it is defined for.
+    pub forms: &'static [Form],
+    /// What it computes, in float64 arithmetic: the tests compare the forms with it.
+    pub exact: fn(f64) -> f64,
+    /// What it computes of an int32, where float64 is not exact.
+    pub exact_int: Option<fn(i32) -> i32>,
+    /// By how many units in the last place the float32 form is off at most, over the whole range of float32.
+    pub ulps: f64,
+    /// The link of a chain that computes the same.
+    pub link: Option<Arithmetic>,
+    /// The cost of an element in float32 and float64; `None` is that of an addition.
+    pub picoseconds: Option<[u64; 2]>,
+    /// d loss / d x of x, y = f(x) and dy = d loss / d y. `Ok(None)` where no gradient flows.
+    pub gradient: fn(&mut Graph, x: Value, y: Value, dy: Value) -> Result<Option<Value>>,
+    /// Between which numbers the gradient is compared with finite differences.
+    pub domain: [f64; 2],
+    /// Where the slope jumps or is infinite: x, and the slope that stands for it there, which is Keras's.
+    pub kinks: &'static [(f64, f64)],
+    pub properties: Properties,
+}
 
-macro_rules! table {
-    ($($(#[$documentation:meta])* $builder:ident $name:literal $variant:ident;)*) => {
-        pub const OPS: &[Entry] = &[$(Entry {
-            name: $name,
-            build: |attributes| {
-                attributes.only(&[])?;
-                Ok(Arc::new(Unary(UnaryOp::$variant)))
-            },
-        }),*];
-
-        $($(#[$documentation])*
-        pub fn $builder(graph: &mut Graph, x: Value) -> Result<Value> {
-            graph.apply1(Arc::new(Unary(UnaryOp::$variant)), &[x])
-        })*
-
-        const fn name(op: UnaryOp) -> &'static str {
-            match op {
-                $(UnaryOp::$variant => $name,)*
-            }
+impl Unary {
+    /// What a row says unless it says otherwise: exact, as quick as an addition, without a gradient.
+    pub(super) const fn new(name: &'static str, forms: &'static [Form], exact: fn(f64) -> f64) -> Self {
+        Self {
+            name,
+            forms,
+            exact,
+            exact_int: None,
+            ulps: 0.5,
+            link: None,
+            picoseconds: None,
+            gradient: |_, _, _, _| Ok(None),
+            domain: [-2.0, 2.0],
+            kinks: &[],
+            properties: Properties::NONE,
         }
-    };
+    }
+
+    pub fn instruction(&self) -> Instruction {
+        Instruction {
+            name: self.name,
+            forms: self.forms,
+            meaning: Meaning::Unary { float: self.exact, int: self.exact_int },
+            link: self.link,
+            picoseconds: self.picoseconds,
+        }
+    }
 }
 
-table! {
-    /// −x
-    negative "negative" Negative;
-    /// |x|
-    abs "abs" Abs;
-    /// −1, 0 or 1
-    sign "sign" Sign;
-    /// x²
-    square "square" Square;
-    /// 1 / x
-    reciprocal "reciprocal" Reciprocal;
-    /// √x
-    sqrt "sqrt" Sqrt;
-    /// 1 / √x
-    rsqrt "rsqrt" Rsqrt;
-    /// eˣ
-    exp "exp" Exp;
-    /// eˣ − 1, accurate near 0
-    expm1 "expm1" Expm1;
-    /// ln x
-    log "log" Log;
-    /// ln(1 + x), accurate near 0
-    log1p "log1p" Log1p;
-    /// sin x
-    sin "sin" Sin;
-    /// cos x
-    cos "cos" Cos;
-    /// tanh x
-    tanh "tanh" Tanh;
-    /// 1 / (1 + e⁻ˣ)
-    sigmoid "sigmoid" Sigmoid;
-    /// max(x, 0)
-    relu "relu" Relu;
-    /// 2/√π ∫₀ˣ exp(−t²) dt
-    erf "erf" Erf;
-    /// ⌊x⌋
-    floor "floor" Floor;
-    /// ⌈x⌉
-    ceil "ceil" Ceil;
-    /// The nearest integer, halves to the even one
-    round "round" Round;
-    /// x → bool
-    is_nan "isnan" IsNan;
-    /// x → bool
-    is_finite "isfinite" IsFinite;
-    /// bool → bool
-    logical_not "logical_not" LogicalNot;
+/// The op of a row.
+pub(super) struct UnaryOp(pub &'static Unary);
+
+impl fmt::Debug for UnaryOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)
+    }
 }
 
-const BOOL: &[DType] = &[DType::Bool];
-
-impl Op for Unary {
+impl Op for UnaryOp {
     fn name(&self) -> &'static str {
-        name(self.0)
+        self.0.name
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
         let [x] = expect_inputs(self, inputs)?;
-        let dtypes = match self.0 {
-            UnaryOp::Negative | UnaryOp::Abs | UnaryOp::Sign | UnaryOp::Square | UnaryOp::Relu => NUMBERS,
-            UnaryOp::LogicalNot => BOOL,
-            _ => FLOATS,
-        };
-        expect_dtype(self, "x", x, dtypes)?;
-        let dtype = match self.0 {
-            UnaryOp::IsNan | UnaryOp::IsFinite => DType::Bool,
-            _ => x.dtype,
-        };
-        Ok(vec![TensorType::new(dtype, &*x.shape)])
+        let form = expect_form(self, "x", x, self.0.forms)?;
+        Ok(vec![TensorType::new(form.output, &*x.shape)])
     }
 
     fn gradient(&self, node: &Differentiated<'_>, graph: &mut Graph) -> Result<Vec<Option<Value>>> {
-        let (x, y, dy) = (node.inputs[0], node.outputs[0], node.doutput());
-        let dx = match self.0 {
-            UnaryOp::Negative => negative(graph, dy)?,
-            UnaryOp::Abs => {
-                let sign = sign(graph, x)?;
-                multiply(graph, dy, sign)?
-            }
-            UnaryOp::Square => {
-                let two = scalar_like(graph, x, 2.0);
-                let slope = multiply(graph, two, x)?;
-                multiply(graph, dy, slope)?
-            }
-            // −dy · y²
-            UnaryOp::Reciprocal => {
-                let square = square(graph, y)?;
-                let slope = negative(graph, square)?;
-                multiply(graph, dy, slope)?
-            }
-            // dy / 2y
-            UnaryOp::Sqrt => {
-                let half = scalar_like(graph, y, 0.5);
-                let slope = divide(graph, half, y)?;
-                multiply(graph, dy, slope)?
-            }
-            // −dy · y / 2x
-            UnaryOp::Rsqrt => {
-                let minus_half = scalar_like(graph, y, -0.5);
-                let scaled = multiply(graph, minus_half, y)?;
-                let slope = divide(graph, scaled, x)?;
-                multiply(graph, dy, slope)?
-            }
-            UnaryOp::Exp => multiply(graph, dy, y)?,
-            UnaryOp::Expm1 => {
-                let one = scalar_like(graph, y, 1.0);
-                let slope = add(graph, y, one)?;
-                multiply(graph, dy, slope)?
-            }
-            UnaryOp::Log => divide(graph, dy, x)?,
-            UnaryOp::Log1p => {
-                let one = scalar_like(graph, x, 1.0);
-                let sum = add(graph, x, one)?;
-                divide(graph, dy, sum)?
-            }
-            UnaryOp::Sin => {
-                let slope = cos(graph, x)?;
-                multiply(graph, dy, slope)?
-            }
-            UnaryOp::Cos => {
-                let sine = sin(graph, x)?;
-                let slope = negative(graph, sine)?;
-                multiply(graph, dy, slope)?
-            }
-            // dy · (1 − y²)
-            UnaryOp::Tanh => {
-                let one = scalar_like(graph, y, 1.0);
-                let square = square(graph, y)?;
-                let slope = subtract(graph, one, square)?;
-                multiply(graph, dy, slope)?
-            }
-            // dy · y · (1 − y)
-            UnaryOp::Sigmoid => {
-                let one = scalar_like(graph, y, 1.0);
-                let rest = subtract(graph, one, y)?;
-                let slope = multiply(graph, y, rest)?;
-                multiply(graph, dy, slope)?
-            }
-            UnaryOp::Relu => relu_backward(graph, dy, y)?,
-            // dy · 2/√π · exp(−x²)
-            UnaryOp::Erf => {
-                let square = square(graph, x)?;
-                let exponent = negative(graph, square)?;
-                let bell = exp(graph, exponent)?;
-                let factor = scalar_like(graph, x, FRAC_2_SQRT_PI);
-                let slope = multiply(graph, bell, factor)?;
-                multiply(graph, dy, slope)?
-            }
-            UnaryOp::Sign
-            | UnaryOp::Floor
-            | UnaryOp::Ceil
-            | UnaryOp::Round
-            | UnaryOp::IsNan
-            | UnaryOp::IsFinite
-            | UnaryOp::LogicalNot => return Ok(vec![None]),
-        };
-        Ok(vec![Some(dx)])
+        Ok(vec![(self.0.gradient)(graph, node.inputs[0], node.outputs[0], node.doutput())?])
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<()> {
@@ -202,6 +92,78 @@ impl Op for Unary {
     }
 
     fn instruction(&self, _: &[&TensorType]) -> Option<Instruction> {
-        Some(Instruction::Unary(self.0))
+        Some(self.0.instruction())
+    }
+
+    fn properties(&self) -> Properties {
+        self.0.properties
     }
 }
+
+/// A table of ops of one input: for each row the function as a type, a builder of nodes, and an entry of the registry.
+///
+/// A row is the builder's name, the function's, the op's, then the function in each dtype (`[f32 f64] |x| …;`, with
+/// `=> u8` where it gives a bool in its byte, and without a closure where [`UnaryFunction`] is implemented below the
+/// table), what it computes in float64, and the other fields of [`Unary`] that are not as usual.
+///
+/// [`UnaryFunction`]: crate::kernels::elementwise::UnaryFunction
+macro_rules! unary {
+    ($($(#[$documentation:meta])* $builder:ident $Function:ident $name:literal {
+        $([$($t:ident)+ $(=> $out:ident)?] $(|$x:ident| $body:expr)?;)+
+        exact: $exact:expr,
+        $($field:ident: $value:expr,)*
+    })+) => {
+        pub(super) const OPS: &[$crate::ops::registry::Entry] = &[$($crate::ops::registry::Entry {
+            name: $name,
+            build: |attributes| {
+                attributes.only(&[])?;
+                Ok(std::sync::Arc::new($crate::ops::elementwise::unary::UnaryOp($Function::ROW)))
+            },
+        }),+];
+
+        pub(super) const ROWS: &[&$crate::ops::elementwise::Unary] = &[$($Function::ROW),+];
+
+        $(
+            struct $Function;
+
+            impl $Function {
+                const ROW: &'static $crate::ops::elementwise::Unary = &$crate::ops::elementwise::Unary {
+                    $($field: $value,)*
+                    ..$crate::ops::elementwise::Unary::new(
+                        $name,
+                        &[$($($crate::kernels::elementwise::Form::unary::<$Function, $t>()),+),+],
+                        $exact,
+                    )
+                };
+            }
+
+            $($crate::ops::elementwise::unary::unary!(
+                @function $Function, [$($t)+], [$($out)?], [$(|$x| $body)?]
+            );)+
+
+            $(#[$documentation])*
+            pub fn $builder(
+                graph: &mut $crate::graph::Graph,
+                x: $crate::graph::Value,
+            ) -> $crate::error::Result<$crate::graph::Value> {
+                graph.apply1(std::sync::Arc::new($crate::ops::elementwise::unary::UnaryOp($Function::ROW)), &[x])
+            }
+        )+
+    };
+    (@function $Function:ident, [$($t:ident)+], [], [|$x:ident| $body:expr]) => {$(
+        $crate::ops::elementwise::unary::unary!(@function $Function, [$t], [$t], [|$x| $body]);
+    )+};
+    (@function $Function:ident, [$($t:ident)+], [$out:ident], [|$x:ident| $body:expr]) => {$(
+        impl $crate::kernels::elementwise::UnaryFunction<$t> for $Function {
+            type Output = $out;
+
+            #[inline(always)]
+            fn element<const FMA: bool>($x: $t) -> $out {
+                $body
+            }
+        }
+    )+};
+    (@function $($by_hand:tt)*) => {};
+}
+
+pub(super) use unary;
