@@ -5,8 +5,13 @@ Submodules and names are imported on first use, so that `import rustnet` costs n
 
 from __future__ import annotations
 
+import functools
 import importlib
+from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from rustnet.core import late_binding
 
 if TYPE_CHECKING:
     from rustnet import (
@@ -104,6 +109,15 @@ __all__ = [
     "regularizers",
     "utils",
 ]
+
+
+def _binding(module: str) -> Callable[[], ModuleType]:
+    return functools.cache(lambda: importlib.import_module(module))
+
+
+late_binding.ops = _binding("rustnet.ops")
+late_binding.initializers = _binding("rustnet.initializers")
+late_binding.masks = _binding("rustnet.core.masks")
 
 
 def __getattr__(name: str) -> Any:

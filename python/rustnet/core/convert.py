@@ -10,14 +10,13 @@ import numpy as np
 from rustnet.core import structure
 from rustnet.core.dtypes import floatx, is_float, requested_dtype
 from rustnet.core.promotion import dtype_of, result_dtype
-from rustnet.core.tensors import KerasTensor, Tensor, TracedTensor
+from rustnet.core.tensors import ConcreteValue, KerasTensor, TracedTensor
 from rustnet.core.trace import current_trace, record
-from rustnet.core.variable import Variable
 
 
 def is_tensor(value: Any) -> bool:
     """True for every kind of tensor and for variables."""
-    return isinstance(value, (Tensor, TracedTensor, KerasTensor, Variable))
+    return isinstance(value, (ConcreteValue, TracedTensor, KerasTensor))
 
 
 def tensor(value: Any, dtype: str | None = None) -> TracedTensor:
@@ -26,17 +25,23 @@ def tensor(value: Any, dtype: str | None = None) -> TracedTensor:
     assert trace is not None, "ops convert their arguments inside a trace"
     if isinstance(value, TracedTensor):
         return cast(value, dtype)
-    if isinstance(value, Variable):
-        return cast(trace.read(value), dtype)
-    if isinstance(value, Tensor):
-        return cast(trace.constant(value.array, value.dtype), dtype)
+    if isinstance(value, ConcreteValue):
+        return cast(value.traced_in(trace), dtype)
     if isinstance(value, (bool, int, float)):
         return trace.constant(value, dtype or dtype_of(value))
     if isinstance(value, (list, tuple)) and any(map(is_tensor, structure.flatten(value))):
-        from rustnet import ops
-
-        return cast(ops.stack(list(value)), dtype)
+        return cast(stacked(value), dtype)
     return trace.constant(value, dtype)
+
+
+def stacked(values: Any, axis: int = 0) -> TracedTensor:
+    """Tensors of one shape along a new axis. Raises `ValueError` where shapes differ or there is none."""
+    tensors = promoted(*values)
+    if not tensors or any(one.shape != tensors[0].shape for one in tensors):
+        raise ValueError(f"expected tensors of one shape. Received: shapes {[one.shape for one in tensors]}")
+    axis = axis_of(axis, tensors[0].ndim + 1)
+    shape = [*tensors[0].shape[:axis], 1, *tensors[0].shape[axis:]]
+    return record("concatenate", [record("reshape", [one], shape=shape) for one in tensors], axis=axis)
 
 
 def cast(value: TracedTensor, dtype: str | None) -> TracedTensor:

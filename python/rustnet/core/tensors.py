@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import weakref
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rustnet.core import naming
+from rustnet.core import late_binding, naming
 from rustnet.core.arrays import as_array
 from rustnet.core.dtypes import declared_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rustnet.core.node import Node
-    from rustnet.core.trace import Trace
-
 Shape = tuple[int, ...]
-
-
-@functools.cache
-def _ops() -> ModuleType:
-    from rustnet import ops
-
-    return ops
 
 
 class TensorOperators:
@@ -37,104 +25,108 @@ class TensorOperators:
     __hash__ = object.__hash__
 
     def __add__(self, other: Any) -> Any:
-        return _ops().add(self, other)
+        return late_binding.ops().add(self, other)
 
     def __radd__(self, other: Any) -> Any:
-        return _ops().add(other, self)
+        return late_binding.ops().add(other, self)
 
     def __sub__(self, other: Any) -> Any:
-        return _ops().subtract(self, other)
+        return late_binding.ops().subtract(self, other)
 
     def __rsub__(self, other: Any) -> Any:
-        return _ops().subtract(other, self)
+        return late_binding.ops().subtract(other, self)
 
     def __mul__(self, other: Any) -> Any:
-        return _ops().multiply(self, other)
+        return late_binding.ops().multiply(self, other)
 
     def __rmul__(self, other: Any) -> Any:
-        return _ops().multiply(other, self)
+        return late_binding.ops().multiply(other, self)
 
     def __truediv__(self, other: Any) -> Any:
-        return _ops().true_divide(self, other)
+        return late_binding.ops().true_divide(self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return _ops().true_divide(other, self)
+        return late_binding.ops().true_divide(other, self)
 
     def __floordiv__(self, other: Any) -> Any:
-        return _ops().floor_divide(self, other)
+        return late_binding.ops().floor_divide(self, other)
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return _ops().floor_divide(other, self)
+        return late_binding.ops().floor_divide(other, self)
 
     def __mod__(self, other: Any) -> Any:
-        return _ops().mod(self, other)
+        return late_binding.ops().mod(self, other)
 
     def __rmod__(self, other: Any) -> Any:
-        return _ops().mod(other, self)
+        return late_binding.ops().mod(other, self)
 
     def __pow__(self, other: Any) -> Any:
-        return _ops().power(self, other)
+        return late_binding.ops().power(self, other)
 
     def __rpow__(self, other: Any) -> Any:
-        return _ops().power(other, self)
+        return late_binding.ops().power(other, self)
 
     def __matmul__(self, other: Any) -> Any:
-        return _ops().matmul(self, other)
+        return late_binding.ops().matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Any:
-        return _ops().matmul(other, self)
+        return late_binding.ops().matmul(other, self)
 
     def __neg__(self) -> Any:
-        return _ops().negative(self)
+        return late_binding.ops().negative(self)
 
     def __abs__(self) -> Any:
-        return _ops().abs(self)
+        return late_binding.ops().abs(self)
 
     def __eq__(self, other: object) -> Any:
-        return _ops().equal(self, other)
+        return late_binding.ops().equal(self, other)
 
     def __ne__(self, other: object) -> Any:
-        return _ops().not_equal(self, other)
+        return late_binding.ops().not_equal(self, other)
 
     def __lt__(self, other: Any) -> Any:
-        return _ops().less(self, other)
+        return late_binding.ops().less(self, other)
 
     def __le__(self, other: Any) -> Any:
-        return _ops().less_equal(self, other)
+        return late_binding.ops().less_equal(self, other)
 
     def __gt__(self, other: Any) -> Any:
-        return _ops().greater(self, other)
+        return late_binding.ops().greater(self, other)
 
     def __ge__(self, other: Any) -> Any:
-        return _ops().greater_equal(self, other)
+        return late_binding.ops().greater_equal(self, other)
 
     def __and__(self, other: Any) -> Any:
-        return _ops().logical_and(self, other)
+        return late_binding.ops().logical_and(self, other)
 
     def __rand__(self, other: Any) -> Any:
-        return _ops().logical_and(other, self)
+        return late_binding.ops().logical_and(other, self)
 
     def __or__(self, other: Any) -> Any:
-        return _ops().logical_or(self, other)
+        return late_binding.ops().logical_or(self, other)
 
     def __ror__(self, other: Any) -> Any:
-        return _ops().logical_or(other, self)
+        return late_binding.ops().logical_or(other, self)
 
     def __xor__(self, other: Any) -> Any:
-        return _ops().logical_xor(self, other)
+        return late_binding.ops().logical_xor(self, other)
 
     def __rxor__(self, other: Any) -> Any:
-        return _ops().logical_xor(other, self)
+        return late_binding.ops().logical_xor(other, self)
 
     def __invert__(self) -> Any:
-        return _ops().logical_not(self)
+        return late_binding.ops().logical_not(self)
 
     def __getitem__(self, key: Any) -> Any:
-        return _ops().getitem(self, key)
+        return late_binding.ops().getitem(self, key)
 
 
 class ConcreteValue(TensorOperators):
     """What has values to show: tensors and variables."""
+
+    def traced_in(self, trace: Any) -> TracedTensor:
+        """This value as one of the graph that `trace` records."""
+        raise NotImplementedError
 
     def __format__(self, specification: str) -> str:
         """A scalar as the number it is, anything as `str` without a specification."""
@@ -157,6 +149,9 @@ class Tensor(ConcreteValue):
     def __init__(self, array: Any) -> None:
         self._keras_mask: Tensor | None = None
         self.array: np.ndarray[Any, Any] = array if isinstance(array, np.ndarray) else as_array(array)
+
+    def traced_in(self, trace: Any) -> TracedTensor:
+        return trace.constant(self.array, self.dtype)
 
     @property
     def shape(self) -> Shape:
@@ -214,7 +209,7 @@ class TracedTensor(TensorOperators):
 
     __slots__ = ("_keras_mask", "_logits", "_trace", "dtype", "shape", "value")
 
-    def __init__(self, trace: Trace, value: int, dtype: str, shape: Shape) -> None:
+    def __init__(self, trace: Any, value: int, dtype: str, shape: Shape) -> None:
         # Weakly: the trace holds its tensors, and the layers that it met. It is there while it records.
         self._trace = weakref.ref(trace)
         self.value = value
@@ -226,7 +221,7 @@ class TracedTensor(TensorOperators):
         self._logits: tuple[str, TracedTensor] | None = None
 
     @property
-    def trace(self) -> Trace | None:
+    def trace(self) -> Any:
         """The trace that records this tensor, `None` once it is gone."""
         return self._trace()
 
@@ -282,8 +277,8 @@ class KerasTensor(TensorOperators):
         self.shape: tuple[int | None, ...] = tuple(None if size is None else int(size) for size in shape)
         self.dtype = declared_dtype(dtype)
         self.name = name or naming.auto_name("keras_tensor")
-        # The call that produced this tensor, and which of its outputs this is.
-        self.node: Node | None = None
+        # The call that produced this tensor (a `node.Node`), and which of its outputs this is.
+        self.node: Any = None
         self.position = 0
         # Shape and dtype of the mask that the call puts on the value; None where it puts none.
         self.mask_type: tuple[tuple[int | None, ...], str] | None = None
@@ -299,9 +294,7 @@ class KerasTensor(TensorOperators):
             return self._set_mask
         mask = None if self._carried_mask is None else self._carried_mask()
         if mask is None:
-            from rustnet.core.masks import carried_mask
-
-            mask = carried_mask(self)
+            mask = late_binding.masks().carried_mask(self)
             self._carried_mask = weakref.ref(mask)
         return mask
 

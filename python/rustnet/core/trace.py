@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from rustnet import _core
 from rustnet.core import structure
 from rustnet.core.arrays import as_array
-from rustnet.core.tensors import Tensor, TracedTensor
+from rustnet.core.tensors import Shape, Tensor, TracedTensor
 
-if TYPE_CHECKING:
-    from rustnet.core.tracked import Reads
-    from rustnet.core.variable import Variable
+
+class Stored(Protocol):
+    """What a variable is to a trace: something with content in the engine."""
+
+    storage: _core.Variable
+    shape: Shape
+    dtype: str
 
 
 # Set only within `Context.run`, which the interpreter itself leaves: no exception, wherever it strikes
@@ -59,7 +63,7 @@ class Trace:
         binds_arrays: bool = False,
         unknown_size: int | None = None,
         arenas: _core.Arenas | None = None,
-        reads: Reads | None = None,
+        reads: Any = None,
     ) -> None:
         self.graph = _core.Graph()
         self.binds_arrays = binds_arrays
@@ -67,7 +71,7 @@ class Trace:
         self.unknown_size = unknown_size
         # The memory that the program shares with others; without, it has its own.
         self.arenas = arenas
-        # Collects the attributes that are read while a program is recorded that is to be kept.
+        # A `tracked.Reads` where the program is to be kept: it collects the attributes that are read.
         self.reads = reads
         # The `training` argument of the outermost layer call that stated one.
         self.training: bool | None = None
@@ -78,7 +82,7 @@ class Trace:
         self._scalars: dict[tuple[str, Any], TracedTensor] = {}
         self._arrays_by_id: dict[int, tuple[Any, TracedTensor]] = {}
         self._reads: dict[int, TracedTensor] = {}
-        self._updates: dict[int, tuple[Variable, TracedTensor]] = {}
+        self._updates: dict[int, tuple[Stored, TracedTensor]] = {}
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Calls a function whose ops are recorded into this trace."""
@@ -109,7 +113,7 @@ class Trace:
         self._arrays_by_id[id(array)] = (array, tensor)
         return tensor
 
-    def read(self, variable: Variable) -> TracedTensor:
+    def read(self, variable: Stored) -> TracedTensor:
         """The variable's content at this point of the trace."""
         if id(variable) in self._updates:
             return self._updates[id(variable)][1]
@@ -118,7 +122,7 @@ class Trace:
             self._reads[id(variable)] = self._tensor(value, variable.dtype, variable.shape)
         return self._reads[id(variable)]
 
-    def update(self, variable: Variable, tensor: TracedTensor) -> None:
+    def update(self, variable: Stored, tensor: TracedTensor) -> None:
         """Gives the variable a new content at the end of the step; later reads of this trace see it."""
         self._updates[id(variable)] = (variable, tensor)
 
@@ -136,7 +140,7 @@ class Trace:
         return [self._tensor(value, *self.graph.type_of(value)) for value in values]
 
     def gradients(
-        self, loss: TracedTensor, sources: Sequence[Variable | TracedTensor]
+        self, loss: TracedTensor, sources: Sequence[Stored | TracedTensor]
     ) -> list[TracedTensor | None]:
         """d loss / d source for each source, `None` where the loss does not depend on it."""
         values = [

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from rustnet import _core
-from rustnet.core import naming
+from rustnet.core import late_binding, naming
 from rustnet.core.arrays import as_array
+from rustnet.core.convert import tensor
 from rustnet.core.dtypes import standardize_dtype
 from rustnet.core.tensors import ConcreteValue, Shape, Tensor, TracedTensor
-from rustnet.core.trace import current_trace, escape
+from rustnet.core.trace import Trace, current_trace, escape
 from rustnet.core.tracked import Tracked
 
 
@@ -75,14 +76,15 @@ class Variable(ConcreteValue, Tracked):
         trace = current_trace()
         return Tensor(self.storage.numpy()) if trace is None else trace.read(self)
 
+    def traced_in(self, trace: Trace) -> TracedTensor:
+        return trace.read(self)
+
     def numpy(self) -> np.ndarray[Any, Any]:
         """A copy of the content."""
         return self.storage.numpy()
 
     def assign(self, value: Any) -> Any:
         """Replaces the content by a value of the same shape; returns it. Raises `ValueError` otherwise."""
-        from rustnet import ops
-
         if callable(value) and not hasattr(value, "shape"):
             value = value(self.shape, self.dtype)
         trace = current_trace()
@@ -91,10 +93,10 @@ class Variable(ConcreteValue, Tracked):
             self._check(array.shape)
             self.storage.assign(array)
             return Tensor(array)
-        tensor = ops.convert_to_tensor(value, self.dtype)
-        self._check(tensor.shape)
-        trace.update(self, tensor)
-        return tensor
+        content = tensor(value, self.dtype)
+        self._check(content.shape)
+        trace.update(self, content)
+        return content
 
     def clear(self) -> None:
         """Sets every element to zero."""
@@ -146,9 +148,7 @@ def _new_storage(initializer: Any, shape: Any, dtype: Any, name: str) -> _core.V
             f"expected a shape beside an initializer that is a function. Received: {name}.shape=None"
         )
     if isinstance(initializer, str):
-        from rustnet import initializers
-
-        initializer = initializers.get(initializer)
+        initializer = late_binding.initializers().get(initializer)
     shape, dtype = tuple(int(size) for size in shape), standardize_dtype(dtype)
     if not callable(initializer):
         return _core.Variable(np.broadcast_to(as_array(initializer, dtype, name), shape).copy())

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rustnet.core.node import Called
 from rustnet.registry import custom_objects, serialize
 
 
@@ -16,10 +17,8 @@ def describe(layer: Any) -> Any:
 
 def layer_from(description: Any) -> Any:
     """The layer that `describe` described; a layer is returned as it is."""
-    from rustnet.layers.layer import Layer
-
     layer = revive(description)
-    if isinstance(description, Mapping) and not isinstance(layer, Layer):
+    if isinstance(description, Mapping) and not isinstance(layer, Called):
         raise ValueError(f"expected the description of a layer. Received: {description!r}")
     return layer
 
@@ -80,10 +79,8 @@ def _class_of(module: str, name: str) -> Any:
 
 
 def _layer_classes() -> Iterator[type]:
-    """The layer classes that are defined at present."""
-    from rustnet.layers.layer import Layer
-
-    pending: list[Any] = [Layer]
+    """The classes of what can be called in a model, layers above all, that are defined at present."""
+    pending: list[Any] = [Called]
     # A class with several layer classes as bases is met more than once.
     seen: set[type] = set()
     while pending:

@@ -69,6 +69,7 @@ _registry = Registry(
     {**ALIASES, **{name.upper(): function for name, function in ALIASES.items() if len(name) <= 4}},
 )  # fmt: skip
 get = _registry.get
+LossFunctionWrapper._find = get
 serialize = _registry.serialize
 deserialize = _registry.deserialize
 

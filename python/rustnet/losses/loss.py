@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from rustnet import ops
 from rustnet.core.bound_arguments import BoundArguments
@@ -100,6 +100,9 @@ class LossFunctionWrapper(BoundArguments, Loss):
         1.5
     """
 
+    # The loss function of a name: `losses.get`, set by the package, which knows them all.
+    _find: ClassVar[Callable[[str], Any]]
+
     def __init__(
         self,
         fn: Callable[..., Any],
@@ -126,9 +129,7 @@ class LossFunctionWrapper(BoundArguments, Loss):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Loss:
         if isinstance(config.get("fn"), str):
-            from rustnet.losses import get
-
-            config = {**config, "fn": get(config["fn"])}
+            config = {**config, "fn": cls._find(config["fn"])}
         return cls(**config)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ from rustnet.layers.layer import Layer
 from rustnet.models.configuration import RepeatedOperation, graph_config
 from rustnet.models.graph import Graph
 from rustnet.models.inputs import known_output, match_inputs, wanted_dtypes, with_given_masks
-from rustnet.models.model import Model
+from rustnet.models.model import Model, takes_tensors
 
 
 class Functional(Model):
@@ -166,13 +165,7 @@ class Functional(Model):
         return {"_graph": state.pop("_graph"), **state}
 
 
-def takes_tensors(cls: Any) -> bool:
-    """Whether a class is made as `Functional` is, with inputs and outputs."""
-    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    names = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
-    kinds = {one.kind for one in parameters}
-    takes_all = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} <= kinds
-    return takes_all or names[:2] == ["inputs", "outputs"]
+Model._functional = Functional
 
 
 def _alone(values: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rustnet import ops
 from rustnet.core import structure
 from rustnet.core.convert import as_index, cast
 from rustnet.core.dtypes import is_float, standardize_dtype
@@ -165,8 +166,6 @@ class _Place:
 
 
 def _fitted(tensor: Any, symbol: KerasTensor, name: str, any_sizes: bool) -> TracedTensor | None:
-    from rustnet import ops
-
     if tensor is None:
         if symbol.node is not None and getattr(symbol.node.operation, "optional", False):
             return None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import json
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -54,6 +55,8 @@ class Model(Trainer):
 
     _TRANSIENT = {**Trainer._TRANSIENT, "_calls": None}
     _UNWATCHED = Trainer._UNWATCHED | {"_calls"}
+    # `Functional`, which is a model itself and sets this when it is defined.
+    _functional: ClassVar[type[Model]]
 
     @functools.cached_property
     def _calls(self) -> ProgramCache:
@@ -62,9 +65,7 @@ class Model(Trainer):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _is_functional(args, kwargs):
-            from rustnet.models.functional import Functional
-
-            cls = Functional
+            cls = Model._functional
         model = super().__new__(cls, *args, **kwargs)
         if _is_functional(args, kwargs):
             # The graph tells what it is made of.
@@ -73,11 +74,9 @@ class Model(Trainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if _is_functional(args, kwargs):
-            from rustnet.models.functional import Functional
-
-            if not isinstance(self, Functional):
+            if not isinstance(self, Model._functional):
                 self.__class__ = _functional_class(type(self))
-                Functional.__init__(cast(Functional, self), *args, **kwargs)
+                Model._functional.__init__(self, *args, **kwargs)
                 return
         elif args:
             raise ValueError(
@@ -144,7 +143,6 @@ class Model(Trainer):
         Raises `ValueError` for a class that is neither imported nor among them.
         """
         from rustnet.models.configuration import graph_from
-        from rustnet.models.functional import takes_tensors
 
         with custom_objects_of(custom_objects):
             if "input_layers" not in config or not takes_tensors(cls):
@@ -284,15 +282,22 @@ def _fresh(metric: Any) -> Any:
     return metric
 
 
+def takes_tensors(cls: Any) -> bool:
+    """Whether a class is made as `Functional` is, with inputs and outputs."""
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    names = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    kinds = {one.kind for one in parameters}
+    takes_all = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} <= kinds
+    return takes_all or names[:2] == ["inputs", "outputs"]
+
+
 def _functional_class(cls: type) -> type:
     """The class of those models of `cls` that call `super().__init__(inputs, outputs)`; made once."""
-    from rustnet.models.functional import Functional
-
     if "_functional_class" not in vars(cls):
         names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
         # By its name pickle finds `cls`, not this class.
         reduce: dict[str, Any] = {} if cls.__reduce__ is not object.__reduce__ else {"__reduce__": _reduced}
-        cls._functional_class = type(cls.__name__, (cls, Functional), {**names, **reduce})  # type: ignore[attr-defined]
+        cls._functional_class = type(cls.__name__, (cls, Model._functional), {**names, **reduce})  # type: ignore[attr-defined]
     return vars(cls)["_functional_class"]
 
 

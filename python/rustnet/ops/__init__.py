@@ -16,6 +16,7 @@ from rustnet.ops.linear import *
 from rustnet.ops.nn import *
 from rustnet.ops.nn_spatial import *
 from rustnet.ops.ordering import *
+from rustnet.ops.rearranging import *
 from rustnet.ops.reduction import *
 from rustnet.ops.shaping import *
 from rustnet.ops.slicing import *

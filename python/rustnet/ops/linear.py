@@ -13,7 +13,8 @@ from rustnet.core.operation import operation
 from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import record
 from rustnet.ops.reduction import sum as reduce_sum
-from rustnet.ops.shaping import broadcast_shapes, broadcast_to, reshape, transpose
+from rustnet.ops.shaping import broadcast_shapes, broadcast_to, moveaxis, reshape, transpose
+from rustnet.ops.slicing import getitem
 
 __all__ = [
     "diag",
@@ -224,9 +225,6 @@ def vdot(x1: Any, x2: Any) -> Any:
 @operation
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The diagonal over two axes, as the last axis."""
-    from rustnet.ops.shaping import moveaxis
-    from rustnet.ops.slicing import getitem
-
     x = moveaxis(tensor(x), (axis1, axis2), (-2, -1))
     rows, columns = x.shape[-2:]
     start, length = (

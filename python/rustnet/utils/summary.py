@@ -5,22 +5,19 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rustnet.core import structure
 from rustnet.core.node import FunctionOperation, Node
 
-if TYPE_CHECKING:
-    from rustnet.models.model import Model
-
 _CHAIN = (88, [0.45, 0.80, 1.0], ["Layer (type)", "Output Shape", "Param #"])
 _GRAPH = (108, [0.3, 0.56, 0.74, 1.0], ["Layer (type)", "Output Shape", "Param #", "Connected to"])
 
 
 def print_summary(
-    model: Model,
+    model: Any,
     line_length: int | None = None,
     positions: list[float] | None = None,
     print_fn: Callable[[str], Any] | None = None,
@@ -163,7 +160,7 @@ def _sources(nodes: list[Node]) -> dict[int, list[str]]:
     return sources
 
 
-def _totals(model: Model) -> Iterable[str]:
+def _totals(model: Any) -> Iterable[str]:
     trainable, other = model.trainable_weights, model.non_trainable_weights
     optimizer = getattr(getattr(model, "optimizer", None), "variables", [])
     groups = [("Total", [*trainable, *other, *optimizer]), ("Trainable", trainable), ("Non-trainable", other)]

@@ -1,0 +1,124 @@
+"""Which part of the package may import which: the layers of the house, and no circle of imports."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parent.parent
+PACKAGE = TOP / "python" / "rustnet"
+# From the lowest up: each part imports those before it, and itself. The root, above all, imports on demand.
+PARTS = (
+    "core",
+    "config",
+    "ops",
+    "backend",
+    "random",
+    "registry",
+    "activations",
+    "initializers",
+    "regularizers",
+    "constraints",
+    "losses",
+    "metrics",
+    "optimizers",
+    "datasets",
+    "utils",
+    "callbacks",
+    "layers",
+    "training",
+    "models",
+    "rustnet",
+)
+
+
+def name_of(path: Path) -> str:
+    """`core/trace.py` → `rustnet.core.trace`, `core/__init__.py` → `rustnet.core`."""
+    parts = ["rustnet", *path.relative_to(PACKAGE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+# What is compiled: every module may use it.
+ENGINE = "rustnet._core"
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def part_of(module: str) -> str:
+    return module.split(".")[min(1, module.count("."))]
+
+
+def imports_of(module: str) -> Iterator[tuple[str, int]]:
+    """What a module imports of this package, at its top or in functions, and in which line.
+
+    What only annotations need (`if TYPE_CHECKING:`) counts too: a reader has to follow it.
+    """
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                if inner != ENGINE:
+                    yield (inner if inner in MODULES else node.module), node.lineno
+
+
+def graph() -> dict[str, dict[str, int]]:
+    """For each module but the root: what it imports, and in which line."""
+    return {module: dict(imports_of(module)) for module in MODULES if module != "rustnet"}
+
+
+def test_all_parts_have_a_place_in_the_order():
+    assert {part_of(module) for module in MODULES} == set(PARTS)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_python_imports_point_down(part):
+    upwards = [
+        f"{MODULES[module].relative_to(TOP)}:{line} imports {other}"
+        for module, imported in graph().items()
+        if part_of(module) == part
+        for other, line in imported.items()
+        if PARTS.index(part_of(other)) > PARTS.index(part)
+    ]
+    assert upwards == []
+
+
+def circles(graph: dict[str, dict[str, int]]) -> list[list[str]]:
+    """The modules that import one another, directly or not: strongly connected components."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    found = []
+
+    def visit(module: str) -> None:
+        number[module] = lowest[module] = len(number)
+        stack.append(module)
+        for other in graph.get(module, {}):
+            if other not in number:
+                visit(other)
+                lowest[module] = min(lowest[module], lowest[other])
+            elif other in stack:
+                lowest[module] = min(lowest[module], number[other])
+        if lowest[module] == number[module]:
+            component = stack[stack.index(module) :]
+            del stack[stack.index(module) :]
+            if len(component) > 1:
+                found.append(sorted(component))
+
+    for module in graph:
+        if module not in number:
+            visit(module)
+    return found
+
+
+def test_circles_are_found():
+    assert circles({"a": {"b": 1}, "b": {"c": 1}, "c": {"a": 1}, "d": {"a": 1}}) == [["a", "b", "c"]]
+
+
+def test_no_python_modules_import_one_another():
+    # The steps of `training` are still written around the trainer that they belong to.
+    known = [module for module in MODULES if module.startswith("rustnet.training.")]
+    assert [circle for circle in circles(graph()) if not set(circle) <= set(known)] == []
