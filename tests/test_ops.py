@@ -53,7 +53,7 @@ def flat_loss(graph: _core.Graph, outputs: list[int]) -> int:
 @pytest.mark.parametrize("case", [case for case, _ in REFERENCED], ids=[name for _, name in REFERENCED])
 def test_outputs_are_those_of_numpy(case, dtype):
     graph, _, outputs, arrays = record(case, dtype)
-    actual = graph.compile(outputs, []).run(arrays)
+    actual = graph.compile(outputs).run(arrays)
     expected: Any = case.reference(*arrays)
     expected = expected if isinstance(expected, tuple) else (expected,)
     # Sums of up to 100 products, in another order than NumPy's.
@@ -76,11 +76,11 @@ def test_gradients_are_those_of_finite_differences(case):
     if case.attributes.get("training"):
         outputs = outputs[:-2]
     loss = flat_loss(graph, outputs)
-    program = graph.compile([loss], [])
+    program = graph.compile([loss])
     sources = [value for value, x in zip(inputs, arrays, strict=True) if x.dtype.kind == "f"]
     gradients = graph.gradients(loss, sources)
     known = [gradient for gradient in gradients if gradient is not None]
-    values = iter(graph.compile(known, []).run(arrays))
+    values = iter(graph.compile(known).run(arrays))
 
     step = 1e-5
     for gradient, source in zip(gradients, sources, strict=True):
@@ -105,7 +105,7 @@ def test_gradients_are_those_of_finite_differences(case):
 def draw(name: str, seed: list[int], dtype: str, shape: list[int]) -> np.ndarray:
     graph = _core.Graph()
     inputs = [graph.constant(np.array(seed, np.int32))]
-    return graph.compile(graph.apply(name, inputs, {"shape": shape, "dtype": dtype}), []).run([])[0]
+    return graph.compile(graph.apply(name, inputs, {"shape": shape, "dtype": dtype})).run([])[0]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -23,7 +23,7 @@ sides = st.lists(st.integers(0, 2), min_size=4, max_size=4)
 def run(name: str, inputs: list[np.ndarray], attributes: dict[str, Any]) -> np.ndarray:
     graph = _core.Graph()
     values = [graph.input(x.dtype.name, x.shape) for x in inputs]
-    return graph.compile(graph.apply(name, values, attributes), []).run(inputs)[0]
+    return graph.compile(graph.apply(name, values, attributes)).run(inputs)[0]
 
 
 def normal(*shape: int) -> np.ndarray:

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::schedule::schedule;
+use super::schedule::{comes_after, schedule};
 use crate::graph::{Graph, NodeId, Source, Value};
 use crate::kernels::elementwise::{Access, InstructionSequence, Operand, Register, Step};
 use crate::tensor::TensorType;
@@ -90,7 +90,8 @@ pub fn access(shape: &[usize], output: &[usize]) -> Option<Access> {
 /// `updates` are the `(variable, new content)` pairs of the step.
 pub fn fuse(graph: &Graph, roots: &[Value], updates: &[(usize, Value)]) -> Vec<WorkItem> {
     let kinds = Kinds::of(graph, roots);
-    let levels = levels(graph, &kinds);
+    let comes_after = comes_after(graph);
+    let levels = levels(graph, &kinds, &comes_after);
     let mut groups = group(graph, &kinds, &levels);
     let hosts = choose_hosts(graph, &kinds, &levels, &groups);
     let mut guest = vec![None; graph.nodes().len()];
@@ -108,7 +109,7 @@ pub fn fuse(graph: &Graph, roots: &[Value], updates: &[(usize, Value)]) -> Vec<W
         })
         .collect();
     let mut take = |group: usize| groups.loops[group].take().expect("each loop is of one item");
-    schedule(graph, &item_of, updates)
+    schedule(graph, &item_of, updates, &comes_after)
         .into_iter()
         .map(|item| match groups.of[item.0 as usize] {
             Some(group) => WorkItem::Loop(take(group)),
@@ -175,18 +176,26 @@ fn size(graph: &Graph, node: NodeId) -> usize {
 }
 
 /// The level of each node. Elementwise nodes read only by elementwise nodes of one later level move there, so that
-/// a mask is computed where it is used instead of being stored.
-fn levels(graph: &Graph, kinds: &Kinds) -> Vec<usize> {
+/// a mask is computed where it is used instead of being stored. A node that an effect orders has a level above those that it
+/// comes after, as if it read them: so the order of effects closes no cycle either.
+fn levels(graph: &Graph, kinds: &Kinds, comes_after: &[(NodeId, NodeId)]) -> Vec<usize> {
     let mut levels = vec![0; graph.nodes().len()];
+    let mut ordered = comes_after.iter().copied().peekable();
     for (index, node) in graph.nodes().iter().enumerate() {
         let above = node.inputs.iter().filter_map(|&input| producer(graph, input));
-        let highest = above.map(|producer| levels[producer.0 as usize]).max().unwrap_or(0);
+        let mut highest = above.map(|producer| levels[producer.0 as usize]).max().unwrap_or(0);
+        while let Some((_, before)) = ordered.next_if(|(node, _)| node.0 as usize == index) {
+            highest = highest.max(levels[before.0 as usize]);
+        }
         levels[index] = highest + usize::from(kinds.kind[index] == Kind::Kernel);
     }
     for index in (0..levels.len()).rev() {
         let id = NodeId(index as u32);
+        if !kinds.is(id, Kind::Elementwise) {
+            continue;
+        }
         let output = graph.node(id).outputs[0];
-        if !kinds.is(id, Kind::Elementwise) || kinds.is_root[output.0 as usize] {
+        if kinds.is_root[output.0 as usize] {
             continue;
         }
         let readers = &kinds.readers[output.0 as usize];

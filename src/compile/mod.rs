@@ -24,18 +24,17 @@ pub struct Request<'a> {
     /// The types of the program's arguments, in order.
     pub inputs: Vec<TensorType>,
     pub outputs: Vec<Value>,
-    /// `(variable, new content)`: what the step writes when it ends.
-    pub updates: Vec<(usize, Value)>,
 }
 
-/// Simplifies, fuses and plans the part of the graph that the outputs and updates need.
+/// Simplifies, fuses and plans the part of the graph that the outputs, the graph's writes and its effects need.
 pub fn compile(request: &Request<'_>) -> Result<Plan> {
+    let updates = request.graph.updates();
     let mut roots = request.outputs.clone();
-    roots.extend(request.updates.iter().map(|&(_, value)| value));
+    roots.extend(updates.iter().map(|&(_, value)| value));
     let (graph, roots) = simplify::simplify(request.graph, &roots)?;
     let (outputs, updated) = roots.split_at(request.outputs.len());
     let updates: Vec<(usize, Value)> =
-        request.updates.iter().zip(updated).map(|(&(variable, _), &value)| (variable, value)).collect();
+        updates.into_iter().zip(updated).map(|((variable, _), &value)| (variable, value)).collect();
     let items = fuse::fuse(&graph, &roots, &updates);
     plan::plan(&graph, items, &request.inputs, outputs, &updates)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::fuse::{Fused, WorkItem, behind_views};
 use crate::error::Result;
-use crate::graph::{Graph, OpRef, Source, Value};
+use crate::graph::{Effect, Graph, Node, OpRef, Source, Value};
 use crate::kernels::elementwise::{Access, FusedKernel};
 use crate::kernels::gemm::LISTED_ROW_BYTES;
 use crate::tensor::{Tensor, TensorType};
@@ -70,6 +70,8 @@ pub struct Plan {
     pub listed: Vec<bool>,
     pub constants: Vec<Arc<Tensor>>,
     pub steps: Vec<Step>,
+    /// How many of the first steps contain all that call out. They write no variable.
+    pub calling_out: usize,
     pub arena_bytes: usize,
     pub outputs: Vec<Slot>,
     /// Variables that steps write in place.
@@ -106,6 +108,9 @@ pub fn plan(
     for (&value, &variable) in &in_place {
         planner.places.insert(value, Location::Variable(variable));
     }
+    let calls_out =
+        |item: &WorkItem| kernel(graph, item).is_some_and(|node| node.op.effect() == Effect::CallsOut);
+    let calling_out = items.iter().rposition(calls_out).map_or(0, |last| last + 1);
     let steps =
         items.into_iter().enumerate().map(|(time, item)| planner.step(time, item)).collect::<Result<_>>()?;
     let outputs = outputs.iter().map(|&value| planner.slot(value)).collect();
@@ -126,6 +131,7 @@ pub fn plan(
         listed,
         constants: planner.constants,
         steps,
+        calling_out,
         arena_bytes: planner.arena.bytes,
         outputs,
         written,
@@ -133,7 +139,15 @@ pub fn plan(
     })
 }
 
-/// What a work item reads, behind views.
+/// The node of a item that has a kernel.
+fn kernel<'a>(graph: &'a Graph, item: &WorkItem) -> Option<&'a Node> {
+    match item {
+        WorkItem::Kernel { node, .. } => Some(graph.node(*node)),
+        WorkItem::Loop(_) => None,
+    }
+}
+
+/// What a item reads, behind views.
 fn reads(graph: &Graph, item: &WorkItem) -> Vec<Value> {
     let fused = |fused: &Fused| fused.inputs.clone();
     match item {
@@ -206,9 +220,8 @@ fn in_place_updates(
     outputs: &[Value],
     updates: &[(usize, Value)],
 ) -> HashMap<Value, usize> {
-    let checks_data =
-        |item: &WorkItem| matches!(item, WorkItem::Kernel { node, .. } if graph.node(*node).op.checks_data());
-    let last_check = items.iter().rposition(checks_data);
+    let can_fail = |item: &WorkItem| kernel(graph, item).is_some_and(|node| node.op.can_fail());
+    let last_failure = items.iter().rposition(can_fail);
     let mut last_read: HashMap<usize, usize> = HashMap::new();
     for (time, item) in items.iter().enumerate() {
         for value in reads(graph, item) {
@@ -232,7 +245,7 @@ fn in_place_updates(
     }
     let mut in_place = HashMap::new();
     for (time, item) in items.iter().enumerate() {
-        if last_check.is_some_and(|check| time <= check) {
+        if last_failure.is_some_and(|last| time <= last) {
             continue;
         }
         let (body, kernel_inputs) = match item {
@@ -293,11 +306,12 @@ impl Planner<'_> {
                 );
                 let workspace = self.arena.allocate(workspace_bytes);
                 let mut unread = self.unread(&node.outputs);
-                let result = node.outputs[0];
-                let dies = self.last_use.get(&result) == Some(&time);
-                let read_last = epilogue.as_ref().filter(|_| dies).and_then(|fused| fused.only_read(result));
+                let mut read_last = None;
                 let epilogue = epilogue
                     .map(|fused| {
+                        let result = node.outputs[0];
+                        let dies = self.last_use.get(&result) == Some(&time);
+                        read_last = if dies { fused.only_read(result) } else { None };
                         unread.extend(self.unread(&fused.outputs));
                         self.body(fused, if dies { vec![result] } else { vec![] })
                     })

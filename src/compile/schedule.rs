@@ -3,14 +3,40 @@
 use std::collections::{HashMap, HashSet};
 
 use super::fuse::{behind_views, producer};
-use crate::graph::{Graph, NodeId, Source, Value};
+use crate::graph::{Effect, Graph, NodeId, Source, Value};
+
+/// What effects make of the order of nodes: `(node, another that it comes after)`, sorted.
+///
+/// A node with an effect comes after the one before it in the program, and after the data checks between the two; a check
+/// after the last effect before it. So what a program logs tells how far it came.
+pub fn comes_after(graph: &Graph) -> Vec<(NodeId, NodeId)> {
+    let mut pairs = Vec::new();
+    let mut effect = None;
+    let mut checks = Vec::new();
+    for (id, node) in (0..).map(NodeId).zip(graph.nodes()) {
+        if node.op.effect() != Effect::None {
+            pairs.extend(effect.into_iter().chain(checks.drain(..)).map(|before| (id, before)));
+            effect = Some(id);
+        } else if node.op.checks_data() {
+            pairs.extend(effect.map(|before| (id, before)));
+            checks.push(id);
+        }
+    }
+    pairs
+}
 
 /// Orders the work items: each as soon as what it reads is there, and otherwise as the graph was written; but what checks the
 /// program's inputs runs first, since no variable may be written before the last check.
 ///
 /// Where nothing speaks against it, the work item that computes a variable's new content runs after all readers of the
-/// old content, so that it can write in place. `item_of` names the work item of each node, itself a node; a view has none.
-pub fn schedule(graph: &Graph, item_of: &[Option<NodeId>], updates: &[(usize, Value)]) -> Vec<NodeId> {
+/// old content and after the last effect, so that it can write in place. `item_of` names the work item of each node, itself a
+/// node; a view has none.
+pub fn schedule(
+    graph: &Graph,
+    item_of: &[Option<NodeId>],
+    updates: &[(usize, Value)],
+    comes_after: &[(NodeId, NodeId)],
+) -> Vec<NodeId> {
     let mut waits_for: Vec<Vec<NodeId>> = vec![Vec::new(); graph.nodes().len()];
     let mut readers: HashMap<usize, Vec<NodeId>> = HashMap::new();
     let computed_by =
@@ -25,14 +51,22 @@ pub fn schedule(graph: &Graph, item_of: &[Option<NodeId>], updates: &[(usize, Va
             }
         }
     }
+    // These have kernels of their own, and so are work items.
+    for (node, before) in comes_after {
+        waits_for[node.0 as usize].push(*before);
+    }
     let nodes = (0..graph.nodes().len() as u32).map(NodeId);
     let mut items: Vec<NodeId> = nodes.filter(|&node| item_of[node.0 as usize] == Some(node)).collect();
 
-    // (writer, reader) for each reader of the old content of what the writer computes.
+    // (writer, reader) for each reader of the old content of what the writer computes; the last effect counts as one.
+    let last_effect = graph.nodes().iter().rposition(|node| node.op.effect() != Effect::None);
+    let last_effect = last_effect.map(|index| NodeId(index as u32));
     let wishes: Vec<(NodeId, NodeId)> = updates
         .iter()
-        .filter_map(|&(variable, value)| Some((computed_by(value)?, readers.get(&variable)?)))
-        .flat_map(|(writer, readers)| readers.iter().map(move |&reader| (writer, reader)))
+        .filter_map(|&(variable, value)| Some((computed_by(value)?, readers.get(&variable))))
+        .flat_map(|(writer, readers)| {
+            readers.into_iter().flatten().copied().chain(last_effect).map(move |reader| (writer, reader))
+        })
         .filter(|(writer, reader)| writer != reader)
         .collect();
     let mut wished = waits_for.clone();

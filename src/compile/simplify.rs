@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::fuse::{access, behind_views};
 use crate::error::Result;
-use crate::graph::{Attribute, Attributes, Graph, Node, NodeId, OpRef, Source, Value};
+use crate::graph::{Attribute, Attributes, Effect, Graph, Node, NodeId, OpRef, Source, Value};
 use crate::ops::registry;
 use crate::tensor::{DType, Tensor, TensorType};
 
-/// The part of `graph` that `roots` need, simplified, and the roots as values of the new graph.
+/// The part of `graph` that `roots` and nodes with effects need, simplified, and the roots as values of the new graph.
 pub fn simplify(graph: &Graph, roots: &[Value]) -> Result<(Graph, Vec<Value>)> {
     let live = live_nodes(graph, roots);
     let mut rewriter = Rewriter {
@@ -37,7 +37,7 @@ pub fn simplify(graph: &Graph, roots: &[Value]) -> Result<(Graph, Vec<Value>)> {
 }
 
 fn live_nodes(graph: &Graph, roots: &[Value]) -> Vec<bool> {
-    let mut live = vec![false; graph.nodes().len()];
+    let mut live: Vec<bool> = graph.nodes().iter().map(|node| node.op.effect() != Effect::None).collect();
     let mark = |value: Value, live: &mut Vec<bool>| {
         if let Source::Output { node, .. } = graph.source(value) {
             live[node.0 as usize] = true;
@@ -157,18 +157,27 @@ impl Rewriter<'_> {
     fn rewrite(&mut self, node: &Node) -> Result<()> {
         self.new.set_scope(&node.scope);
         let inputs: Vec<Value> = node.inputs.iter().map(|&input| self.map(input)).collect();
-        let output = self.old.ty(node.outputs[0]);
-        let outputs = match self.identity(node, &inputs, output) {
-            Some(same) => vec![same],
-            None if self.folds_nothing(node, &inputs, output) => {
-                self.shaped("reshape", inputs[0], &output.shape)?
-            }
-            None => self.by_rules(node, inputs)?,
+        let outputs = if node.op.effect() == Effect::None {
+            self.simplified(node, inputs)?
+        } else {
+            // No two are the same, and nothing takes the place of one.
+            self.new.apply(node.op.clone(), &inputs)?
         };
         for (&old, new) in node.outputs.iter().zip(outputs) {
             self.mapped.insert(old, new);
         }
         Ok(())
+    }
+
+    fn simplified(&mut self, node: &Node, inputs: Vec<Value>) -> Result<Vec<Value>> {
+        let output = self.old.ty(node.outputs[0]);
+        match self.identity(node, &inputs, output) {
+            Some(same) => Ok(vec![same]),
+            None if self.folds_nothing(node, &inputs, output) => {
+                self.shaped("reshape", inputs[0], &output.shape)
+            }
+            None => self.by_rules(node, inputs),
+        }
     }
 
     /// What the first rule that applies makes of the node, else the node itself.

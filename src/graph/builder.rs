@@ -1,9 +1,10 @@
 //! Values and nodes, and the graph that they are appended to.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::OpRef;
-use crate::error::Result;
+use super::{Effect, OpRef};
+use crate::error::{Error, Result};
 use crate::tensor::{Tensor, TensorType};
 
 /// A value of a graph: an input, a variable's content, a constant, or an output of a node.
@@ -37,11 +38,27 @@ pub struct Node {
     pub scope: Arc<str>,
 }
 
+/// One assignment to a variable.
+#[derive(Debug, Clone)]
+pub struct Write {
+    pub variable: usize,
+    /// The new content.
+    pub value: Value,
+    /// How many nodes the program had recorded before.
+    pub position: usize,
+    pub scope: Arc<str>,
+}
+
 /// A directed acyclic graph in the making.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     nodes: Vec<Node>,
     values: Vec<(Source, TensorType)>,
+    /// In the program's order. What a node reads is decided when it is recorded, and the step writes each variable's last
+    /// one when it ends; so they bind nobody else to an order.
+    writes: Vec<Write>,
+    /// For each variable its content at the start of the step, and as of the last write.
+    contents: BTreeMap<usize, (Value, Value)>,
     scope: Arc<str>,
 }
 
@@ -65,8 +82,49 @@ impl Graph {
         self.push(Source::Input(index), ty)
     }
 
+    /// The content of the program's `index`-th variable when the step starts.
     pub fn variable(&mut self, index: usize, ty: TensorType) -> Value {
-        self.push(Source::Variable(index), ty)
+        if let Some(&(start, _)) = self.contents.get(&index) {
+            return start;
+        }
+        let start = self.push(Source::Variable(index), ty);
+        self.contents.insert(index, (start, start));
+        start
+    }
+
+    /// The content of a variable at this point of the program: that of the last write, if there is one.
+    pub fn read(&self, variable: usize) -> Value {
+        self.contents[&variable].1
+    }
+
+    /// Gives a variable a new content, which later reads of this graph see.
+    pub fn assign(&mut self, variable: usize, value: Value) -> Result<()> {
+        let (start, _) = self.contents[&variable];
+        let (expected, received) = (self.ty(start), self.ty(value));
+        if expected != received {
+            let message = format!("expected {expected} to assign to a variable. Received: {received}");
+            return Err(Error::Shape(message).within(&self.scope));
+        }
+        self.contents.insert(variable, (start, value));
+        let position = self.nodes.len();
+        self.writes.push(Write { variable, value, position, scope: self.scope.clone() });
+        Ok(())
+    }
+
+    /// All assignments, in the program's order.
+    pub fn writes(&self) -> &[Write] {
+        &self.writes
+    }
+
+    /// What the step leaves in the variables that it assigns to: `(variable, content)`.
+    pub fn updates(&self) -> Vec<(usize, Value)> {
+        let written: BTreeSet<usize> = self.writes.iter().map(|write| write.variable).collect();
+        written.into_iter().map(|variable| (variable, self.read(variable))).collect()
+    }
+
+    /// Whether a run does more than compute outputs.
+    pub fn has_effects(&self) -> bool {
+        !self.writes.is_empty() || self.nodes.iter().any(|node| node.op.effect() != Effect::None)
     }
 
     pub fn constant(&mut self, tensor: Tensor) -> Value {

@@ -10,7 +10,7 @@ mod op;
 mod properties;
 
 pub use attributes::{Attribute, Attributes};
-pub use builder::{Graph, Node, NodeId, Source, Value};
+pub use builder::{Graph, Node, NodeId, Source, Value, Write};
 pub use call::{Call, RowList, TensorView, TensorViewMut};
-pub use op::{Differentiated, Op, OpRef};
+pub use op::{Differentiated, Effect, Op, OpRef};
 pub use properties::Properties;

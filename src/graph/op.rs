@@ -11,6 +11,17 @@ use crate::tensor::TensorType;
 
 pub type OpRef = Arc<dyn Op>;
 
+/// What a run of a node does beside computing its outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing: where nobody reads the outputs the node is left out, and equal nodes are one.
+    None,
+    /// It calls code outside the engine, such as a function of Python or an exchange with other machines, which sees the
+    /// order of the calls and may fail. Such a node runs exactly once in a step, in the order in which the program
+    /// recorded it among its like and among nodes that check data, and before the step writes a variable.
+    CallsOut,
+}
+
 /// One kind of node with its attributes filled in.
 ///
 /// The `Debug` form must show every attribute: two ops with the same name and the same `Debug` form compute the same
@@ -36,7 +47,7 @@ pub trait Op: Any + Debug + Send + Sync {
     }
 
     /// Computes the outputs. Inputs and outputs are contiguous and row-major; outputs are not cleared.
-    /// The only error left at this point is [`Error::Data`]: a value out of its domain.
+    /// The only errors left at this point are [`Error::Data`], a value out of its domain, and those of an [`Effect`].
     fn run(&self, call: &mut Call<'_>) -> Result<()>;
 
     /// The instruction that computes one element of output 0 from one element of each (broadcast) input,
@@ -70,9 +81,19 @@ pub trait Op: Any + Debug + Send + Sync {
         false
     }
 
-    /// True where `run` can fail on a value out of its domain. Such nodes run before any variable is written.
+    /// True where `run` can fail on a value out of its domain.
     fn checks_data(&self) -> bool {
         false
+    }
+
+    /// What a run does beside computing the outputs.
+    fn effect(&self) -> Effect {
+        Effect::None
+    }
+
+    /// Whether a run can fail. What can runs before the step writes a variable.
+    fn can_fail(&self) -> bool {
+        self.checks_data() || self.effect() != Effect::None
     }
 
     /// Floating-point operations of one run, for the profile.

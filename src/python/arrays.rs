@@ -9,6 +9,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::errors::ShapeError;
+use crate::graph::TensorView;
 use crate::runtime::{Column, ElementKind};
 use crate::tensor::{DType, Element, Tensor, TensorType, room_for};
 
@@ -138,6 +139,16 @@ pub fn zeros<'py>(py: Python<'py>, ty: &TensorType) -> PyResult<(Bound<'py, PyUn
     let array = array.cast_into::<PyUntypedArray>()?;
     let bytes = NewBytes(Bytes { ty: ty.clone(), data: data_of(&array), copy: None });
     Ok((array, bytes))
+}
+
+/// A new array with the content of a tensor of the engine.
+pub fn copy_of<'py>(py: Python<'py>, view: &TensorView<'_>) -> PyResult<Bound<'py, PyUntypedArray>> {
+    let ty = view.tensor_type();
+    let (array, mut target) = zeros(py, ty)?;
+    // SAFETY: a view leads to `ty.bytes()` initialised bytes.
+    let source = unsafe { std::slice::from_raw_parts(view.as_ptr(), ty.bytes()) };
+    target.as_mut_slice().copy_from_slice(source);
+    Ok(array)
 }
 
 /// NumPy's error where the memory is missing; the only other one is that of the rank.

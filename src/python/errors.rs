@@ -6,7 +6,7 @@ use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::{PyErr, create_exception};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Raised, Result};
 
 create_exception!(
     rustnet,
@@ -26,6 +26,11 @@ impl From<Error> for PyErr {
             Error::Shape(_) => ShapeError::new_err(message),
             Error::Data(_) => DataError::new_err(message),
             Error::OutOfMemory(_) => PyMemoryError::new_err(message),
+            Error::Busy(_) => PyRuntimeError::new_err(message),
+            Error::Raised(Raised(raised)) => match raised.downcast_ref::<PyErr>() {
+                Some(raised) => Python::attach(|py| raised.clone_ref(py)),
+                None => InternalError::new_err(message),
+            },
             Error::Internal(_) => InternalError::new_err(message),
         }
     }

@@ -6,15 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use numpy::PyUntypedArray;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+use pyo3::{PyTraverseError, PyVisit};
 
 use super::arenas::PyArenas;
 use super::arrays::tensor;
+use super::callback::{CallPython, Callback};
 use super::errors::{ConfigurationError, detached, entry};
 use super::program::PyProgram;
 use super::variable::PyVariable;
 use crate::compile::{Request, gradients};
 use crate::error::{Error, Result};
-use crate::graph::{Attribute, Attributes, Graph, Source, Value};
+use crate::graph::{Attribute, Attributes, Graph, Value};
 use crate::ops::registry;
 use crate::runtime::{Program, Variable};
 use crate::tensor::{DType, TensorType};
@@ -28,8 +30,10 @@ struct Recording {
     graph: Graph,
     inputs: Vec<TensorType>,
     variables: Vec<Arc<Variable>>,
-    /// The values of `variables`, by a variable's address.
-    value_of: HashMap<usize, Value>,
+    /// The places in `variables`, by a variable's address.
+    index_of: HashMap<usize, usize>,
+    /// What the program must keep alive.
+    callbacks: Vec<Py<Callback>>,
 }
 
 impl PyGraph {
@@ -49,6 +53,16 @@ impl Recording {
 
     fn values(&self, ids: &[u32]) -> Result<Vec<Value>> {
         ids.iter().map(|&id| self.value(id)).collect()
+    }
+
+    /// The number of a variable, which it gets here where it has none.
+    fn index(&mut self, variable: &Arc<Variable>) -> usize {
+        *self.index_of.entry(Arc::as_ptr(variable).addr()).or_insert_with(|| {
+            let index = self.variables.len();
+            self.graph.variable(index, variable.ty().clone());
+            self.variables.push(variable.clone());
+            index
+        })
     }
 }
 
@@ -74,16 +88,33 @@ impl PyGraph {
     fn variable(&self, variable: &PyVariable) -> PyResult<u32> {
         entry(|| {
             let mut recording = self.recording();
-            let address = Arc::as_ptr(&variable.0).addr();
-            if let Some(value) = recording.value_of.get(&address) {
-                return Ok(value.0);
-            }
-            let index = recording.variables.len();
-            let value = recording.graph.variable(index, variable.0.ty().clone());
-            recording.variables.push(variable.0.clone());
-            recording.value_of.insert(address, value);
-            Ok(value.0)
+            let index = recording.index(&variable.0);
+            Ok(recording.graph.variable(index, variable.0.ty().clone()).0)
         })
+    }
+
+    /// The content of a variable at this point of the program: that of the last `assign`, if there was one.
+    fn read(&self, variable: &PyVariable) -> PyResult<u32> {
+        entry(|| {
+            let mut recording = self.recording();
+            let index = recording.index(&variable.0);
+            Ok(recording.graph.read(index).0)
+        })
+    }
+
+    /// Gives a variable a new content: `read` returns it from here on, and the step writes it when it ends.
+    fn assign(&self, variable: &PyVariable, value: u32) -> PyResult<()> {
+        entry(|| {
+            let mut recording = self.recording();
+            let (index, value) = (recording.index(&variable.0), recording.value(value)?);
+            Ok(recording.graph.assign(index, value)?)
+        })
+    }
+
+    /// Whether the program does more than compute outputs.
+    #[getter]
+    fn has_effects(&self) -> PyResult<bool> {
+        entry(|| Ok(self.recording().graph.has_effects()))
     }
 
     fn constant(&self, array: &Bound<'_, PyUntypedArray>) -> PyResult<u32> {
@@ -101,6 +132,39 @@ impl PyGraph {
             let outputs = recording.graph.apply(op, &inputs)?;
             Ok(outputs.into_iter().map(|value| value.0).collect())
         })
+    }
+
+    /// Appends a call of `function(arrays) -> arrays`, which takes copies of the inputs and returns a list of arrays of the
+    /// `(dtype, shape)`s `outputs`. `gradient` takes inputs, outputs and the gradients of the float outputs in one list,
+    /// and returns the gradients of the float inputs.
+    fn call_python(
+        &self,
+        py: Python<'_>,
+        function: Py<PyAny>,
+        gradient: Option<Py<PyAny>>,
+        inputs: Vec<u32>,
+        outputs: Vec<(String, Vec<usize>)>,
+    ) -> PyResult<Vec<u32>> {
+        entry(|| {
+            let outputs = outputs
+                .into_iter()
+                .map(|(dtype, shape)| TensorType::new(DType::from_name(&dtype)?, shape).checked())
+                .collect::<Result<_>>()?;
+            let (op, callback) = CallPython::op(py, function, gradient, outputs)?;
+            let mut recording = self.recording();
+            let inputs = recording.values(&inputs)?;
+            let outputs = recording.graph.apply(op, &inputs)?;
+            recording.callbacks.push(callback);
+            Ok(outputs.into_iter().map(|value| value.0).collect())
+        })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
+        // Whoever has the lock is at work on the graph, which is then no garbage.
+        match self.0.try_lock() {
+            Ok(recording) => recording.callbacks.iter().try_for_each(|callback| visit.call(callback)),
+            Err(_) => Ok(()),
+        }
     }
 
     /// `(dtype, shape)` of a value.
@@ -130,52 +194,29 @@ impl PyGraph {
         })
     }
 
-    /// Compiles the part of the graph that `outputs` and `updates` need. The program's arguments are the graph's
-    /// inputs, in the order in which they were made; `updates` are `(variable, new content)` pairs. Its runs take their
-    /// memory from `arenas`; without, the program has its own.
-    #[pyo3(signature = (outputs, updates, arenas=None))]
+    /// Compiles the part of the graph that `outputs`, assignments and calls need. The program's arguments are the graph's
+    /// inputs, in the order in which they were made. Its runs take their memory from `arenas`; without, the program has
+    /// its own.
+    #[pyo3(signature = (outputs, arenas=None))]
     fn compile(
         &self,
         py: Python<'_>,
         outputs: Vec<u32>,
-        updates: Vec<(Bound<'_, PyVariable>, u32)>,
         arenas: Option<&Bound<'_, PyArenas>>,
     ) -> PyResult<PyProgram> {
         entry(|| {
             let arenas = arenas.map(|arenas| arenas.get().0.clone()).unwrap_or_default();
-            let updates: Vec<(u32, u32)> = updates
-                .into_iter()
-                .map(|(variable, value)| Ok((self.variable(variable.get())?, value)))
-                .collect::<PyResult<_>>()?;
             let program = detached(py, || {
                 let recording = self.recording();
-                let updates = updates
-                    .iter()
-                    .map(|&(variable, value)| {
-                        let Source::Variable(index) = *recording.graph.source(Value(variable)) else {
-                            unreachable!("the variable was recorded above");
-                        };
-                        let (new, old) = (
-                            recording.graph.ty(recording.value(value)?),
-                            recording.graph.ty(Value(variable)),
-                        );
-                        if new != old {
-                            return Err(Error::Shape(format!(
-                                "expected {old} to assign to a variable. Received: {new}"
-                            )));
-                        }
-                        Ok((index, Value(value)))
-                    })
-                    .collect::<Result<Vec<_>>>()?;
                 let request = Request {
                     graph: &recording.graph,
                     inputs: recording.inputs.clone(),
                     outputs: recording.values(&outputs)?,
-                    updates,
                 };
                 Program::new(&request, recording.variables.clone(), arenas)
             })?;
-            Ok(PyProgram::new(program))
+            let callbacks = self.recording().callbacks.iter().map(|one| one.clone_ref(py)).collect();
+            Ok(PyProgram::new(program, callbacks))
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod arenas;
 mod arrays;
+mod callback;
 mod errors;
 mod exclusive;
 mod fill;

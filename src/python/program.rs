@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use numpy::PyUntypedArray;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 
 use super::arrays::{Bytes, NewBytes, column, zeros};
+use super::callback::Callback;
 use super::errors::{ConfigurationError, ShapeError, detached, entry};
 use super::order::PyOrder;
 use crate::runtime::{Batches, Program};
@@ -15,16 +17,22 @@ use crate::tensor::TensorType;
 #[pyclass(frozen, name = "Program", module = "rustnet._core")]
 pub struct PyProgram {
     program: Program,
+    /// What its steps call.
+    callbacks: Vec<Py<Callback>>,
 }
 
 impl PyProgram {
-    pub fn new(program: Program) -> Self {
-        Self { program }
+    pub fn new(program: Program, callbacks: Vec<Py<Callback>>) -> Self {
+        Self { program, callbacks }
     }
 }
 
 #[pymethods]
 impl PyProgram {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.callbacks.iter().try_for_each(|callback| visit.call(callback))
+    }
+
     /// `(dtype, shape)` of each argument.
     #[getter]
     fn input_types(&self) -> PyResult<Vec<(&'static str, Vec<usize>)>> {

@@ -77,11 +77,6 @@ impl PyVariable {
 
     /// Sets every element to zero.
     fn clear(&self, py: Python<'_>) -> PyResult<()> {
-        entry(|| {
-            detached(py, || {
-                self.0.clear();
-                Ok(())
-            })
-        })
+        entry(|| detached(py, || self.0.clear()))
     }
 }

@@ -3,6 +3,7 @@
 mod arenas;
 mod buffer;
 mod feed;
+mod locks;
 mod order;
 mod profile;
 mod program;
@@ -15,5 +16,7 @@ pub use order::Order;
 pub use program::{Batches, Program};
 pub use variable::Variable;
 
+#[cfg(test)]
+mod effects_tests;
 #[cfg(test)]
 mod tests;

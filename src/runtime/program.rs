@@ -2,17 +2,18 @@
 
 use std::iter::once;
 use std::ops::Range;
-use std::ptr::{null, null_mut};
-use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard, RwLockWriteGuard};
+use std::ptr::null;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::buffer::CACHE_LINE;
 use super::feed::Argument;
+use super::locks::{Guard, Locks};
 use super::profile::Profile;
 use super::{Arenas, Buffer, Column, Order, Rows, Variable};
 use crate::compile::{Assignment, Location, Loop, Plan, Request, Slot, Work, compile};
 use crate::error::{Error, Result};
-use crate::graph::{Call, TensorView, TensorViewMut};
+use crate::graph::{Call, Effect, TensorView, TensorViewMut};
 use crate::kernels::Epilogue;
 use crate::kernels::elementwise::Addresses;
 use crate::kernels::prefetch::Prefetch;
@@ -28,9 +29,8 @@ use crate::with_array;
 #[derive(Debug)]
 pub struct Program {
     pub(super) plan: Plan,
-    /// Sorted by address where they are locked, so that two programs cannot wait for each other.
     variables: Vec<Arc<Variable>>,
-    lock_order: Vec<(usize, Access)>,
+    locks: Locks,
     /// The steps whose loops read arguments.
     over_arguments: Vec<usize>,
     layout: Layout,
@@ -38,12 +38,6 @@ pub struct Program {
     /// Where values lie in the buffers of runs that are over, for those that take the same buffers.
     bindings: PerProcess<Mutex<Vec<Binding>>>,
     profile: Option<Profile>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Read,
-    Write,
 }
 
 /// Where things lie in the buffer of a run, in bytes: first the arena, then, for the batches of columns, each argument
@@ -152,29 +146,19 @@ pub struct Batches<'a> {
     pub time_limit: Duration,
 }
 
-/// Guards that keep every variable of a program where it is.
-enum Guard<'a> {
-    Read(#[expect(dead_code, reason = "held for its lock")] RwLockReadGuard<'a, ()>),
-    Write(#[expect(dead_code, reason = "held for its lock")] RwLockWriteGuard<'a, ()>),
-}
-
 impl Program {
     /// Its runs take their memory from `arenas`.
     pub fn new(request: &Request<'_>, variables: Vec<Arc<Variable>>, arenas: Arc<Arenas>) -> Result<Self> {
         let mut plan = compile(request)?;
         plan.constants.iter_mut().for_each(|constant| *constant = arenas.shared(constant.clone()));
-        let mut lock_order: Vec<(usize, Access)> =
-            (0..variables.len()).map(|index| (index, Access::Read)).collect();
-        for &index in plan.written.iter().chain(plan.copies.iter().map(|copy| &copy.variable)) {
-            lock_order[index].1 = Access::Write;
-        }
-        lock_order.sort_by_key(|&(index, _)| Arc::as_ptr(&variables[index]));
+        let copied = plan.copies.iter().map(|copy| copy.variable);
+        let locks = Locks::new(&variables, plan.written.iter().copied().chain(copied));
         let over_arguments =
             (0..plan.steps.len()).filter(|&step| loops_over_argument(&plan.steps[step].work)).collect();
         let profile = Profile::requested(plan.steps.len());
         let layout = Layout::of(&plan)?;
         let bindings = PerProcess::new();
-        Ok(Self { plan, variables, lock_order, over_arguments, layout, arenas, bindings, profile })
+        Ok(Self { plan, variables, locks, over_arguments, layout, arenas, bindings, profile })
     }
 
     pub fn input_types(&self) -> &[TensorType] {
@@ -196,22 +180,13 @@ impl Program {
     /// [`Program::output_types`], aligned, initialised and untouched by others meanwhile.
     pub unsafe fn run(&self, arguments: &[*const u8], outputs: &[*mut u8]) -> Result<()> {
         assert_eq!((arguments.len(), outputs.len()), (self.plan.inputs.len(), self.plan.outputs.len()));
+        let guards = self.lock()?;
         let mut workspace = self.take_workspace(self.plan.arena_bytes)?;
         let _flushed = threads::FlushDenormals::new();
-        let guards = self.lock();
         let arguments: Vec<Argument<'_>> = arguments.iter().copied().map(Argument::whole).collect();
-        let result = whole(|| {
-            // SAFETY: the arguments are as the caller promises, the variables are locked.
-            unsafe { self.run_steps(&arguments, &mut workspace, &mut Vec::new(), None)? };
-            for (slot, &output) in self.plan.outputs.iter().zip(outputs) {
-                let source = self.address(slot.location, &workspace.buffer, &arguments);
-                // SAFETY: both hold a tensor of the slot's type.
-                unsafe { std::ptr::copy_nonoverlapping(source, output, slot.ty.bytes()) };
-            }
-            // SAFETY: as for the steps.
-            unsafe { self.commit(&arguments, &workspace.buffer) };
-            Ok(())
-        });
+        let outputs = outputs.iter().copied();
+        // SAFETY: arguments and outputs are as the caller promises, the variables are locked.
+        let result = unsafe { self.run_step(&arguments, &mut workspace, &mut Vec::new(), None, outputs) };
         drop(guards);
         self.put_workspace(workspace);
         result
@@ -227,9 +202,9 @@ impl Program {
     pub unsafe fn run_batches(&self, batches: &Batches<'_>, outputs: &[*mut u8]) -> Result<usize> {
         let size = self.batch_size(batches)?;
         let began = Instant::now();
+        let guards = self.lock()?;
         let mut workspace = self.take_workspace(self.layout.bytes)?;
         let _flushed = threads::FlushDenormals::new();
-        let guards = self.lock();
         let mut views = Vec::new();
         let mut arguments = Vec::with_capacity(batches.columns.len());
         let far = self.far_column(batches, size);
@@ -244,24 +219,17 @@ impl Program {
             let prefetch = far.filter(|_| row + 2 * size <= batches.stop).zip(order);
             let prefetch =
                 prefetch.map(|(column, order)| column.prefetch(&order[row + size..row + 2 * size]));
-            result = whole(|| {
-                // SAFETY: `batch_size` checked that all rows exist and fit the arguments; the variables are locked.
-                unsafe {
-                    self.assemble(batches.columns, rows, &workspace.buffer, &mut arguments)?;
-                    self.run_steps(&arguments, &mut workspace, &mut views, prefetch.as_ref())?;
-                }
-                for (slot, output) in self.plan.outputs.iter().zip(outputs) {
-                    let source = self.address(slot.location, &workspace.buffer, &arguments);
-                    // SAFETY: outputs have room for `stop` rows, and this batch ends at or before `stop`.
-                    unsafe {
-                        let target = output.add(row * (slot.ty.bytes() / size));
-                        std::ptr::copy_nonoverlapping(source, target, slot.ty.bytes());
-                    }
-                }
-                // SAFETY: as for the steps.
-                unsafe { self.commit(&arguments, &workspace.buffer) };
-                Ok(())
-            });
+            // SAFETY: `batch_size` checked that all rows exist and fit the arguments.
+            result = unsafe { self.assemble(batches.columns, rows, &workspace.buffer, &mut arguments) };
+            if result.is_ok() {
+                // SAFETY: outputs have room for `stop` rows, and this batch ends at or before `stop`.
+                let target =
+                    |(output, slot): (&*mut u8, &Slot)| unsafe { output.add(row * (slot.ty.bytes() / size)) };
+                let targets = outputs.iter().zip(&self.plan.outputs).map(target);
+                let prefetch = prefetch.as_ref();
+                // SAFETY: the arguments are assembled, the variables are locked, the outputs have the rows.
+                result = unsafe { self.run_step(&arguments, &mut workspace, &mut views, prefetch, targets) };
+            }
             if result.is_err() {
                 break;
             }
@@ -366,24 +334,58 @@ impl Program {
         Ok(())
     }
 
-    /// Runs every step. Variables are written by the last ones; [`Program::commit`] writes the rest. `views` is memory
-    /// for those of the kernel that runs, kept from step to step.
+    /// Runs all steps, copies each output to its target, and leaves the variables with their new content; or as they were,
+    /// where it fails. `views` is memory for those of the kernel that runs, kept from step to step.
     ///
     /// # Safety
-    /// The arguments are as in [`Program::run`], and every variable is locked as `lock_order` says.
-    unsafe fn run_steps<'a>(
+    /// The arguments are as in [`Program::run`], each target has room for its output, and [`Program::lock`] keeps the
+    /// variables.
+    unsafe fn run_step<'a>(
         &'a self,
         arguments: &[Argument<'a>],
         workspace: &mut Workspace,
         views: &mut Vec<TensorView<'a>>,
         prefetch: Option<&Prefetch<'_>>,
+        targets: impl Iterator<Item = *mut u8>,
     ) -> Result<()> {
         let Workspace { buffer, binding } = workspace;
         for &index in &self.over_arguments {
             binding.steps[index]
                 .bind(&self.plan.steps[index].work, |location| self.address(location, buffer, arguments));
         }
-        for (index, (step, bound)) in self.plan.steps.iter().zip(&binding.steps).enumerate() {
+        let (calling_out, all) = (self.plan.calling_out, self.plan.steps.len());
+        // SAFETY: as the caller promises. These write no variable, and what they call may fork.
+        unsafe { self.run_range(0..calling_out, arguments, workspace, views, prefetch)? };
+        let _guards = self.lock_end();
+        whole(|| {
+            // SAFETY: as the caller promises.
+            unsafe { self.run_range(calling_out..all, arguments, workspace, views, prefetch)? };
+            for (slot, target) in self.plan.outputs.iter().zip(targets) {
+                let source = self.address(slot.location, &workspace.buffer, arguments);
+                // SAFETY: both hold a tensor of the slot's type.
+                unsafe { std::ptr::copy_nonoverlapping(source, target, slot.ty.bytes()) };
+            }
+            // SAFETY: all steps have run.
+            unsafe { self.commit(arguments, &workspace.buffer) };
+            Ok(())
+        })
+    }
+
+    /// Runs some of the steps. The last ones write variables; [`Program::commit`] writes the rest.
+    ///
+    /// # Safety
+    /// As [`Program::run_step`], which has bound the arguments; the steps before have run.
+    unsafe fn run_range<'a>(
+        &'a self,
+        range: Range<usize>,
+        arguments: &[Argument<'a>],
+        workspace: &Workspace,
+        views: &mut Vec<TensorView<'a>>,
+        prefetch: Option<&Prefetch<'_>>,
+    ) -> Result<()> {
+        let Workspace { buffer, binding } = workspace;
+        for index in range {
+            let (step, bound) = (&self.plan.steps[index], &binding.steps[index]);
             let began = self.profile.as_ref().map(|_| Instant::now());
             match &step.work {
                 Work::Loop(body) => run_loop(body, &bound.operands, &bound.results),
@@ -404,33 +406,45 @@ impl Program {
                     let workspace = unsafe {
                         std::slice::from_raw_parts_mut(buffer.as_ptr().add(*workspace), *workspace_bytes)
                     };
-                    let columns = outputs[0].ty.shape.last().copied().unwrap_or(1);
                     let pointers = Pointers { operands: bound.operands[..].into(), results: &bound.results };
-                    let tail =
-                        epilogue.as_ref().map(|body| Tail { body, pointers, columns, read_last: *read_last });
-                    // Plain arrays: they need no allocation. Places past the last output lead nowhere.
+                    let tail = epilogue.as_ref().map(|body| {
+                        let columns = outputs[0].ty.shape.last().copied().unwrap_or(1);
+                        Tail { body, pointers, columns, read_last: *read_last }
+                    });
                     let view = |index: usize| {
-                        let address = bound.outputs.get(index).copied().unwrap_or(null_mut());
-                        // SAFETY: as above, and a kernel's outputs share memory with nothing that is alive; the
-                        // places that lead nowhere are not handed to the kernel.
-                        unsafe { TensorViewMut::new(address, &outputs.get(index).unwrap_or(&outputs[0]).ty) }
+                        let last = index.min(outputs.len() - 1);
+                        // SAFETY: as above, and a kernel's outputs share memory with nothing that is alive; views
+                        // past the last one are not handed to the kernel.
+                        unsafe { TensorViewMut::new(bound.outputs[last], &outputs[last].ty) }
                     };
-                    let (mut one, mut several): ([_; 1], [_; MAX_OUTPUTS]);
-                    let views_mut = if outputs.len() == 1 {
-                        one = [view(0)];
-                        &mut one[..]
-                    } else {
-                        several = std::array::from_fn(view);
-                        &mut several[..outputs.len()]
+                    // Plain arrays, which need no allocation, but for ops that call out: these may have more outputs.
+                    let (mut one, mut several, mut any): ([_; 1], [_; MAX_OUTPUTS], Vec<_>);
+                    let views_mut = match outputs.len() {
+                        1 => {
+                            one = [view(0)];
+                            &mut one[..]
+                        }
+                        count @ 2..=MAX_OUTPUTS => {
+                            several = std::array::from_fn(view);
+                            &mut several[..count]
+                        }
+                        count => {
+                            any = (0..count).map(view).collect();
+                            &mut any[..]
+                        }
                     };
-                    op.run(&mut Call {
+                    let mut call = Call {
                         inputs: views,
                         outputs: views_mut,
                         workspace,
                         epilogue: tail.as_ref().map(|tail| tail as &dyn Epilogue),
                         prefetch,
-                    })
-                    .map_err(|error| error.within(&step.scope))?;
+                    };
+                    let result = match op.effect() {
+                        Effect::None => op.run(&mut call),
+                        Effect::CallsOut => threads::call_out(|| op.run(&mut call)),
+                    };
+                    result.map_err(|error| error.within(&step.scope))?;
                 }
             }
             if let (Some(profile), Some(began)) = (&self.profile, began) {
@@ -443,7 +457,7 @@ impl Program {
     /// Writes to the variables what no step wrote in place: the end of the step.
     ///
     /// # Safety
-    /// As [`Program::run_steps`], which has run.
+    /// As [`Program::run_range`], which has run all steps.
     unsafe fn commit(&self, arguments: &[Argument<'_>], buffer: &Buffer) {
         let copy = |from: Location, to: Location, bytes: usize| {
             let source = self.address(from, buffer, arguments);
@@ -478,14 +492,14 @@ impl Program {
         }
     }
 
-    fn lock(&self) -> Vec<Guard<'_>> {
-        self.lock_order
-            .iter()
-            .map(|&(index, access)| match access {
-                Access::Read => Guard::Read(self.variables[index].read()),
-                Access::Write => Guard::Write(self.variables[index].write()),
-            })
-            .collect()
+    /// What keeps the variables for a run.
+    fn lock(&self) -> Result<Vec<Guard<'_>>> {
+        if self.plan.calling_out == 0 { self.locks.lock() } else { self.locks.hold() }
+    }
+
+    /// What keeps them for the end of a step, once it calls out no more.
+    fn lock_end(&self) -> Vec<Guard<'_>> {
+        if self.plan.calling_out == 0 { Vec::new() } else { self.locks.lock_held() }
     }
 
     /// A buffer of at least so many bytes, with the addresses of values in it.
@@ -584,7 +598,7 @@ impl Epilogue for Tail<'_> {
     }
 }
 
-/// No op has more outputs.
+/// Ops of the engine's own have no more outputs.
 const MAX_OUTPUTS: usize = 8;
 
 /// Elements that one part of a loop handles: enough to pay for handing it out.

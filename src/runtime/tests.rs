@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::{Arenas, Batches, Column, ElementKind, Order, Program, Variable};
 use crate::compile::{Request, gradients};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Source, Value};
 use crate::ops::elementwise::{
     add, divide, greater, maximum, multiply, negative, relu, select, sigmoid, square, subtract, tanh,
@@ -85,7 +85,7 @@ fn build(choices: &[(u8, usize, usize)], with_variables: bool) -> (Graph, Vec<Va
     (graph, values)
 }
 
-fn variable(content: &Tensor) -> Arc<Variable> {
+pub(super) fn variable(content: &Tensor) -> Arc<Variable> {
     let variable = Variable::zeros(content.tensor_type()).unwrap();
     let Tensor::F64(array) = content else { panic!("float64 leaves") };
     let bytes: Vec<u8> = array.iter().flat_map(|value| value.to_ne_bytes()).collect();
@@ -97,7 +97,7 @@ fn listed(rows: &[i64]) -> Order {
     Order::of(rows.iter().copied()).unwrap()
 }
 
-fn content(variable: &Variable) -> Vec<f64> {
+pub(super) fn content(variable: &Variable) -> Vec<f64> {
     let mut bytes = vec![0; variable.ty().bytes()];
     variable.copy_to(&mut bytes).unwrap();
     bytes.chunks(8).map(|chunk| f64::from_ne_bytes(chunk.try_into().unwrap())).collect()
@@ -110,6 +110,11 @@ fn content_f32(variable: &Variable) -> Vec<f32> {
 }
 
 fn run(program: &Program, inputs: &[Tensor]) -> Vec<Vec<f64>> {
+    run_with(program, inputs).unwrap()
+}
+
+/// The outputs of a program of float64 arguments and outputs.
+pub(super) fn run_with(program: &Program, inputs: &[Tensor]) -> Result<Vec<Vec<f64>>> {
     let arguments: Vec<*const u8> = inputs
         .iter()
         .map(|tensor| {
@@ -120,11 +125,11 @@ fn run(program: &Program, inputs: &[Tensor]) -> Vec<Vec<f64>> {
     let mut outputs: Vec<Vec<f64>> = program.output_types().map(|ty| vec![f64::NAN; ty.size()]).collect();
     let targets: Vec<*mut u8> = outputs.iter_mut().map(|output| output.as_mut_ptr().cast()).collect();
     // SAFETY: arguments and outputs are float64 tensors of the program's types.
-    unsafe { program.run(&arguments, &targets) }.unwrap();
-    outputs
+    unsafe { program.run(&arguments, &targets) }?;
+    Ok(outputs)
 }
 
-fn close(got: &[f64], expected: &[f64]) -> bool {
+pub(super) fn close(got: &[f64], expected: &[f64]) -> bool {
     got.len() == expected.len()
         && got.iter().zip(expected).all(|(&got, &expected)| {
             (got.is_nan() && expected.is_nan())
@@ -161,11 +166,14 @@ proptest! {
             })
             .collect();
         let variables: Vec<Arc<Variable>> = contents[INPUTS..].iter().map(variable).collect();
+        let mut graph = graph;
+        for &(leaf, index) in &updates {
+            graph.assign(leaf - INPUTS, values[index]).unwrap();
+        }
         let request = Request {
             graph: &graph,
             inputs: LEAVES[..INPUTS].iter().map(|&shape| TensorType::new(DType::F64, shape)).collect(),
             outputs: outputs.iter().map(|&index| values[index]).collect(),
-            updates: updates.iter().map(|&(leaf, index)| (leaf - INPUTS, values[index])).collect(),
         };
         let program = Program::new(&request, variables.clone(), Arc::default()).unwrap();
         for _ in 0..2 {
@@ -193,12 +201,9 @@ fn running_program(batch: usize, w: &Arc<Variable>) -> Program {
     let count = graph.constant(Tensor::scalar(DType::F64, batch as f64));
     let mean = divide(&mut graph, sum, count).unwrap();
     let new = add(&mut graph, weights, mean).unwrap();
-    let request = Request {
-        graph: &graph,
-        inputs: vec![TensorType::new(DType::F64, [batch, 3])],
-        outputs: vec![y],
-        updates: vec![(0, new)],
-    };
+    graph.assign(0, new).unwrap();
+    let request =
+        Request { graph: &graph, inputs: vec![TensorType::new(DType::F64, [batch, 3])], outputs: vec![y] };
     Program::new(&request, vec![w.clone()], Arc::default()).unwrap()
 }
 
@@ -241,7 +246,8 @@ fn program_of_products(batch: usize, w: &Arc<Variable>) -> Program {
     let y = matmul(&mut graph, x, old, (false, false)).unwrap();
     let gradient = matmul(&mut graph, x, y, (true, false)).unwrap();
     let new = add(&mut graph, old, gradient).unwrap();
-    let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y], updates: vec![(0, new)] };
+    graph.assign(0, new).unwrap();
+    let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y] };
     Program::new(&request, vec![w.clone()], Arc::default()).unwrap()
 }
 
@@ -328,9 +334,10 @@ fn a_gradient_that_only_its_update_reads_is_as_good_as_any() {
         let dy = relu(&mut graph, inputs[1]).unwrap();
         let gradient = matmul(&mut graph, inputs[0], dy, (true, false)).unwrap();
         let new = add(&mut graph, old, gradient).unwrap();
+        graph.assign(0, new).unwrap();
         let outputs = if gradient_is_read { vec![gradient] } else { vec![] };
         let inputs = types[..2].to_vec();
-        let request = Request { graph: &graph, inputs, outputs, updates: vec![(0, new)] };
+        let request = Request { graph: &graph, inputs, outputs };
         let w = Arc::new(Variable::zeros(types[2].clone()).unwrap());
         let program = Program::new(&request, vec![w.clone()], Arc::default()).unwrap();
         let mut gradient = vec![f32::NAN; m * n];
@@ -382,8 +389,7 @@ fn any_number_of_threads_gives_the_same_bits() {
             let sums = reduce_sum(&mut graph, y, &[0], false).unwrap();
             let z = matmul(&mut graph, x, y, (false, false)).unwrap();
             let z = add(&mut graph, z, sums).unwrap();
-            let request =
-                Request { graph: &graph, inputs: vec![ty], outputs: vec![y, sums, z], updates: vec![] };
+            let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y, sums, z] };
             run(&Program::new(&request, vec![], Arc::default()).unwrap(), &[uniform(&shape, 3, -1.0, 1.0)])
         })
         .collect();
@@ -404,7 +410,6 @@ fn loops_over_one_element_wait_for_the_last_of_them() {
         graph: &graph,
         inputs: vec![TensorType::new(DType::F64, [4, 4])],
         outputs: vec![near, far],
-        updates: vec![],
     };
     let program = Program::new(&request, vec![], Arc::default()).unwrap();
     // Two sums, a product, and one loop.
@@ -427,7 +432,7 @@ fn programs_that_share_arenas_bind_a_buffer_once() {
             let x = graph.input(0, ty.clone());
             let gram = matmul(&mut graph, x, x, (true, false)).unwrap();
             let y = matmul(&mut graph, gram, x, (false, false)).unwrap();
-            let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y], updates: vec![] };
+            let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y] };
             (Program::new(&request, vec![], arenas.clone()).unwrap(), rows)
         })
         .collect();

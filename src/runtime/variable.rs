@@ -1,11 +1,12 @@
 //! A variable: a tensor that outlives programs and that programs update in place.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use super::Buffer;
 use crate::error::{Error, Result};
 use crate::tensor::TensorType;
-use crate::threads::{PerProcess, whole};
+use crate::threads::{PerProcess, Reentrant, is_called_out, whole};
 
 /// The type never changes, and neither does the address of the content.
 #[derive(Debug)]
@@ -14,12 +15,28 @@ pub struct Variable {
     /// Read and written only under the lock.
     content: Buffer,
     lock: PerProcess<RwLock<()>>,
+    /// Taken by a run that calls out, from its first step to its last, instead of the lock: others may read, also in what
+    /// it calls, and nobody else may write.
+    holder: Reentrant,
 }
+
+/// That others may read a variable, and nobody else may write it.
+#[derive(Debug)]
+pub struct Held<'a>(&'a Variable);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.holder.leave();
+    }
+}
+
+/// How long a thread waits for a holder before it looks again.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Variable {
     pub fn zeros(ty: TensorType) -> Result<Self> {
         let content = Buffer::new(ty.bytes())?;
-        Ok(Self { ty, content, lock: PerProcess::new() })
+        Ok(Self { ty, content, lock: PerProcess::new(), holder: Reentrant::default() })
     }
 
     /// A variable whose content `fill` writes over zeros.
@@ -45,8 +62,50 @@ impl Variable {
         self.lock.get().read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn write(&self) -> RwLockWriteGuard<'_, ()> {
+    /// Lends the content to write. `None` where a run holds the variable, see [`Variable::wait`].
+    pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, ()>> {
+        let guard = self.write_held();
+        self.holder.is_free().then_some(guard)
+    }
+
+    /// Lends the content to the run that holds the variable, to write.
+    pub fn write_held(&self) -> RwLockWriteGuard<'_, ()> {
         self.lock.get().write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no run holds the variable; the caller has locked none. Code that a step calls does not wait, since it may
+    /// be waited for: there it is an error.
+    pub fn wait(&self) -> Result<()> {
+        if is_called_out() {
+            return Err(self.busy());
+        }
+        while !self.holder.enter(LOOK) {}
+        self.holder.leave();
+        Ok(())
+    }
+
+    /// Keeps others from writing. The caller has locked no variable, and held none of a higher address. Code that a step
+    /// calls does not wait for another holder; what that step holds it may hold too, unless it `writes`.
+    pub fn hold(&self, writes: bool) -> Result<Held<'_>> {
+        if is_called_out() {
+            if (writes && self.holder.is_mine()) || !self.holder.enter(Duration::ZERO) {
+                return Err(self.busy());
+            }
+        } else {
+            while !self.holder.enter(LOOK) {}
+        }
+        let held = Held(self);
+        // Whoever was writing before has ended then, and whoever comes to write sees that the variable is held.
+        drop(self.read());
+        Ok(held)
+    }
+
+    fn busy(&self) -> Error {
+        Error::Busy(format!(
+            "expected a variable that no running step uses, to be written by a function that a step calls. Received: \
+             one of {}",
+            self.ty
+        ))
     }
 
     /// Copies the content out.
@@ -61,19 +120,26 @@ impl Variable {
     /// Replaces the content.
     pub fn copy_from(&self, bytes: &[u8]) -> Result<()> {
         self.check(bytes.len())?;
-        let _writes = self.write();
-        // SAFETY: the buffer holds `ty.bytes()` bytes, checked to be as many as `bytes`, and is locked.
-        whole(|| unsafe {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.content.as_ptr(), bytes.len())
-        });
-        Ok(())
+        // SAFETY: the buffer holds `ty.bytes()` bytes, checked to be as many as `bytes`.
+        self.write(|content| unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), content, bytes.len()) })
     }
 
     /// Sets every element to zero.
-    pub fn clear(&self) {
-        let _writes = self.write();
-        // SAFETY: the buffer holds `ty.bytes()` bytes and is locked; zero bytes are zeros of every dtype.
-        whole(|| unsafe { self.content.as_ptr().write_bytes(0, self.ty.bytes()) });
+    pub fn clear(&self) -> Result<()> {
+        // SAFETY: the buffer holds `ty.bytes()` bytes; zero bytes are zeros of every dtype.
+        self.write(|content| unsafe { content.write_bytes(0, self.ty.bytes()) })
+    }
+
+    /// Has `body` write the content, under the lock.
+    fn write(&self, body: impl FnOnce(*mut u8)) -> Result<()> {
+        let _writes = loop {
+            match self.try_write() {
+                Some(guard) => break guard,
+                None => self.wait()?,
+            }
+        };
+        whole(|| body(self.content.as_ptr()));
+        Ok(())
     }
 
     fn check(&self, bytes: usize) -> Result<()> {

@@ -18,6 +18,15 @@ impl FlushDenormals {
     }
 }
 
+impl FlushDenormals {
+    /// The opposite: while it lives, denormal numbers are kept on this thread.
+    pub(super) fn suspended() -> Self {
+        let previous = read();
+        write(previous & !FLUSH);
+        Self { previous, not_send: PhantomData }
+    }
+}
+
 impl Drop for FlushDenormals {
     fn drop(&mut self) {
         write(self.previous);

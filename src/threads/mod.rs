@@ -2,6 +2,7 @@
 //!
 //! One pool serves the process. It starts with the first loop that is worth it, and again in a forked child.
 
+mod call_out;
 mod cost_model;
 mod denormals;
 mod disjoint;
@@ -12,6 +13,7 @@ mod rounds;
 mod size;
 mod slots;
 
+pub use call_out::{call_out, is_called_out};
 pub use denormals::FlushDenormals;
 pub use disjoint::DisjointMut;
 pub use fork::{PerProcess, whole};

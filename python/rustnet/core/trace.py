@@ -11,7 +11,7 @@ import numpy as np
 
 from rustnet import _core
 from rustnet.core import structure
-from rustnet.core.arrays import as_array
+from rustnet.core.arrays import Array, as_array
 from rustnet.core.tensors import Shape, Tensor, TracedTensor
 
 
@@ -81,8 +81,6 @@ class Trace:
         self._layers: list[object] = []
         self._scalars: dict[tuple[str, Any], TracedTensor] = {}
         self._arrays_by_id: dict[int, tuple[Any, TracedTensor]] = {}
-        self._reads: dict[int, TracedTensor] = {}
-        self._updates: dict[int, tuple[Stored, TracedTensor]] = {}
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Calls a function whose ops are recorded into this trace."""
@@ -114,30 +112,40 @@ class Trace:
         return tensor
 
     def read(self, variable: Stored) -> TracedTensor:
-        """The variable's content at this point of the trace."""
-        if id(variable) in self._updates:
-            return self._updates[id(variable)][1]
-        if id(variable) not in self._reads:
-            value = self.graph.variable(variable.storage)
-            self._reads[id(variable)] = self._tensor(value, variable.dtype, variable.shape)
-        return self._reads[id(variable)]
+        """The variable's content at this point of the program."""
+        return self._tensor(self.graph.read(variable.storage), variable.dtype, variable.shape)
 
-    def update(self, variable: Stored, tensor: TracedTensor) -> None:
-        """Gives the variable a new content at the end of the step; later reads of this trace see it."""
-        self._updates[id(variable)] = (variable, tensor)
+    def assign(self, variable: Stored, tensor: TracedTensor) -> None:
+        """Gives the variable a new content, which later reads see; the variable has it when the step ends."""
+        self.graph.assign(variable.storage, *self._values([tensor]))
 
     def record(
         self, name: str, inputs: Sequence[TracedTensor], attributes: dict[str, Any]
     ) -> list[TracedTensor]:
         """Appends one op of the engine."""
-        for tensor in inputs:
+        values = self.graph.apply(name, self._values(inputs), attributes)
+        return [self._tensor(value, *self.graph.type_of(value)) for value in values]
+
+    def call_python(
+        self,
+        function: Callable[[list[Array]], list[Array]],
+        inputs: Sequence[TracedTensor],
+        outputs: Sequence[tuple[str, Sequence[int]]],
+        gradient: Callable[[list[Array]], list[Array]] | None,
+    ) -> list[TracedTensor]:
+        """Appends a call of a function, which takes and returns lists of arrays; see `rustnet.effects`."""
+        values = self.graph.call_python(function, gradient, self._values(inputs), outputs)
+        return [self._tensor(value, *self.graph.type_of(value)) for value in values]
+
+    def _values(self, tensors: Sequence[TracedTensor]) -> list[int]:
+        """The values of tensors of this trace."""
+        for tensor in tensors:
             if tensor.trace is not self:
                 raise ValueError(
                     "expected a tensor of the call being recorded; one kept from an earlier call has no "
                     f"value any more. Received: {tensor!r}"
                 )
-        values = self.graph.apply(name, [tensor.value for tensor in inputs], attributes)
-        return [self._tensor(value, *self.graph.type_of(value)) for value in values]
+        return [tensor.value for tensor in tensors]
 
     def gradients(
         self, loss: TracedTensor, sources: Sequence[Stored | TracedTensor]
@@ -186,18 +194,15 @@ class Trace:
         return "/".join(self._scopes)
 
     def compile(self, outputs: Sequence[TracedTensor]) -> _core.Program:
-        """The program from the inputs to the outputs, which also updates the assigned variables."""
-        return self.graph.compile(
-            [tensor.value for tensor in outputs],
-            [(variable.storage, tensor.value) for variable, tensor in self._updates.values()],
-            self.arenas,
-        )
+        """The program from the inputs to the outputs, which also writes the assigned variables."""
+        return self.graph.compile([tensor.value for tensor in outputs], self.arenas)
 
     def run_once(self, outputs: Any) -> Any:
         """Runs a trace that binds its arrays; traced leaves of `outputs` become concrete tensors."""
         leaves = structure.flatten(outputs)
         traced = [leaf for leaf in leaves if isinstance(leaf, TracedTensor)]
-        results = iter(self.compile(traced).run(self.arrays)) if traced or self._updates else iter(())
+        acts = traced or self.graph.has_effects
+        results = iter(self.compile(traced).run(self.arrays)) if acts else iter(())
         return structure.pack(
             outputs, [Tensor(next(results)) if isinstance(leaf, TracedTensor) else leaf for leaf in leaves]
         )

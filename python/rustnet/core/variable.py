@@ -91,11 +91,14 @@ class Variable(ConcreteValue, Tracked):
         if trace is None:
             array = as_array(value, self.dtype, self.path)
             self._check(array.shape)
-            self.storage.assign(array)
+            try:
+                self.storage.assign(array)
+            except RuntimeError as error:
+                raise RuntimeError(f"variable '{self.path}': {error}") from None
             return Tensor(array)
         content = tensor(value, self.dtype)
         self._check(content.shape)
-        trace.update(self, content)
+        trace.assign(self, content)
         return content
 
     def clear(self) -> None:

@@ -36,7 +36,9 @@ def run_of(model: Running, function: Callable[..., Any], *args: Any, **kwargs: A
                 # Made by the inner run.
                 metric.reset_state()
             for variable, value in zip(metric.variables, kept, strict=False):
-                variable.assign(value)
+                # Most runs leave them as they are, and what a running step uses cannot be assigned.
+                if variable.numpy().tobytes() != value.tobytes():
+                    variable.assign(value)
         for name, flag in flags:
             setattr(model, name, flag)
 
