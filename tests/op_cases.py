@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from arrays import booleans, integers, numbers
+from elementwise_cases import ELEMENTWISE
 
 Array = np.ndarray
 
@@ -28,91 +30,14 @@ class OpCase:
     differentiable: bool = True
 
 
-def numbers(*shape: int, low: float = -2.0, high: float = 2.0, seed: int = 0) -> Array:
-    """Float64 numbers that lie at least 0.01 apart, so that no kink is within a finite difference."""
-    size = math.prod(shape)
-    grid = np.linspace(low, high, size + 2)[1:-1]
-    return np.random.default_rng(seed + size).permutation(grid).reshape(shape)
-
-
-def integers(*shape: int, low: int = -3, high: int = 4, seed: int = 0) -> Array:
-    return np.random.default_rng(seed).integers(low, high, shape, dtype=np.int32)
-
-
-def booleans(*shape: int, seed: int = 0) -> Array:
-    return np.random.default_rng(seed).random(shape) < 0.5
-
-
-def unary() -> list[OpCase]:
-    x = numbers(3, 4)
-    positive = numbers(3, 4, low=0.1, high=3.0)
-    smooth: dict[str, tuple[Array, Callable[..., Any]]] = {
-        "negative": (x, np.negative),
-        "abs": (x, np.abs),
-        "square": (x, np.square),
-        "reciprocal": (positive, np.reciprocal),
-        "sqrt": (positive, np.sqrt),
-        "rsqrt": (positive, lambda x: 1 / np.sqrt(x)),
-        "exp": (x, np.exp),
-        "expm1": (x, np.expm1),
-        "log": (positive, np.log),
-        "log1p": (positive, np.log1p),
-        "sin": (x, np.sin),
-        "cos": (x, np.cos),
-        "tanh": (x, np.tanh),
-        "sigmoid": (x, lambda x: 1 / (1 + np.exp(-x))),
-        "relu": (x, lambda x: np.maximum(x, 0)),
-        "erf": (x, np.vectorize(math.erf)),
-        "sign": (x, np.sign),
-        "floor": (x, np.floor),
-        "ceil": (x, np.ceil),
-        "round": (np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 0.4, -0.6]), np.round),
-        "stop_gradient": (x, lambda x: x),
-    }
-    cases = [OpCase(name, [x], {}, reference, name != "round") for name, (x, reference) in smooth.items()]
-    special = np.array([1.0, np.nan, np.inf, -np.inf])
+def elementwise() -> list[OpCase]:
     return [
-        *cases,
-        OpCase("isnan", [special], {}, np.isnan, False),
-        OpCase("isfinite", [special], {}, np.isfinite, False),
-        OpCase("logical_not", [booleans(3, 4)], {}, np.logical_not, False),
-        OpCase("negative", [integers(3, 4)], {}, np.negative, False),
-        OpCase("abs", [integers(3, 4)], {}, np.abs, False),
-    ]
-
-
-def binary() -> list[OpCase]:
-    shapes = [((3, 4), (3, 4)), ((3, 4), (4,)), ((2, 1, 4), (3, 1)), ((), (2, 3)), ((0, 3), (3,))]
-    cases = []
-    for left, right in shapes:
-        # Midpoints of a's grid, so that a and b are never equal.
-        a, b = numbers(*left), numbers(*right, low=-1.9, high=2.1, seed=1) + 0.013
-        positive = np.abs(a) + 0.2
-        cases += [
-            OpCase("add", [a, b], {}, np.add),
-            OpCase("subtract", [a, b], {}, np.subtract),
-            OpCase("multiply", [a, b], {}, np.multiply),
-            OpCase("divide", [a, np.abs(b) + 0.5], {}, np.divide),
-            OpCase("power", [positive, b], {}, np.power),
-            OpCase("maximum", [a, b], {}, np.maximum),
-            OpCase("minimum", [a, b], {}, np.minimum),
-            OpCase("relu_backward", [a, b], {}, lambda a, b: np.where(b > 0, a, 0.0)),
-            OpCase("mod", [a + 0.1, np.abs(b) + 3.0], {}, np.mod),
-            OpCase("floor_divide", [a, np.abs(b) + 0.7], {}, np.floor_divide, False),
-        ]
-    a, b, divisor = integers(3, 4), integers(4, seed=1), np.array([-3, -2, 1, 4], np.int32)
-    for name in ("add", "subtract", "multiply", "maximum", "minimum"):
-        cases.append(OpCase(name, [a, b], {}, getattr(np, name), False))
-    cases.append(OpCase("relu_backward", [a, b], {}, lambda a, b: np.where(b > 0, a, 0), False))
-    for name in ("mod", "floor_divide"):
-        cases.append(OpCase(name, [a, divisor], {}, getattr(np, name), False))
-    for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):
-        cases.append(OpCase(name, [a, b], {}, getattr(np, name), False))
-        cases.append(OpCase(name, [a * 0.5, b * 0.5], {}, getattr(np, name), False))
-    for name in ("logical_and", "logical_or"):
-        cases.append(OpCase(name, [booleans(3, 4), booleans(4, seed=1)], {}, getattr(np, name), False))
-    return [
-        *cases,
+        *(
+            OpCase(row.name, inputs, {}, row.reference, is_smooth)
+            for row in ELEMENTWISE
+            for inputs, is_smooth in row.inputs()
+        ),
+        OpCase("stop_gradient", [numbers(3, 4)], {}, lambda x: x),
         OpCase("select", [booleans(3, 4), numbers(3, 4), numbers(4, seed=1)], {}, np.where),
         OpCase("select", [booleans(3, 1), numbers(2, 1, 4), numbers(1)], {}, np.where),
         OpCase("cast", [numbers(3, 4)], {"dtype": "float32"}, lambda x: x.astype("float32"), False),
@@ -497,8 +422,7 @@ DISTRIBUTIONS = {
 }
 
 CASES: list[OpCase] = [
-    *unary(),
-    *binary(),
+    *elementwise(),
     *shaping(),
     *reductions(),
     *softmaxes(),

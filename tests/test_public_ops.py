@@ -6,17 +6,20 @@ that a symbolic call gives the same, one the gradient in float64.
 
 import inspect
 import re
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import rustnet
+from elementwise_cases import ELEMENTWISE
 from oracle import recording
 from rustnet import _core, ops
 from rustnet.core import structure
 from rustnet.core.operation import keras_tensors
 from rustnet.core.trace import Trace
+from sweeps.comparison import outcome
 
 RANDOM = np.random.default_rng(7)
 
@@ -48,52 +51,44 @@ PROBABILITIES = positive(4, 3) / 3.0
 ONE_HOT = np.eye(3)[[0, 2, 1, 2]]
 LABELS = np.array([0, 2, 1, 2], "int32")
 
-UNARY = "negative abs absolute square exp expm1 sin cos tan erf tanh sigmoid".split()
-ON_POSITIVE = "sqrt rsqrt reciprocal log log1p log2 log10".split()
-FLAT = "sign floor ceil round".split()
-ON_SPECIAL = "isnan isfinite isinf".split()
 ACTIVATIONS = (
-    "relu relu6 leaky_relu elu selu celu gelu silu swish softplus softsign log_sigmoid hard_sigmoid "
+    "relu6 leaky_relu elu selu celu gelu silu swish softplus softsign log_sigmoid hard_sigmoid "
     "hard_silu hard_swish hard_tanh tanh_shrink soft_shrink hard_shrink softmax log_softmax"
 ).split()
 COMPARISONS = "equal not_equal less less_equal greater greater_equal".split()
-LOGIC = "logical_and logical_or logical_xor".split()
 REDUCTIONS = "sum mean max min amax amin prod var std".split()
 
+# The elementwise ops that the engine has come from a table of their own below; here are other calls of them.
 CASES = {
-    **{name: [call(A), call(np.float32(0.3))] for name in UNARY},
-    **{name: [call(POSITIVE)] for name in ON_POSITIVE},
-    **{name: [call(A)] for name in FLAT},
-    **{name: [call(SPECIAL)] for name in ON_SPECIAL},
     **{name: [call(3.0 * CUBE)] for name in ACTIVATIONS},
-    **{name: [call(INTEGERS, DIVISORS), call(A, 0.1), call(ROW, A)] for name in COMPARISONS},
-    **{name: [call(TRUTH, TRUTH[::-1]), call(INTEGERS, DIVISORS)] for name in LOGIC},
+    **{name: [call(INTEGERS, DIVISORS), call(ROW, A)] for name in COMPARISONS},
     **{
         name: [call(CUBE), call(CUBE, axis=1), call(CUBE, axis=(0, -1), keepdims=True), call(A[0], axis=0)]
         for name in REDUCTIONS
     },
-    "add": [
-        call(A, B),
-        call(A, ROW),
-        call(A, 2),
-        call(INTEGERS, 1.5),
-        call(INTEGERS, DIVISORS),
-        call(CUBE, 1),
-    ],
-    "subtract": [call(A, B), call(ROW, A), call(2, A)],
-    "multiply": [call(A, B), call(A[:, :1], ROW), call(INTEGERS, True)],
-    "divide": [call(A, POSITIVE), call(1.0, POSITIVE), call(INTEGERS, DIVISORS)],
+    "absolute": [call(A)],
+    "tan": [call(A), call(np.float32(0.3))],
+    "log2": [call(POSITIVE)],
+    "log10": [call(POSITIVE)],
+    "isinf": [call(SPECIAL)],
+    "add": [call(A, ROW), call(A, 2), call(INTEGERS, 1.5), call(CUBE, 1)],
+    "subtract": [call(ROW, A), call(2, A)],
+    "multiply": [call(A[:, :1], ROW), call(INTEGERS, True)],
+    "divide": [call(1.0, POSITIVE), call(INTEGERS, DIVISORS)],
     "true_divide": [call(A, POSITIVE)],
     "divide_no_nan": [call(A, POSITIVE), call(INTEGERS.astype("float32"), INTEGERS.astype("float32"))],
-    "floor_divide": [call(3 * A, np.full(3, 0.7)), call(INTEGERS, DIVISORS)],
-    "mod": [call(3 * A, np.full(3, 0.7)), call(INTEGERS, DIVISORS)],
-    "power": [call(POSITIVE, A), call(A, 2), call(A, 3.0)],
-    "maximum": [call(A, B), call(A, 0.0)],
-    "minimum": [call(A, B), call(A, 0.0)],
+    "floor_divide": [call(3 * A, np.full(3, 0.7))],
+    "mod": [call(3 * A, np.full(3, 0.7))],
+    "power": [call(A, 2), call(A, 3.0)],
+    "maximum": [call(A, 0.0)],
+    "minimum": [call(A, 0.0)],
     "logaddexp": [call(A, B)],
     "clip": [call(A, -0.5, 0.5)],
     "isclose": [call(A, A + 1e-7), call(A, B)],
-    "logical_not": [call(TRUTH), call(INTEGERS)],
+    "logical_and": [call(INTEGERS, DIVISORS)],
+    "logical_or": [call(INTEGERS, DIVISORS)],
+    "logical_xor": [call(TRUTH, TRUTH[::-1]), call(INTEGERS, DIVISORS)],
+    "logical_not": [call(INTEGERS)],
     "where": [call(TRUTH, A, B), call(TRUTH, A, 0.0)],
     "cast": [call(A, "int32"), call(INTEGERS, "float32"), call(INTEGERS, "bool"), call(TRUTH, "float32")],
     "convert_to_tensor": [call(A), call([[1, 2], [3, 4]]), call([1.5, 2.5]), call(True)],
@@ -268,14 +263,19 @@ CASES = {
     "cumprod": [call(CUBE, axis=1), call(A)],
 }
 
+for row in ELEMENTWISE:
+    if row.is_public:
+        CASES[row.name] = [*(call(*inputs) for inputs in row.calls()), *CASES.get(row.name, [])]
+
 # Ops that answer about shapes and types instead of computing, or have a test of their own below.
 WITHOUT_ROW = {"broadcast_shapes", "convert_to_numpy", "dtype", "getitem", "is_keras_tensor", "is_tensor"}
 
 # Where finite differences mean nothing: steps, ties at integers, or a gradient that is stopped on purpose.
 WITHOUT_GRADIENT = {
-    *FLAT, *ON_SPECIAL, *COMPARISONS, *LOGIC,
-    "all", "any", "arange", "argmax", "argmin", "argsort", "cast", "count_nonzero", "eye", "floor_divide",
-    "full", "full_like", "identity", "in_top_k", "isclose", "linspace", "logical_not", "multi_hot", "ndim",
+    *(row.name for row in ELEMENTWISE if row.is_step or not row.has_gradient),
+    "isinf", "logical_xor",
+    "all", "any", "arange", "argmax", "argmin", "argsort", "cast", "count_nonzero", "eye", "full",
+    "full_like", "identity", "in_top_k", "isclose", "linspace", "multi_hot", "ndim",
     "one_hot", "ones", "ones_like", "shape", "size", "stop_gradient", "tri", "zeros", "zeros_like",
 }  # fmt: skip
 
@@ -339,6 +339,25 @@ def test_values_are_those_of_keras(keras, name, number):
         assert result.shape == wanted.shape
         assert result.dtype.kind == wanted.dtype.kind
         np.testing.assert_allclose(result, wanted, rtol=2e-5, atol=2e-6)
+
+
+PROMOTIONS = [
+    (row, dtypes)
+    for row in ELEMENTWISE
+    for dtypes in product(["float32", "int32", "bool"], repeat=row.arity)
+    if row.is_public
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "dtypes"), PROMOTIONS, ids=[f"{row.name}-{'-'.join(dtypes)}" for row, dtypes in PROMOTIONS]
+)
+def test_dtypes_are_those_of_keras(keras, row, dtypes):
+    inputs = [np.ones(2, dtype) for dtype in dtypes]
+    result, expected = (outcome(getattr(library, row.name), *inputs) for library in (ops, keras.ops))
+    # Where JAX has no function of integers, ours takes them for floats.
+    if expected.error is None:
+        assert result.arrays[0].dtype == expected.arrays[0].dtype
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
+from elementwise_cases import ELEMENTWISE
 from rustnet import activations, ops
 from rustnet.core import structure
 from rustnet.core.trace import Trace
@@ -426,13 +427,11 @@ def named(names: str, arguments: Callable[[Random], Arguments]) -> dict[str, Cal
 
 
 ARGUMENTS: dict[str, Callable[[Random], Arguments]] = {
-    **named("negative abs absolute square sqrt rsqrt reciprocal exp expm1 log log1p log2 log10", unary),
-    **named("sin cos tan erf sign floor ceil isnan isfinite isinf logical_not stop_gradient ravel", unary),
-    **named("relu relu6 selu silu swish softplus softsign tanh sigmoid log_sigmoid tanh_shrink", unary),
+    **{row.name: (unary if row.arity == 1 else binary) for row in ELEMENTWISE if row.is_public},
+    **named("absolute log2 log10 tan isinf stop_gradient ravel", unary),
+    **named("relu6 selu silu swish softplus softsign log_sigmoid tanh_shrink", unary),
     **named("hard_sigmoid hard_silu hard_swish hard_tanh convert_to_tensor", unary),
-    **named("add subtract multiply divide true_divide divide_no_nan floor_divide mod power maximum", binary),
-    **named("minimum logaddexp equal not_equal less less_equal greater greater_equal outer", binary),
-    **named("logical_and logical_or logical_xor", binary),
+    **named("true_divide divide_no_nan logaddexp outer logical_xor", binary),
     **named("sum mean max min amax amin prod var std all any logsumexp", reduction),
     **named("argmax argmin sort argsort cumsum cumprod", along()),
     **named("flip count_nonzero", along(several=True)),
@@ -514,7 +513,8 @@ ELSEWHERE = frozenset(
 
 # Steps and what is no float: no gradient is compared.
 WITHOUT_GRADIENT = frozenset(
-    "sign floor ceil round floor_divide isnan isfinite isinf isclose argmax argmin argsort in_top_k".split()
+    [row.name for row in ELEMENTWISE if row.is_step or not row.has_gradient]
+    + "isinf isclose argmax argmin argsort in_top_k".split()
 )
 
 
