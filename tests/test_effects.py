@@ -557,6 +557,27 @@ def test_shapes_are_inferred_without_a_call():
     assert layers.Dense(2)(effects.call_python(fail, y)).shape == (None, 2)
 
 
+def test_calls_come_from_the_thread_that_runs_the_step():
+    """Also where the kernels around them run on several threads."""
+    seen = []
+    x = np.zeros((256, 300), "float32")
+    model = Sequential(
+        [
+            Input((300,)),
+            layers.Dense(500),
+            Seen(lambda _: seen.append(threading.get_ident())),
+            layers.Dense(300),
+        ]
+    )
+    before = rustnet._core.get_num_threads()
+    try:
+        rustnet._core.set_num_threads(4)
+        model.predict(x, batch_size=128, verbose=0)
+    finally:
+        rustnet._core.set_num_threads(before)
+    assert seen == [threading.get_ident()] * 2
+
+
 def test_functional_models_call_what_their_outputs_depend_on():
     log = []
     x = Input((3,))
@@ -684,11 +705,21 @@ def test_other_numbers_of_values_are_refused(summarize):
         effects.print_tensor(X, summarize=summarize)
 
 
-def test_a_printing_model_is_pickled(capsys):
+@pytest.mark.parametrize(
+    "copy",
+    [
+        lambda model: pickle.loads(pickle.dumps(model)),
+        lambda model: rustnet.models.clone_model(model),
+        lambda model: Model.from_config(model.get_config()),
+        lambda model: rustnet.models.model_from_json(model.to_json()),
+    ],
+)
+def test_a_printing_model_is_copied(copy, capsys):
     x = Input((3,))
-    model = Model(x, effects.print_tensor(layers.Dense(1)(x), "y: "))
-    copy = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(copy.predict(X, verbose=0), model.predict(X, verbose=0))
+    model = Model(x, effects.print_tensor(layers.Dense(1)(x), message="y: "))
+    copied = copy(model)
+    copied.set_weights(model.get_weights())
+    np.testing.assert_array_equal(copied.predict(X, verbose=0), model.predict(X, verbose=0))
     assert capsys.readouterr().out.count("y: ") == 2
 
 

@@ -75,3 +75,91 @@ impl Locks {
         written.map(|(variable, _)| Guard::Write(variable.write_held())).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::error::Error;
+    use crate::tensor::{DType, TensorType};
+    use crate::threads::call_out;
+
+    fn variables(count: usize) -> Vec<Arc<Variable>> {
+        let ty = TensorType::new(DType::F32, [1]);
+        (0..count).map(|_| Arc::new(Variable::zeros(ty.clone()).unwrap())).collect()
+    }
+
+    fn content(variable: &Variable) -> f32 {
+        let mut bytes = [0; 4];
+        variable.copy_to(&mut bytes).unwrap();
+        f32::from_ne_bytes(bytes)
+    }
+
+    #[test]
+    fn what_a_run_holds_others_read_and_nobody_writes() {
+        let variables = variables(2);
+        let locks = Locks::new(&variables, [0].into_iter());
+        let (done, written) = channel();
+        thread::scope(|scope| {
+            let held = locks.hold().unwrap();
+            scope.spawn(|| assert_eq!(content(&variables[0]), 0.0)).join().unwrap();
+            scope.spawn(|| drop(Locks::new(&variables, [].into_iter()).lock().unwrap())).join().unwrap();
+            // Also what the run only reads stays as it is.
+            scope.spawn(|| {
+                let locks = Locks::new(&variables, [1].into_iter());
+                let guards = locks.lock().unwrap();
+                done.send("a run").unwrap();
+                drop(guards);
+                variables[1].copy_from(&1f32.to_ne_bytes()).unwrap();
+                done.send("an assignment").unwrap();
+            });
+            assert!(written.recv_timeout(Duration::from_millis(100)).is_err());
+            drop(locks.lock_held());
+            assert!(written.recv_timeout(Duration::from_millis(100)).is_err());
+            drop(held);
+            assert_eq!(written.recv_timeout(Duration::from_secs(60)), Ok("a run"));
+            assert_eq!(written.recv_timeout(Duration::from_secs(60)), Ok("an assignment"));
+        });
+        assert_eq!(content(&variables[1]), 1.0);
+    }
+
+    #[test]
+    fn called_code_waits_for_no_holder() {
+        let variables = variables(3);
+        let busy = |result: Result<()>| matches!(result, Err(Error::Busy(_)));
+        let (own, other) = (Locks::new(&variables[..1], [0].into_iter()), &variables[1]);
+        let _held = own.hold().unwrap();
+        let (done, go) = channel();
+        thread::scope(|scope| {
+            let (entered, inside) = channel();
+            let others = &variables[1..2];
+            scope.spawn(move || {
+                let locks = Locks::new(others, [].into_iter());
+                let _held = locks.hold().unwrap();
+                entered.send(()).unwrap();
+                go.recv().unwrap();
+            });
+            inside.recv().unwrap();
+            call_out(|| {
+                for variable in &variables[..2] {
+                    assert!(busy(variable.copy_from(&[0; 4])) && busy(variable.clear()));
+                    assert_eq!(content(variable), 0.0);
+                    let written = Locks::new(std::slice::from_ref(variable), [0].into_iter());
+                    assert!(busy(written.lock().map(drop)) && busy(written.hold().map(drop)));
+                }
+                // What the caller holds may be held again to read, what another does may not.
+                drop(Locks::new(&variables[..1], [].into_iter()).hold().unwrap());
+                assert!(busy(other.hold(false).map(drop)));
+                variables[2].copy_from(&[1; 4]).unwrap();
+                drop(Locks::new(&variables[2..], [0].into_iter()).hold().unwrap());
+            });
+            done.send(()).unwrap();
+        });
+        // The thread has let go, and the lock that was entered again has been left as often.
+        drop(own.hold().unwrap());
+        other.clear().unwrap();
+    }
+}
