@@ -120,6 +120,27 @@ def convolutions() -> list[LayerCase]:
         ),
         LayerCase("Conv2D groups", lambda k: k.Conv2D(6, 3, groups=2), picture),
         LayerCase("Conv2D without bias", lambda k: k.Conv2D(3, 1, use_bias=False), picture),
+        LayerCase("DepthwiseConv1D", lambda k: k.DepthwiseConv1D(3, activation="tanh"), line),
+        LayerCase(
+            "DepthwiseConv1D same, dilation",
+            lambda k: k.DepthwiseConv1D(2, padding="same", depth_multiplier=3, dilation_rate=2),
+            line,
+        ),
+        LayerCase("DepthwiseConv2D", lambda k: k.DepthwiseConv2D(3, activation="relu"), picture),
+        LayerCase(
+            "DepthwiseConv2D multiplied",
+            lambda k: k.DepthwiseConv2D(
+                (2, 3), strides=2, padding="same", depth_multiplier=2, use_bias=False
+            ),
+            picture,
+        ),
+        LayerCase("SeparableConv1D", lambda k: k.SeparableConv1D(5, 3, depth_multiplier=2), line),
+        LayerCase("SeparableConv2D", lambda k: k.SeparableConv2D(5, 3, activation="tanh"), picture),
+        LayerCase(
+            "SeparableConv2D same, stride 2",
+            lambda k: k.SeparableConv2D(3, 3, strides=2, padding="same", depth_multiplier=2, use_bias=False),
+            picture,
+        ),
         LayerCase("Conv2D one channel", lambda k: k.Conv2D(8, 3, activation="relu"), image(2, 9, 9, 1)),
     ]
 
@@ -251,6 +272,7 @@ WITHOUT_ROW = {
     "Layer": "the base of all others",
     "InputLayer": "computes nothing",
     "Lambda": "a function has no configuration that is text",
+    "MultiHeadAttention": "takes several arguments; see test_attention.py",
     "SimpleRNNCell": "is called with its states, by RNN",
     "LSTMCell": "is called with its states, by RNN",
     "GRUCell": "is called with its states, by RNN",

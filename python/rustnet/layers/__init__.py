@@ -1,8 +1,17 @@
 """Layers: functions of tensors with weights."""
 
 from rustnet.layers.activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from rustnet.layers.attention import MultiHeadAttention
 from rustnet.layers.convolutional import Conv1D, Conv2D, Convolution1D, Convolution2D
 from rustnet.layers.core import Activation, Dense, Identity, Lambda
+from rustnet.layers.depthwise import (
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+    SeparableConvolution1D,
+    SeparableConvolution2D,
+)
 from rustnet.layers.embedding import Embedding
 from rustnet.layers.input_layer import Input, InputLayer
 from rustnet.layers.input_spec import InputSpec
@@ -79,6 +88,8 @@ __all__ = [
     "Convolution1D",
     "Convolution2D",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Dot",
     "Dropout",
     "ELU",
@@ -113,6 +124,7 @@ __all__ = [
     "MaxPooling2D",
     "Maximum",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "PReLU",
     "Permute",
@@ -121,6 +133,10 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
     "SimpleRNN",
     "SimpleRNNCell",
     "Softmax",
