@@ -19,7 +19,8 @@ def flops_per_step(workload: Workload, api: Any) -> int:
     """Multiply-adds of matrix products and convolutions, times two; `api` is keras or rustnet.
 
     Counted are the forward pass, the gradients of all kernels, and the gradients of the inputs of all layers
-    but the first. The previous state of a recurrent layer needs its gradient also in the first.
+    but the first; in a chain of layers, that is. The previous state of a recurrent layer needs its gradient
+    also in the first.
     """
     # Its layers know their shapes while it is there.
     model = workload.model(api)

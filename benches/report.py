@@ -9,8 +9,19 @@ from pathlib import Path
 import rustnet
 from flops import flops_per_step
 from results import Run
-from tables import Grid, against_best_peer, best_peer, body, figure, grid, markdown, medians, summary
-from workloads import WORKLOADS
+from tables import (
+    Grid,
+    against_best_peer,
+    best_peer,
+    body,
+    figure,
+    grid,
+    markdown,
+    medians,
+    summary,
+    transposed,
+)
+from workloads import BASIC, FURTHER, WORKLOADS, Workload
 
 Column = dict[str, list[float]]
 
@@ -92,12 +103,22 @@ def samples_per_second(name: str, batch: int) -> Callable[[str, Column], str]:
     return cell
 
 
-TABLES: dict[str, tuple[str, Callable[[list[Run]], str]]] = {
-    "training": ("training", training),
-    "memory": ("training", memory),
-    "page faults": ("training", page_faults),
-    "prediction of one row": ("prediction", lambda runs: prediction(runs, 1)),
-    "prediction of 256 rows": ("prediction", lambda runs: prediction(runs, 256)),
+def training_of_further_models(runs: list[Run]) -> str:
+    """Milliseconds a step, a model a row: of these there are many, and few peers."""
+    columns = grid(runs, "milliseconds")
+    rows = [*body(columns), summary("best peer ÷ rustnet", columns, against_best_peer("rustnet"))]
+    titles = [f"{run.workload}: {WORKLOADS[run.workload].title}" for run in runs]
+    return markdown(transposed([["", *titles], *rows[1:]]))
+
+
+# The kind of runs that a table shows, of which workloads, and how.
+TABLES: dict[str, tuple[str, tuple[Workload, ...], Callable[[list[Run]], str]]] = {
+    "training": ("training", BASIC, training),
+    "training of further models": ("training", FURTHER, training_of_further_models),
+    "memory": ("training", BASIC, memory),
+    "page faults": ("training", BASIC, page_faults),
+    "prediction of one row": ("prediction", BASIC, lambda runs: prediction(runs, 1)),
+    "prediction of 256 rows": ("prediction", BASIC, lambda runs: prediction(runs, 256)),
 }
 
 
@@ -105,8 +126,11 @@ def report(runs: list[Run]) -> dict[str, str]:
     """Every table by its name, with the commands and machines that made it."""
     texts: dict[str, str] = {}
     for settings in dict.fromkeys(run.settings for run in runs):
-        for name, (kind, render) in TABLES.items():
-            chosen = [run for run in runs if (run.kind, run.settings) == (kind, settings)]
+        for name, (kind, workloads, render) in TABLES.items():
+            shown = [workload.name for workload in workloads]
+            chosen = [
+                run for run in runs if (run.kind, run.settings) == (kind, settings) and run.workload in shown
+            ]
             # In the order of the workloads, whichever was measured first.
             chosen.sort(key=lambda run: list(WORKLOADS).index(run.workload))
             if chosen:

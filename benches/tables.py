@@ -36,6 +36,11 @@ def markdown(rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def transposed(rows: list[list[str]]) -> list[list[str]]:
+    """The same table with its columns as rows."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
 def grid(runs: list[Run], of: str) -> Grid:
     """One figure of every peer in every run."""
     return {run.workload: {peer: run.samples[peer].get(of, []) for peer in run.samples} for run in runs}

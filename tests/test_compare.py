@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import rustnet
@@ -17,7 +18,7 @@ import report  # noqa: E402
 import results  # noqa: E402
 import tables  # noqa: E402
 from peers import PEERS  # noqa: E402
-from workloads import WORKLOADS  # noqa: E402
+from workloads import FURTHER, WORKLOADS  # noqa: E402
 
 
 def dense(*sizes: int) -> list[int]:
@@ -49,11 +50,37 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("name", WORKLOADS)
+@pytest.mark.parametrize("name", LAYERS)
 def test_flops_are_counted_from_shapes(name):
     first, *others = LAYERS[name]
     expected = 2 * WORKLOADS[name].batch_size * (2 * first + 3 * sum(others))
     assert flops.flops_per_step(WORKLOADS[name], rustnet) == expected
+
+
+def moved_weights(model):
+    """Weights that have left where they start a little, biases too."""
+    generator = np.random.default_rng(3)
+    return [weight + generator.uniform(-0.01, 0.01, weight.shape) for weight in model.get_weights()]
+
+
+@pytest.mark.parametrize("workload", FURTHER, ids=[workload.name for workload in FURTHER])
+def test_further_models_compute_what_keras_computes(keras, workload):
+    """The same code builds the same model: the same weights, outputs and loss of a batch."""
+    ours, theirs = workload.model(rustnet), workload.model(keras)
+    x, y = workload.make_data(np.random.default_rng(0), 4)
+    # A model with layers of its own is built by its first call.
+    ours.predict_on_batch(x), theirs.predict_on_batch(x)
+    assert [weight.shape for weight in ours.weights] == [weight.shape for weight in theirs.weights]
+    ours.set_weights(moved_weights(ours))
+    theirs.set_weights(ours.get_weights())
+    np.testing.assert_allclose(
+        ours.evaluate(x, y, verbose=0)[0], theirs.evaluate(x, y, verbose=0)[0], rtol=1e-4
+    )
+    expected = theirs.predict_on_batch(x)
+    actual = ours.predict_on_batch(x)
+    for name in expected if isinstance(expected, dict) else [...]:
+        np.testing.assert_allclose(actual[name], expected[name], rtol=1e-3, atol=1e-4)
+    assert np.isfinite(ours.train_on_batch(x, y)).all()
 
 
 def run(**milliseconds: list[float]) -> results.Run:

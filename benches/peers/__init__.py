@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 # A function that measures once and returns numbers by name.
 Measurement = Callable[[], dict[str, float]]
 
+# The workloads that the peers without Keras have written by hand.
+BY_HAND = ("W1", "W2", "W2b", "W3", "W4", "W5", "W6")
 CONVOLUTIONAL = ("W3", "W4")
 # XLA leaves convolutions in a loop to slow code: 5 (W3) to 40 (W4) times the time of a step compiled alone.
 WITHOUT_CONVOLUTIONS = ("W1", "W2", "W2b", "W5", "W6")
@@ -55,11 +57,13 @@ PEERS = {
     "keras-jax": keras("jax"),
     "keras-tensorflow": keras("tensorflow", TF_ENABLE_ONEDNN_OPTS="1"),
     "keras-torch": keras("torch"),
-    "torch": Peer("raw_torch", ("torch",)),
+    "torch": Peer("raw_torch", ("torch",), workloads=BY_HAND),
     "torch-channels-last": Peer("raw_torch", ("torch",), workloads=CONVOLUTIONAL),
-    "torch-compile": Peer("raw_torch", ("torch",)),
-    "jax": Peer("raw_jax", ("jax",)),
+    "torch-compile": Peer("raw_torch", ("torch",), workloads=BY_HAND),
+    "jax": Peer("raw_jax", ("jax",), workloads=BY_HAND),
     "jax-scan": Peer("raw_jax", ("jax",), workloads=WITHOUT_CONVOLUTIONS, predicts=False),
-    "onnxruntime": Peer("onnx_runtime", ("onnx", "onnxruntime"), trains=False),
-    "torch-tuned": Peer("raw_torch", ("torch",), KEEP_FREED_MEMORY, predicts=False, as_used=False),
+    "onnxruntime": Peer("onnx_runtime", ("onnx", "onnxruntime"), workloads=BY_HAND, trains=False),
+    "torch-tuned": Peer(
+        "raw_torch", ("torch",), KEEP_FREED_MEMORY, workloads=BY_HAND, predicts=False, as_used=False
+    ),
 }
