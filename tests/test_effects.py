@@ -135,6 +135,33 @@ def test_calls_see_variables_as_of_their_place():
     assert float(layer.count) == 6
 
 
+def test_losses_metrics_and_regularizers_call_in_the_order_of_the_step():
+    log = []
+
+    def noting(name, value):
+        effects.call_python(lambda one: log.append((name, float(one))), value)
+        return value
+
+    model = Sequential(
+        [Input((3,)), layers.Dense(1, kernel_regularizer=lambda w: noting("penalty", ops.sum(w * w)))]
+    )
+    error = lambda y, prediction: ops.mean(ops.square(y - prediction))  # noqa: E731
+    model.compile(
+        "sgd",
+        loss=lambda y, prediction: noting("loss", error(y, prediction)),
+        metrics=[lambda y, prediction: noting("metric", error(y, prediction))],
+    )
+    for _ in range(2):
+        log.clear()
+        (kernel, bias) = model.get_weights()
+        model.train_on_batch(X, Y)
+        names, values = zip(*log, strict=True)
+        assert names == ("loss", "penalty", "metric")
+        wanted = np.mean(np.square(Y - X @ kernel - bias))
+        # The metric too is of the outputs before the update.
+        np.testing.assert_allclose(values, [wanted, np.sum(kernel * kernel), wanted], rtol=1e-4)
+
+
 def test_gradients_and_new_weights_can_be_looked_at():
     log = {}
 
@@ -662,12 +689,14 @@ def test_an_undeclared_gradient_is_an_error():
             self.stops = stops
 
         def call(self, x):
-            y = effects.call_python(np.tanh, x, outputs=x)
-            return x + (ops.stop_gradient(y) if self.stops else y)
+            y = ops.stop_gradient(x) if self.stops == "before" else x
+            y = effects.call_python(np.tanh, y, outputs=x)
+            return x + (ops.stop_gradient(y) if self.stops == "after" else y)
 
     with pytest.raises(ValueError, match="tanh.*: expected a function with a gradient"):
-        trained(Tanh(stops=False))
-    trained(Tanh(stops=True))
+        trained(Tanh(stops="nowhere"))
+    for one, other in zip(trained(Tanh(stops="before")), trained(Tanh(stops="after")), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 # --- printing -----------------------------------------------------------------------------------------------

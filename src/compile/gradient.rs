@@ -57,17 +57,17 @@ pub fn gradients(graph: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Op
     Ok(wrt.iter().map(|value| gradient[value.0 as usize]).collect())
 }
 
-/// For each value, whether it is one of `wrt` or is computed from one.
+/// For each value, whether it is one of `wrt` or is computed from one in a way that a gradient could go back.
 fn depends_on(graph: &Graph, wrt: &[Value]) -> Vec<bool> {
     let mut depends = vec![false; graph.value_count()];
     for value in wrt {
         depends[value.0 as usize] = true;
     }
     for node in graph.nodes() {
-        if node.inputs.iter().any(|input| depends[input.0 as usize]) {
+        if node.op.passes_gradient() && node.inputs.iter().any(|input| depends[input.0 as usize]) {
             for output in &node.outputs {
                 debug_assert!(matches!(graph.source(*output), Source::Output { .. }));
-                depends[output.0 as usize] = true;
+                depends[output.0 as usize] = graph.ty(*output).dtype.is_float();
             }
         }
     }

@@ -40,6 +40,11 @@ pub trait Op: Any + Debug + Send + Sync {
         Err(Error::Configuration(format!("{} has no gradient", self.name())))
     }
 
+    /// False where the outputs count as constants for every gradient, which then is not followed to the inputs.
+    fn passes_gradient(&self) -> bool {
+        true
+    }
+
     /// Scratch memory that `run` needs, in bytes. It arrives 64-byte aligned and is not cleared.
     fn workspace_bytes(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> usize {
         let _ = (inputs, outputs);

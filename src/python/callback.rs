@@ -111,7 +111,7 @@ impl Op for CallPython {
     fn gradient(&self, node: &Differentiated<'_>, graph: &mut Graph) -> Result<Vec<Option<Value>>> {
         if self.what != (What::Function { has_gradient: true }) {
             return Err(Error::Configuration(format!(
-                "expected a function with a gradient, or ops.stop_gradient around it. Received: a {} that the loss \
+                "expected a function with a gradient, or ops.stop_gradient before or after it. Received: a {} that the loss \
                  depends on, with gradient=None",
                 self.name()
             )));

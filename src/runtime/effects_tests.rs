@@ -8,12 +8,13 @@ use super::tests::{close, content, run_with, variable};
 use super::{Program, Variable};
 use crate::compile::Request;
 use crate::error::{Error, Result};
-use crate::graph::{Call, Differentiated, Effect, Graph, Op, Value};
+use crate::graph::{Attribute, Attributes, Call, Differentiated, Effect, Graph, Op, Value};
 use crate::ops::elementwise::{add, maximum, multiply, negative, subtract, tanh};
 use crate::ops::matmul::matmul;
 use crate::ops::reduce::reduce_sum;
+use crate::ops::registry::build;
 use crate::ops::shape::transpose;
-use crate::ops::testing::{elements, uniform};
+use crate::ops::testing::{elements, ints, uniform};
 use crate::tensor::{DType, Tensor, TensorType};
 use crate::threads;
 
@@ -401,7 +402,6 @@ fn a_call_that_sees_a_new_content_may_still_fail() {
     assert_ne!(content(&variable), before);
 }
 
-/// A gradient through an exchange is the graph's business as any other.
 #[test]
 fn calls_that_nobody_reads_are_made_and_equal_ones_are_two() {
     let world = Arc::new(Mutex::new(World::default()));
@@ -419,4 +419,35 @@ fn calls_that_nobody_reads_are_made_and_equal_ones_are_two() {
     let difference = run_with(&program, &[uniform(&[N, N], 2, -1.0, 1.0)]).unwrap().remove(0);
     assert!(difference.iter().all(|difference| (difference - 0.01).abs() < 1e-12), "{difference:?}");
     assert_eq!(world.lock().unwrap().log.len(), 4);
+}
+
+/// Draws are functions of their seeds: those of two seeds are two, and need no order; one seed is one draw.
+#[test]
+fn draws_of_one_program_are_as_many_as_their_seeds() {
+    let seeds = TensorType::new(DType::I32, [2]);
+    let mut graph = Graph::new();
+    graph.variable(0, seeds.clone());
+    let one = graph.constant(ints(&[2], &[0, 1]));
+    let attributes = [("shape", Attribute::Ints(vec![5])), ("dtype", Attribute::String("float64".into()))];
+    let attributes = Attributes::new(attributes.map(|(name, value)| (name.to_owned(), value)));
+    let mut outputs = Vec::new();
+    for moves in [true, false, true] {
+        let seed = graph.read(0);
+        outputs.push(graph.apply1(build("random_normal", &attributes).unwrap(), &[seed]).unwrap());
+        if moves {
+            let next = add(&mut graph, seed, one).unwrap();
+            graph.assign(0, next).unwrap();
+        }
+    }
+    let request = Request { graph: &graph, inputs: vec![], outputs };
+    let draw = |steps: usize| -> Vec<Vec<f64>> {
+        let state = Arc::new(Variable::zeros(seeds.clone()).unwrap());
+        let program = Program::new(&request, vec![state], Arc::default()).unwrap();
+        (0..steps).flat_map(|_| run_with(&program, &[]).unwrap()).collect()
+    };
+    let drawn = draw(2);
+    let [a, b, again, c, d, _] = &drawn[..] else { panic!("three draws a step") };
+    assert_eq!(b, again);
+    assert!(a != b && a != c && a != d && b != c && b != d && c != d);
+    assert_eq!(draw(2), drawn);
 }

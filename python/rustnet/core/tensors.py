@@ -244,7 +244,8 @@ class TracedTensor(TensorOperators):
     def _no_value(self, wanted: str) -> TypeError:
         return TypeError(
             f"expected a concrete tensor, because {wanted} needs its values; inside a layer, loss or metric "
-            f"use rustnet.ops (ops.where for a choice). Received: {self!r}"
+            f"use rustnet.ops (ops.where for a choice), or effects.call_python "
+            f"for code that is to run in every step. Received: {self!r}"
         )
 
     def __bool__(self) -> bool:

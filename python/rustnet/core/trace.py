@@ -139,13 +139,15 @@ class Trace:
 
     def _values(self, tensors: Sequence[TracedTensor]) -> list[int]:
         """The values of tensors of this trace."""
+        values = []
         for tensor in tensors:
             if tensor.trace is not self:
                 raise ValueError(
                     "expected a tensor of the call being recorded; one kept from an earlier call has no "
                     f"value any more. Received: {tensor!r}"
                 )
-        return [tensor.value for tensor in tensors]
+            values.append(tensor.value)
+        return values
 
     def gradients(
         self, loss: TracedTensor, sources: Sequence[Stored | TracedTensor]
