@@ -8,7 +8,8 @@ what is recorded, once. What is to happen in every step is recorded as a call:
   before or after it.
 - Variables take on their new content when the step ends. So `variable.numpy()` or `model.predict(x)` in the
   called function see the weights as of the last whole step. A variable that the step uses cannot be
-  assigned there: that is a `RuntimeError`.
+  assigned there: that is a `RuntimeError`. Another thread that assigns one waits until the step ends; so the
+  function must not wait for such a thread.
 - Where the function raises, the step has not happened: variables are as of the step before, and the exception
   comes out of `fit`, `predict` or `model(x)` as it is.
 

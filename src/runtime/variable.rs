@@ -12,11 +12,10 @@ use crate::threads::{PerProcess, Reentrant, is_called_out, whole};
 #[derive(Debug)]
 pub struct Variable {
     ty: TensorType,
-    /// Read and written only under the lock.
+    /// Read under the lock or by a holder, written under the lock.
     content: Buffer,
     lock: PerProcess<RwLock<()>>,
-    /// Taken by a run that calls out, from its first step to its last, instead of the lock: others may read, also in what
-    /// it calls, and nobody else may write.
+    /// Taken instead of the lock by a run that calls out: others may read, also what it calls, and nobody else may write.
     holder: Reentrant,
 }
 
@@ -51,7 +50,7 @@ impl Variable {
         &self.ty
     }
 
-    /// Where the content lies; to be used only while the lock is held.
+    /// Where the content lies; to be used only under the lock, or by a holder to read.
     pub fn address(&self) -> *const u8 {
         self.content.as_ptr()
     }
