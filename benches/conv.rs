@@ -3,7 +3,8 @@
 
 use std::time::Instant;
 
-use rustnet::kernels::conv::correlate::{Correlation, Direction};
+use rustnet::kernels::conv::Direction;
+use rustnet::kernels::conv::correlate::Correlation;
 use rustnet::kernels::conv::filter::Plan;
 use rustnet::kernels::conv::{Geometry, Window, reference, winograd};
 use rustnet::kernels::simd::isa;

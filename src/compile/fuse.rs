@@ -9,7 +9,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::schedule::{comes_after, schedule};
-use crate::graph::{Graph, NodeId, Source, Value};
+use super::values::{behind_views, producer};
+use crate::graph::{Graph, NodeId, Value};
 use crate::kernels::elementwise::{Access, InstructionSequence, Operand, Register, Step};
 use crate::tensor::TensorType;
 
@@ -45,17 +46,6 @@ pub enum WorkItem {
         epilogue: Option<Fused>,
     },
     Loop(Fused),
-}
-
-/// The value whose memory `value` shares: views are looked through.
-pub fn behind_views(graph: &Graph, mut value: Value) -> Value {
-    while let Some(above) = producer(graph, value).map(|node| graph.node(node)) {
-        if !above.op.is_view() {
-            break;
-        }
-        value = above.inputs[0];
-    }
-    value
 }
 
 /// How an elementwise operand of `shape` is addressed within `output`, or `None` where it must be broadcast first.
@@ -161,13 +151,6 @@ impl Kinds {
 
     fn is(&self, node: NodeId, kind: Kind) -> bool {
         self.kind[node.0 as usize] == kind
-    }
-}
-
-pub(super) fn producer(graph: &Graph, value: Value) -> Option<NodeId> {
-    match graph.source(value) {
-        Source::Output { node, .. } => Some(*node),
-        _ => None,
     }
 }
 

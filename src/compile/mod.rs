@@ -8,6 +8,7 @@ mod plan;
 mod pooling;
 mod schedule;
 mod simplify;
+mod values;
 
 use crate::error::Result;
 use crate::graph::{Graph, Value};

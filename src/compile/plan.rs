@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::fuse::{Fused, WorkItem, behind_views};
+use super::fuse::{Fused, WorkItem};
+use super::values::behind_views;
 use crate::error::Result;
 use crate::graph::{Effect, Graph, Node, OpRef, Source, Value};
 use crate::kernels::elementwise::{Access, FusedKernel};

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::fuse::{behind_views, producer};
+use super::values::{behind_views, producer};
 use crate::graph::{Effect, Graph, NodeId, Source, Value};
 
 /// What effects make of the order of nodes: `(node, another that it comes after)`, sorted.

@@ -5,7 +5,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::fuse::{access, behind_views};
+use super::fuse::access;
+use super::values::behind_views;
 use crate::error::Result;
 use crate::graph::{Attribute, Attributes, Effect, Graph, Node, NodeId, OpRef, Source, Value};
 use crate::ops::registry;

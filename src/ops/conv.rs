@@ -5,7 +5,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::registry::Entry;
+use super::entry::Entry;
 use super::window::{by_float, check_float, rank_4_shape, window_attributes};
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::check::{NUMBERS, expect_axis, expect_inputs};
-use super::registry::Entry;
+use super::entry::Entry;
 use super::rows::length_and_inner;
 use crate::error::Result;
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::check::{expect_dtype, expect_inputs};
-use super::registry::Entry;
+use super::entry::Entry;
 use crate::error::{Error, Result};
 use crate::graph::{Call, Op};
 use crate::kernels::integer_product::multiply;

@@ -4,8 +4,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use super::entry::Entry;
 use super::reduce::sum_to;
-use super::registry::Entry;
 use super::shape::reshape;
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};

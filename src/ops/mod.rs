@@ -4,6 +4,7 @@ pub mod check;
 pub mod conv;
 pub mod cumulative;
 pub mod elementwise;
+mod entry;
 pub mod gather;
 mod integer_matmul;
 pub mod matmul;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::check::expect_inputs;
-use super::registry::Entry;
+use super::entry::Entry;
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
 use crate::kernels::random::{Distribution, draw};

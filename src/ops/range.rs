@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::check::{FLOATS, expect_dtype, expect_inputs};
+use super::entry::Entry;
 use super::gather::position;
-use super::registry::Entry;
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
 use crate::kernels::parallel::for_each_chunk;

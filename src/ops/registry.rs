@@ -1,13 +1,8 @@
 //! The table of all ops by name: the one list that a new op is added to.
 
+use super::entry::Entry;
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, OpRef};
-
-/// How the op of one name is made from its attributes.
-pub struct Entry {
-    pub name: &'static str,
-    pub build: fn(&Attributes) -> Result<OpRef>,
-}
 
 /// One slice for each family.
 #[rustfmt::skip]

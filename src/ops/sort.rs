@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::check::{expect_axis, expect_inputs, expect_rank};
+use super::entry::Entry;
 use super::gather::scatter_along_axis;
-use super::registry::Entry;
 use super::rows::{along_axis, workspace_bytes};
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};

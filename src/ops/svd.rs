@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::check::{FLOATS, expect_dtype, expect_inputs};
 use super::elementwise::multiply;
+use super::entry::Entry;
 use super::matmul::matmul;
-use super::registry::Entry;
 use super::shape::reshape;
 use crate::error::{Error, Result};
 use crate::graph::{Call, Differentiated, Graph, Op, Value};

@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+use super::Direction;
 use super::parts::WIDEST_PANEL;
 use super::runs::{Axis, Run};
 use super::tile::{self, MAX_ROWS, Terms, VECTORS, with_rows};
@@ -24,25 +25,6 @@ const EPILOGUE_BYTES: usize = 96 << 10;
 
 /// Convolutions of so few pixels read each element of the kernel a few times only.
 const FEW_PIXELS: usize = 160;
-
-/// The two directions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// source x, destination y.
-    Forward,
-    /// source dy, destination dx.
-    Backward,
-}
-
-impl Direction {
-    /// Height and width of what is computed.
-    pub fn destination(self, g: &Geometry) -> [usize; 2] {
-        match self {
-            Direction::Forward => g.output,
-            Direction::Backward => g.input,
-        }
-    }
-}
 
 /// One correlation, of sources (B, SH, SW, groups · S) to destinations (B, DH, DW, groups · D).
 #[derive(Debug, Clone, Copy)]

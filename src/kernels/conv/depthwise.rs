@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
+use super::Direction;
 use super::Geometry;
-use super::correlate::Direction;
 use super::runs::{Axis, Run};
 use super::tile::store_row;
 use crate::kernels::Epilogue;

@@ -110,3 +110,22 @@ impl Geometry {
         2 * self.output_pixels() as u64 * self.kernel_len() as u64
     }
 }
+
+/// The two directions of a correlation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// source x, destination y.
+    Forward,
+    /// source dy, destination dx.
+    Backward,
+}
+
+impl Direction {
+    /// Height and width of what is computed.
+    pub fn destination(self, g: &Geometry) -> [usize; 2] {
+        match self {
+            Direction::Forward => g.output,
+            Direction::Backward => g.input,
+        }
+    }
+}

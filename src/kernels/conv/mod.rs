@@ -10,10 +10,10 @@ mod runs;
 mod tile;
 pub mod winograd;
 
-pub use geometry::{Geometry, Window};
+pub use geometry::{Direction, Geometry, Window};
 pub use parts::Parts;
 
-use correlate::{Correlation, Direction};
+use correlate::Correlation;
 
 use crate::kernels::Epilogue;
 use crate::kernels::parallel::elements_of;

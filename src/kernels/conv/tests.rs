@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::correlate::{Correlation, Direction};
+use super::Direction;
+use super::correlate::Correlation;
 use super::filter::Plan;
 use super::*;
 use crate::kernels::simd::Isa;

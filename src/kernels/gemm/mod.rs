@@ -8,9 +8,12 @@
 //! Element (i, j) of the result is summed over k in one fixed order, whatever the number of threads and wherever the
 //! element lies in a tile, so results are the same bits however a product is divided by rows and columns.
 
+mod dot_kernel;
 mod dots;
 mod matrix;
+mod options;
 mod pack;
+mod parts;
 mod plan;
 mod product;
 pub mod reference;
@@ -26,7 +29,7 @@ pub use plan::{k_blocks, share};
 pub use stack::{gemm_stack, gemm_stack_workspace};
 pub use tile::HasKernels;
 
-use product::Options;
+use options::Options;
 
 use crate::kernels::Epilogue;
 use crate::kernels::prefetch::Prefetch;

@@ -5,7 +5,7 @@
 //! leave 4 of AVX2's 16. Results of few rows take more vectors instead, so that enough sums run side by side to hide
 //! the latency of an addition. Every element is summed alone, in the order of k: tiles of all sizes agree to the bit.
 
-use super::dots::{self, RowKernels};
+use super::dot_kernel::{self, RowKernels};
 use crate::kernels::Real;
 use crate::kernels::simd::{Isa, Lanes, Vector, prefetch};
 
@@ -160,10 +160,10 @@ macro_rules! kernels {
 
             $(#[target_feature(enable = $features)])?
             unsafe fn run_dots<const ROWS: usize, const COLUMNS: usize, const SUMS: usize>(
-                operands: &dots::Operands<$T>,
+                operands: &dot_kernel::Operands<$T>,
             ) {
                 // SAFETY: as above.
-                unsafe { dots::dots::<$V, ROWS, COLUMNS, SUMS>(operands) }
+                unsafe { dot_kernel::dots::<$V, ROWS, COLUMNS, SUMS>(operands) }
             }
 
             pub static KERNELS: Kernels<$T> = Kernels {

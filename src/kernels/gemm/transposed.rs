@@ -4,11 +4,12 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::dots::is_narrow;
+use super::options::{Options, numbers};
 use super::pack::pack_with;
+use super::parts::tiles;
 use super::plan::share;
-use super::product::{Options, numbers};
 use super::tile::Kernels;
-use super::{Addend, Left, Matrix, MatrixMut, Right, product};
+use super::{Addend, Left, Matrix, MatrixMut, Right};
 use crate::kernels::Epilogue;
 use crate::kernels::Real;
 use crate::threads::DisjointMut;
@@ -94,7 +95,8 @@ unsafe fn run_column<T: Real>(
         .map(|epilogue| move |_: Range<usize>, columns: Range<usize>| epilogue.finish(columns, 0..1));
     let transposed = transposed.as_ref().map(|transposed| transposed as &dyn Epilogue);
     let (left, right) = (Left::Plain(b.transposed()), Right::Plain(a.transposed()));
-    product::run(&Options { epilogue: transposed, ..*options }, left, right, &row, workspace);
+    // SAFETY: the operands are those of a product.
+    unsafe { tiles(&Options { epilogue: transposed, ..*options }, left, right, &row, workspace) };
 }
 
 /// Elements of a block of Cᵀ.
@@ -130,7 +132,7 @@ unsafe fn run_narrow<T: Real>(
         // SAFETY: the operands are those of a product; the memory holds the block, and nothing else uses it or that of c.
         unsafe {
             let result = MatrixMut::from_raw(block, n, rows.len(), rows.len());
-            product::tiles(&block_options, left, right, &result, &mut []);
+            tiles(&block_options, left, right, &result, &mut []);
             let (to, stride) = c.element(rows.start, 0);
             T::transpose_at(block, rows.len(), to, stride, (rows.len(), n));
         }
@@ -177,6 +179,6 @@ unsafe fn run_small<T: Real>(
     unsafe {
         let result = MatrixMut::from_raw(result.as_mut_ptr(), n, m, m);
         let options = Options { epilogue: Some(&back), prefetch: None, ..*options };
-        product::tiles(&options, left, right, &result, &mut []);
+        tiles(&options, left, right, &result, &mut []);
     }
 }

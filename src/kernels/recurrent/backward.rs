@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::forward::{Projection, nanoseconds, shard_dropout};
+use super::forward::shard_dropout;
 use super::lanes::{LANES, for_each_chunk, load, store};
+use super::operands::{Projection, nanoseconds};
 use super::product::{PackedKernel, RecurrentProduct, drop_units};
 use super::scratch::{self, carve};
 use super::{

@@ -2,63 +2,17 @@
 
 use std::ops::Range;
 
+use super::operands::{Forward, Outputs, Projection, nanoseconds};
 use super::product::{PackedKernel, RecurrentProduct};
 use super::rows::load_rows;
 use super::scratch::{self, carve};
-use super::{
-    Cell, Division, Dropout, ForwardStep, Options, Sizes, gather_timesteps, scatter_timesteps, units,
-};
+use super::{Cell, Division, Dropout, ForwardStep, Sizes, gather_timesteps, scatter_timesteps, units};
 use crate::kernels::Real;
 use crate::kernels::gemm::{
     Addend, Matrix, MatrixMut, Right, gemm_serial, gemm_workspace, pack_b, packed_len,
 };
 use crate::kernels::parallel::elements_of;
 use crate::threads::{DisjointMut, for_each_part, num_threads};
-
-/// What the layer reads.
-#[derive(Clone, Copy)]
-pub struct Forward<'a, T> {
-    pub sizes: Sizes,
-    pub options: Options<'a>,
-    pub projection: Projection<'a, T>,
-    /// (H, gates·H)
-    pub recurrent_kernel: &'a [T],
-    /// (gates·H): the bias of x·kernel.
-    pub bias: &'a [T],
-    /// (B, H)
-    pub h0: &'a [T],
-    /// (B, H), or empty where the cell has no carry.
-    pub c0: &'a [T],
-}
-
-/// Where x·kernel comes from.
-#[derive(Debug, Clone, Copy)]
-pub enum Projection<'a, T> {
-    /// x (B, T, I), kernel (I, gates·H)
-    Product { x: &'a [T], kernel: &'a [T] },
-    /// Rows of table (V, gates·H), those that ids (B, T) names, all of them in 0..V. I is 0.
-    Rows { table: &'a [T], ids: &'a [i32] },
-}
-
-/// What the layer writes.
-pub struct Outputs<'a, T> {
-    /// (B, T, H): h after each step.
-    pub sequence: &'a mut [T],
-    /// (B, H)
-    pub last_h: &'a mut [T],
-    /// (B, H), or empty.
-    pub last_c: &'a mut [T],
-    /// What the backward pass needs, unless only the results are wanted.
-    pub training: Option<Training<'a, T>>,
-}
-
-/// What the forward pass leaves for the backward pass.
-pub struct Training<'a, T> {
-    /// (B·T, gates·H)
-    pub gates: &'a mut [T],
-    /// (B·T, saved·H)
-    pub saved: &'a mut [T],
-}
 
 /// Lengths of what a shard needs: inputs of a block, its states, its gates, saved of a step, inner, operand, products.
 fn shard_lens<T: Real>(cell: &dyn Cell<T>, division: &Division, training: bool) -> [usize; 7] {
@@ -238,9 +192,4 @@ pub(super) fn shard_dropout<'a>(
     columns: usize,
 ) -> Option<Dropout<'a>> {
     dropout.map(|dropout| Dropout { keep: &dropout.keep[rows.start * columns..], ..dropout })
-}
-
-/// The cost of the work on one thread, at some 40 floating-point operations a nanosecond.
-pub(super) fn nanoseconds(flops: usize) -> u64 {
-    flops as u64 / 40
 }

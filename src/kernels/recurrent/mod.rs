@@ -16,6 +16,7 @@ mod forward;
 mod gru;
 mod lanes;
 mod lstm;
+mod operands;
 mod product;
 mod rows;
 mod scratch;
@@ -24,9 +25,10 @@ mod units;
 
 pub use activation::{Activation, Smooth};
 pub use backward::{Backward, Gradients, ProjectionGradient, Wanted, backward, backward_workspace};
-pub use forward::{Forward, Outputs, Projection, Training, forward, forward_workspace};
+pub use forward::{forward, forward_workspace};
 pub use gru::Gru;
 pub use lstm::Lstm;
+pub use operands::{Forward, Outputs, Projection, Training};
 pub use simple_rnn::SimpleRnn;
 
 use std::ops::Range;

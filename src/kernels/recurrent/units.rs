@@ -6,11 +6,11 @@
 
 use std::ops::Range;
 
-use super::forward::nanoseconds;
 use super::lanes::LANES;
+use super::operands::{Forward, Outputs, Projection, nanoseconds};
 use super::product::{PackedKernel, RecurrentProduct};
 use super::scratch::{self, carve};
-use super::{Cell, Division, Forward, ForwardStep, Outputs, Projection, Sizes, gather_timesteps};
+use super::{Cell, Division, ForwardStep, Sizes, gather_timesteps};
 use crate::kernels::Real;
 use crate::kernels::gemm::{Addend, Matrix, MatrixMut, gemm_serial, gemm_workspace};
 use crate::kernels::parallel::elements_of;

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
 use crate::kernels::elementwise::{Form, Instruction, Meaning, UnaryFunction};
 use crate::ops::check::expect_inputs;
-use crate::ops::registry::Entry;
+use crate::ops::entry::Entry;
 use crate::tensor::{DType, TensorType};
 
 pub const OPS: &[Entry] = &[Entry { name: "cast", build: Cast::build }];

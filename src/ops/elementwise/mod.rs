@@ -40,7 +40,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Call, Graph, Op, Value};
 use crate::kernels::elementwise::{Form, Instruction};
 use crate::ops::check::expect_dtype;
-use crate::ops::registry::Entry;
+use crate::ops::entry::Entry;
 use crate::tensor::{DType, Tensor, TensorType};
 
 /// The tables of ops of one input.

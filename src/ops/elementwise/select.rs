@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::graph::{Call, Differentiated, Graph, Op, Value};
 use crate::kernels::elementwise::{Form, Instruction, Meaning, TernaryFunction};
 use crate::ops::check::{expect_dtype, expect_inputs};
+use crate::ops::entry::Entry;
 use crate::ops::reduce::sum_to;
-use crate::ops::registry::Entry;
 use crate::tensor::{DType, Element, TensorType};
 
 pub const OPS: &[Entry] = &[Entry {

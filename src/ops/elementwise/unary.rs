@@ -113,7 +113,7 @@ macro_rules! unary {
         exact: $exact:expr,
         $($field:ident: $value:expr,)*
     })+) => {
-        pub(super) const OPS: &[$crate::ops::registry::Entry] = &[$($crate::ops::registry::Entry {
+        pub(super) const OPS: &[$crate::ops::entry::Entry] = &[$($crate::ops::entry::Entry {
             name: $name,
             build: |attributes| {
                 attributes.only(&[])?;

@@ -8,7 +8,7 @@ mod whole;
 use std::any::Any;
 use std::sync::Arc;
 
-use super::registry::Entry;
+use super::entry::Entry;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, TensorView, Value};
 use crate::ops::check::expect_dtype;

@@ -3,7 +3,7 @@
 mod batch;
 mod layer;
 
-use super::registry::Entry;
+use super::entry::Entry;
 use crate::error::{Error, Result};
 use crate::graph::Op;
 use crate::ops::check::{FLOATS, expect_dtype};

@@ -24,7 +24,7 @@ use crate::graph::{Attributes, Op, OpRef, TensorView};
 use crate::kernels::recurrent::{
     Activation, Cell, Dropout, Gru, Lstm, Options, Projection, SimpleRnn, Sizes, Smooth,
 };
-use crate::ops::registry::Entry;
+use crate::ops::entry::Entry;
 use crate::tensor::{DType, TensorType};
 use backward::RecurrentBackward;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fold::{Fold, Kind};
 
-use super::registry::Entry;
+use super::entry::Entry;
 use super::shape::reshape;
 use crate::error::Result;
 use crate::graph::{Graph, Op, Value};

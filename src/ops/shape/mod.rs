@@ -9,7 +9,7 @@ mod view;
 
 use std::sync::Arc;
 
-use super::registry::Entry;
+use super::entry::Entry;
 use crate::error::Result;
 use crate::graph::{Call, Graph, Value};
 use crate::kernels::copy::{Strided, copy_strided};

@@ -3,7 +3,7 @@
 mod cross_entropy;
 mod normalized;
 
-use super::registry::Entry;
+use super::entry::Entry;
 
 pub const OPS: &[Entry] = &[
     Entry { name: "softmax", build: |attributes| normalized::Softmax::build(false, attributes) },

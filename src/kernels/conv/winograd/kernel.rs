@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::transforms::{for_each_vector, load, on_both_sides};
 use super::{GAP, KernelMap, POINTS};
-use crate::kernels::conv::correlate::Direction;
+use crate::kernels::conv::Direction;
 use crate::kernels::conv::tile::VECTORS;
 use crate::kernels::simd::{Kernel, Vector, Vectorized};
 use crate::threads::DisjointMut;

@@ -2,7 +2,7 @@
 //! the transformed kernel are.
 
 use super::*;
-use crate::kernels::conv::correlate::Direction;
+use crate::kernels::conv::Direction;
 use crate::kernels::conv::tests::{check_passes, check_run};
 use crate::kernels::conv::{Window, reference};
 use crate::kernels::simd::Isa;
