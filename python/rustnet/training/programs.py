@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from rustnet import _core
 from rustnet.core import structure
@@ -12,9 +12,7 @@ from rustnet.core.program_cache import ProgramCache
 from rustnet.core.trace import Trace
 from rustnet.training.columns import Array, Data, engine_dtype
 from rustnet.training.step import record_evaluation, record_prediction, record_training
-
-if TYPE_CHECKING:
-    from rustnet.training.running import Running
+from rustnet.training.stepping import Stepping
 
 Kind = Literal["train", "test", "predict"]
 
@@ -27,13 +25,13 @@ class Programs:
         # The names of the last results, in the order in which `evaluate` lists them.
         self.order: list[str] = []
 
-    def step(self, trainer: Running, kind: Kind, data: Data, rows: int) -> tuple[_core.Program, Any]:
+    def step(self, trainer: Stepping, kind: Kind, data: Data, rows: int) -> tuple[_core.Program, Any]:
         """The program for batches of `rows` rows of such data, for predictions with the outputs' nesting."""
         if trainer.run_eagerly:
             return self._steps.once(_record_step, trainer, kind, data, rows)
         return self._steps.get((kind, rows, data.signature), _record_step, trainer, kind, data, rows)
 
-    def results(self, trainer: Running) -> dict[str, float]:
+    def results(self, trainer: Stepping) -> dict[str, float]:
         """What all metrics say now, by name in alphabetical order."""
         metrics = trainer.metrics
         key = ("results", *map(id, metrics))
@@ -42,7 +40,7 @@ class Programs:
 
 
 def _record_step(
-    trace: Trace, trainer: Running, kind: Kind, data: Data, rows: int
+    trace: Trace, trainer: Stepping, kind: Kind, data: Data, rows: int
 ) -> tuple[_core.Program, Any]:
     trainer.refuse_own_steps()
 
@@ -66,7 +64,7 @@ def _record_step(
 
 
 def _record_results(
-    trace: Trace, trainer: Running, metrics: list[Any]
+    trace: Trace, trainer: Stepping, metrics: list[Any]
 ) -> tuple[_core.Program, list[str], list[str], list[Any]]:
     # An override may return plain numbers.
     results = {name: tensor(value) for name, value in sorted(trainer.get_metrics_result().items())}

@@ -5,32 +5,29 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rustnet.core import structure
 from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import Trace
-
-if TYPE_CHECKING:
-    from rustnet.training.running import Running
-
+from rustnet.training.stepping import Stepping
 
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-def record_prediction(trainer: Running, x: Any) -> Any:
+def record_prediction(trainer: Stepping, x: Any) -> Any:
     """The outputs."""
     return trainer(x, training=False)
 
 
-def record_evaluation(trainer: Running, trace: Trace, x: Any, y: Any, sample_weight: Any) -> None:
+def record_evaluation(trainer: Stepping, trace: Trace, x: Any, y: Any, sample_weight: Any) -> None:
     """The outputs, their loss and their metrics."""
     outputs = record_prediction(trainer, x)
     _record_loss(trainer, trace, x, y, outputs, sample_weight, training=False)
     _record_metrics(trainer, trace, x, y, outputs, sample_weight)
 
 
-def record_training(trainer: Running, trace: Trace, x: Any, y: Any, sample_weight: Any) -> None:
+def record_training(trainer: Stepping, trace: Trace, x: Any, y: Any, sample_weight: Any) -> None:
     """The outputs, their loss, its gradient, the optimizer's update, and the metrics."""
     outputs = trainer(x, training=True)
     loss = _record_loss(trainer, trace, x, y, outputs, sample_weight, training=True)
@@ -39,7 +36,7 @@ def record_training(trainer: Running, trace: Trace, x: Any, y: Any, sample_weigh
 
 
 def _record_loss(
-    trainer: Running, trace: Trace, x: Any, y: Any, outputs: Any, sample_weight: Any, training: bool
+    trainer: Stepping, trace: Trace, x: Any, y: Any, outputs: Any, sample_weight: Any, training: bool
 ) -> Any:
     with trace.scope("loss"):
         loss = _computed_loss(trainer, x, y, outputs, sample_weight, training)
@@ -48,7 +45,7 @@ def _record_loss(
     return loss
 
 
-def _record_update(trainer: Running, trace: Trace, loss: Any) -> None:
+def _record_update(trainer: Stepping, trace: Trace, loss: Any) -> None:
     variables = _trained_variables(trainer)
     gradients = trace.gradients(trainer.optimizer.scale_loss(loss), variables)
     missing = [variable.path for variable, one in zip(variables, gradients, strict=True) if one is None]
@@ -62,7 +59,9 @@ def _record_update(trainer: Running, trace: Trace, loss: Any) -> None:
             trainer.optimizer.apply_gradients(pairs)
 
 
-def _record_metrics(trainer: Running, trace: Trace, x: Any, y: Any, outputs: Any, sample_weight: Any) -> None:
+def _record_metrics(
+    trainer: Stepping, trace: Trace, x: Any, y: Any, outputs: Any, sample_weight: Any
+) -> None:
     with trace.scope("metrics"):
         if trainer._reports_as_it_is():
             # Without the results, which nobody reads in a step.
@@ -78,7 +77,9 @@ def _record_metrics(trainer: Running, trace: Trace, x: Any, y: Any, outputs: Any
         )
 
 
-def _computed_loss(trainer: Running, x: Any, y: Any, outputs: Any, sample_weight: Any, training: bool) -> Any:
+def _computed_loss(
+    trainer: Stepping, x: Any, y: Any, outputs: Any, sample_weight: Any, training: bool
+) -> Any:
     """What `compute_loss` returns; an override may leave out arguments, or name them otherwise."""
     known = {"x": x, "y": y, "y_pred": outputs, "sample_weight": sample_weight, "training": training}
     parameters = inspect.signature(trainer.compute_loss).parameters
@@ -95,7 +96,7 @@ def _computed_loss(trainer: Running, x: Any, y: Any, outputs: Any, sample_weight
     return loss
 
 
-def _trained_variables(trainer: Running) -> list[Any]:
+def _trained_variables(trainer: Stepping) -> list[Any]:
     """The trainable weights as `compile` found them; those made since, as they are now."""
     now = {id(weight) for weight in trainer.trainable_weights}
     known = {id(weight) for weight in trainer._known_at_compile}
