@@ -1,4 +1,4 @@
-"""The eight models that are also written by hand for the peers: dense, convolutional and recurrent ones."""
+"""The seven models that are also written by hand for the peers: dense, convolutional and recurrent ones."""
 
 from __future__ import annotations
 
