@@ -451,3 +451,27 @@ fn draws_of_one_program_are_as_many_as_their_seeds() {
     assert!(a != b && a != c && a != d && b != c && b != d && c != d);
     assert_eq!(draw(2), drawn);
 }
+
+#[test]
+fn a_read_is_the_content_as_of_its_place() {
+    let mut graph = Graph::new();
+    let ty = TensorType::new(DType::F32, [3]);
+    let [a, b] = [0, 1].map(|index| graph.variable(index, ty.clone()));
+    assert!(!graph.has_effects());
+    let new = tanh(&mut graph, a).unwrap();
+    graph.set_scope("layer");
+    graph.assign(0, new).unwrap();
+    assert_eq!((graph.read(0), graph.read(1), graph.variable(0, ty.clone())), (new, b, a));
+    let newer = add(&mut graph, new, b).unwrap();
+    graph.assign(1, a).unwrap();
+    graph.assign(0, newer).unwrap();
+    assert_eq!((graph.read(0), graph.read(1)), (newer, a));
+    assert_eq!(graph.updates(), [(0, newer), (1, a)], "what the step leaves");
+    let writes: Vec<_> =
+        graph.writes().iter().map(|write| (write.variable, write.value, write.position)).collect();
+    assert_eq!(writes, [(0, new, 1), (1, a, 2), (0, newer, 2)], "all, in order");
+    assert!(graph.has_effects());
+    let other = graph.input(0, TensorType::new(DType::F64, [3]));
+    let error = graph.assign(0, other).unwrap_err().to_string();
+    assert_eq!(error, "layer: expected float32[3] to assign to a variable. Received: float64[3]");
+}
