@@ -3,8 +3,8 @@
 //! A run of steps that stay in the engine locks its variables, to read or to write. It never waits for anything while it
 //! has them, but for locks of higher addresses, which others take in the same order.
 //!
-//! A run that calls out *holds* its variables instead: nobody else writes them, and all may read them, also the code that it
-//! calls and other threads that this waits for. It locks those that it writes for the end of each step, when there are no
+//! A run that calls out *holds* its variables instead, to read or to write: nobody else writes them, and all may read them,
+//! also the code that it calls and other threads that this waits for. It locks those that it writes for the end of each step, when there are no
 //! more calls. Called code itself waits for no holder, so no two can wait for each other.
 
 use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
@@ -128,16 +128,16 @@ mod tests {
 
     #[test]
     fn called_code_waits_for_no_holder() {
-        let variables = variables(3);
+        let variables = variables(4);
         let busy = |result: Result<()>| matches!(result, Err(Error::Busy(_)));
         let (own, other) = (Locks::new(&variables[..1], [0].into_iter()), &variables[1]);
-        let _held = own.hold().unwrap();
+        let held = own.hold().unwrap();
         let (done, go) = channel();
         thread::scope(|scope| {
             let (entered, inside) = channel();
-            let others = &variables[1..2];
+            let others = [variables[1].clone(), variables[3].clone()];
             scope.spawn(move || {
-                let locks = Locks::new(others, [].into_iter());
+                let locks = Locks::new(&others, [1].into_iter());
                 let _held = locks.hold().unwrap();
                 entered.send(()).unwrap();
                 go.recv().unwrap();
@@ -150,16 +150,36 @@ mod tests {
                     let written = Locks::new(std::slice::from_ref(variable), [0].into_iter());
                     assert!(busy(written.lock().map(drop)) && busy(written.hold().map(drop)));
                 }
-                // What the caller holds may be held again to read, what another does may not.
-                drop(Locks::new(&variables[..1], [].into_iter()).hold().unwrap());
-                assert!(busy(other.hold(false).map(drop)));
+                // To read, what the caller holds may be held again, and what another holds to read.
+                drop(Locks::new(&variables[..2], [].into_iter()).hold().unwrap());
+                assert!(busy(variables[3].hold(false).map(drop)));
                 variables[2].copy_from(&[1; 4]).unwrap();
-                drop(Locks::new(&variables[2..], [0].into_iter()).hold().unwrap());
+                drop(Locks::new(&variables[2..3], [0].into_iter()).hold().unwrap());
             });
             done.send(()).unwrap();
         });
-        // The thread has let go, and the lock that was entered again has been left as often.
+        // Nobody holds any more, however often they did.
+        drop(held);
         drop(own.hold().unwrap());
         other.clear().unwrap();
+    }
+
+    #[test]
+    fn runs_that_only_read_hold_together() {
+        let variables = variables(2);
+        let (done, held) = channel();
+        let reading = Locks::new(&variables, [].into_iter());
+        thread::scope(|scope| {
+            let first = reading.hold().unwrap();
+            scope.spawn(|| drop(reading.hold().unwrap())).join().unwrap();
+            scope.spawn(|| {
+                let writing = Locks::new(&variables, [1].into_iter());
+                let _held = writing.hold().unwrap();
+                done.send("to write").unwrap();
+            });
+            assert!(held.recv_timeout(Duration::from_millis(100)).is_err());
+            drop(first);
+            assert_eq!(held.recv_timeout(Duration::from_secs(60)), Ok("to write"));
+        });
     }
 }

@@ -1,12 +1,11 @@
 //! A variable: a tensor that outlives programs and that programs update in place.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
 
 use super::Buffer;
 use crate::error::{Error, Result};
 use crate::tensor::TensorType;
-use crate::threads::{PerProcess, Reentrant, is_called_out, whole};
+use crate::threads::{Holders, PerProcess, is_called_out, whole};
 
 /// The type never changes, and neither does the address of the content.
 #[derive(Debug)]
@@ -16,26 +15,26 @@ pub struct Variable {
     content: Buffer,
     lock: PerProcess<RwLock<()>>,
     /// Taken instead of the lock by a run that calls out: others may read, also what it calls, and nobody else may write.
-    holder: Reentrant,
+    holders: Holders,
 }
 
 /// That others may read a variable, and nobody else may write it.
 #[derive(Debug)]
-pub struct Held<'a>(&'a Variable);
+pub struct Held<'a> {
+    variable: &'a Variable,
+    writes: bool,
+}
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.0.holder.leave();
+        self.variable.holders.leave(self.writes);
     }
 }
-
-/// How long a thread waits for a holder before it looks again.
-const LOOK: Duration = Duration::from_secs(1);
 
 impl Variable {
     pub fn zeros(ty: TensorType) -> Result<Self> {
         let content = Buffer::new(ty.bytes())?;
-        Ok(Self { ty, content, lock: PerProcess::new(), holder: Reentrant::default() })
+        Ok(Self { ty, content, lock: PerProcess::new(), holders: Holders::default() })
     }
 
     /// A variable whose content `fill` writes over zeros.
@@ -64,7 +63,7 @@ impl Variable {
     /// Lends the content to write. `None` where a run holds the variable, see [`Variable::wait`].
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, ()>> {
         let guard = self.write_held();
-        self.holder.is_free().then_some(guard)
+        self.holders.is_free().then_some(guard)
     }
 
     /// Lends the content to the run that holds the variable, to write.
@@ -78,22 +77,17 @@ impl Variable {
         if is_called_out() {
             return Err(self.busy());
         }
-        while !self.holder.enter(LOOK) {}
-        self.holder.leave();
+        self.holders.wait_until_free();
         Ok(())
     }
 
-    /// Keeps others from writing. The caller has locked no variable, and held none of a higher address. Code that a step
-    /// calls does not wait for another holder; what that step holds it may hold too, unless it `writes`.
+    /// Keeps others from writing, and where it `writes` from holding. The caller has locked no variable, and held none of a
+    /// higher address. Code that a step calls waits for no other holder, and may hold to read what that step holds.
     pub fn hold(&self, writes: bool) -> Result<Held<'_>> {
-        if is_called_out() {
-            if (writes && self.holder.is_mine()) || !self.holder.enter(Duration::ZERO) {
-                return Err(self.busy());
-            }
-        } else {
-            while !self.holder.enter(LOOK) {}
+        if !self.holders.enter(writes, !is_called_out()) {
+            return Err(self.busy());
         }
-        let held = Held(self);
+        let held = Held { variable: self, writes };
         // Whoever was writing before has ended then, and whoever comes to write sees that the variable is held.
         drop(self.read());
         Ok(held)

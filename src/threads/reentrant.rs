@@ -65,17 +65,6 @@ impl Reentrant {
         entered
     }
 
-    /// Whether no thread of this process holds the lock.
-    pub fn is_free(&self) -> bool {
-        let holder = self.holder.load(Ordering::SeqCst);
-        holder == 0 || !is_here(holder as u32, (holder >> 32) as u32)
-    }
-
-    /// Whether this thread holds the lock.
-    pub fn is_mine(&self) -> bool {
-        self.holder.load(Ordering::SeqCst) as u32 == this_thread()
-    }
-
     /// Ends one [`Reentrant::enter`] of this thread.
     pub fn leave(&self) {
         debug_assert_eq!(self.holder.load(Ordering::Relaxed) as u32, this_thread());
