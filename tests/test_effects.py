@@ -462,6 +462,17 @@ def test_threads_with_calls_do_not_wait_for_each_other():
     assert not threads[0].is_alive()
 
 
+def test_predictions_with_calls_run_at_the_same_time():
+    """Each waits in its call for the other: with the same model, so the same variables."""
+    barrier = threading.Barrier(2, timeout=30)
+    model = watched(lambda _: barrier.wait())
+    threads = [threading.Thread(target=lambda: model.predict(X, verbose=0), daemon=True) for _ in range(2)]
+    [thread.start() for thread in threads]
+    [thread.join(50) for thread in threads]
+    assert not barrier.broken
+    assert not any(thread.is_alive() for thread in threads)
+
+
 def test_two_that_exchange_gradients_train_as_one():
     """As two machines would: in each step the two wait for each other, weight by weight."""
     barrier = threading.Barrier(2, timeout=30)
