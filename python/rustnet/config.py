@@ -1,16 +1,19 @@
-"""Settings of the session: float dtype, epsilon, threads.
+"""Settings of the session: float dtype, epsilon, threads, rewrites.
 
-Two more come from the environment and are read once:
+Some come from the environment and are read once:
 
 - `RUSTNET_NUM_THREADS`, else `OMP_NUM_THREADS`: the number of threads until `set_num_threads` is called; by
   default as many as the process may use processors (its affinity and its control group's quota).
 - `RUSTNET_ISA`: `avx512`, `avx2`, `neon` or `portable` instead of the best instructions of the machine.
+- `RUSTNET_DISABLE_RULES`: names of rewrites of the engine, with commas between them, that are switched off
+  until `disable_rules` is called.
 """
 
 from __future__ import annotations
 
 from rustnet import _core
 from rustnet.core.dtypes import floatx, set_floatx
+from rustnet.core.rules import disable_rules, disabled_rules, rule_names
 
 _epsilon = 1e-7
 
@@ -52,10 +55,13 @@ def get_num_threads() -> int:
 
 
 __all__ = [
+    "disable_rules",
+    "disabled_rules",
     "epsilon",
     "floatx",
     "get_num_threads",
     "image_data_format",
+    "rule_names",
     "set_epsilon",
     "set_floatx",
     "set_image_data_format",

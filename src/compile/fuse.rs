@@ -336,7 +336,7 @@ fn fused(graph: &Graph, kinds: &Kinds, members: &[NodeId]) -> Fused {
     let is_member = |node: NodeId| members.binary_search(&node).is_ok();
     let operand = |input: Value, member: NodeId| {
         let output = graph.shape(graph.node(member).outputs[0]);
-        let access = access(graph.shape(input), output).expect("operands were made addressable by simplify");
+        let access = access(graph.shape(input), output).expect("operands were made addressable");
         (behind_views(graph, input), access)
     };
     let mut inputs: Vec<(Value, Access)> = Vec::new();

@@ -1,13 +1,16 @@
-//! From a graph to a program: gradient, simplification, fusion, memory plan.
+//! From a graph to a program: gradient, rewrites, fusion, memory plan.
 
-mod bias;
-mod embedding;
+mod addressable;
+mod cost;
 mod fuse;
 mod gradient;
 mod plan;
-mod pooling;
+mod properties;
+#[cfg(test)]
+mod random_graphs;
+mod rewrite;
+pub mod rules;
 mod schedule;
-mod simplify;
 mod values;
 
 use crate::error::Result;
@@ -17,22 +20,26 @@ use crate::tensor::TensorType;
 pub use fuse::{Fused, WorkItem};
 pub use gradient::gradients;
 pub use plan::{Assignment, Location, Loop, Plan, Slot, Step, Work};
+pub use rewrite::Rule;
 
 /// What a program is made from: a graph, and which of its values go in and come out.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Request<'a> {
     pub graph: &'a Graph,
     /// The types of the program's arguments, in order.
     pub inputs: Vec<TensorType>,
     pub outputs: Vec<Value>,
+    /// What the graph is rewritten by.
+    pub rules: &'a [&'static dyn Rule],
 }
 
-/// Simplifies, fuses and plans the part of the graph that the outputs, the graph's writes and its effects need.
+/// Rewrites, fuses and plans the part of the graph that the outputs, the graph's writes and its effects need.
 pub fn compile(request: &Request<'_>) -> Result<Plan> {
     let updates = request.graph.updates();
     let mut roots = request.outputs.clone();
     roots.extend(updates.iter().map(|&(_, value)| value));
-    let (graph, roots) = simplify::simplify(request.graph, &roots)?;
+    let (graph, roots) = rewrite::rewrite(request.graph, &roots, request.rules)?;
+    let (graph, roots) = addressable::make_addressable(graph, roots)?;
     let (outputs, updated) = roots.split_at(request.outputs.len());
     let updates: Vec<(usize, Value)> =
         updates.into_iter().zip(updated).map(|((variable, _), &value)| (variable, value)).collect();

@@ -68,6 +68,12 @@ pub trait Op: Any + Debug + Send + Sync {
         Properties::NONE
     }
 
+    /// The same op with one more operand, a row (N) that it adds to each row of output 0 (…, N), if there is such an op.
+    fn with_bias(&self, inputs: &[&TensorType]) -> Option<OpRef> {
+        let _ = inputs;
+        None
+    }
+
     /// True where output 0 is input 0 under another shape: no kernel runs, the memory is shared.
     fn is_view(&self) -> bool {
         false

@@ -3,7 +3,8 @@
 /// Facts about an elementwise op of numbers. Each holds for all inputs that are not NaN; false is always safe to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Properties {
-    /// For each of the first two inputs: where it grows and the other stays, the output never falls.
+    /// For each of the first two inputs: where it grows and the other stays, the output never falls, nor is it
+    /// NaN anywhere (as a root or a logarithm is of negative numbers).
     pub monotone: [bool; 2],
     /// For each of the first two inputs: f(x + z) = f(x) + f(z) and f(c·x) = c·f(x), up to rounding, where the other stays.
     pub linear: [bool; 2],

@@ -1,7 +1,6 @@
-//! Matrix products of stacks of matrices: y = a·b over the last two axes, with either operand transposed. `compile/bias.rs`
+//! Matrix products of stacks of matrices: y = a·b over the last two axes, with either operand transposed. `compile/rules/bias.rs`
 //! gives a product the bias that is added to it as a third operand.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use super::entry::Entry;
@@ -43,19 +42,11 @@ pub fn product((transpose_a, transpose_b): (bool, bool)) -> OpRef {
     Arc::new(MatMul { transpose_a, transpose_b, has_bias: false })
 }
 
-/// The same product with a bias (N) as a third operand, which is added to each row of y, if `op` is one whose a is not
-/// transposed and meets the same b in all rows; `b` is the shape of b.
-pub fn with_bias(op: &dyn Op, b: &[usize]) -> Option<OpRef> {
-    let product = *(op as &dyn Any).downcast_ref::<MatMul>()?;
-    let accepts = !product.has_bias && !product.transpose_a && meets_all_rows(b);
-    accepts.then(|| Arc::new(MatMul { has_bias: true, ..product }) as OpRef)
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct MatMul {
     transpose_a: bool,
     transpose_b: bool,
-    /// A third operand, see [`with_bias`].
+    /// A third operand, see [`Op::with_bias`].
     has_bias: bool,
 }
 
@@ -166,6 +157,12 @@ impl Op for MatMul {
 
     fn accepts_epilogue(&self) -> bool {
         true
+    }
+
+    /// Of a product whose a is not transposed and meets the same b in all rows.
+    fn with_bias(&self, inputs: &[&TensorType]) -> Option<OpRef> {
+        let accepts = !self.has_bias && !self.transpose_a && meets_all_rows(&inputs[1].shape);
+        accepts.then(|| Arc::new(Self { has_bias: true, ..*self }) as OpRef)
     }
 
     fn accepts_row_list(&self, input: usize) -> bool {

@@ -64,6 +64,20 @@ pub fn leaving_out(op: &dyn Op, [lines, columns]: [usize; 2]) -> Option<OpRef> {
     Some(Arc::new(Pool { input_shape, ..pool.clone() }))
 }
 
+/// The op that gives what lies at the argmax of each window, if `op` is one of a maximum pooling.
+pub fn selection(op: &dyn Op) -> Option<OpRef> {
+    let pool = (op as &dyn Any).downcast_ref::<Pool>()?;
+    let is_maximum = matches!(pool.kind, Kind::Max | Kind::MaxBackward | Kind::MaxSelect);
+    let selection = Pool { kind: Kind::MaxSelect, input_shape: None, ..pool.clone() };
+    is_maximum.then(|| Arc::new(selection) as OpRef)
+}
+
+/// Whether two ops are poolings, or belong to poolings, of the same windows.
+pub fn same_windows(a: &dyn Op, b: &dyn Op) -> bool {
+    let window = |op: &dyn Op| (op as &dyn Any).downcast_ref::<Pool>().map(|pool| pool.window);
+    window(a).is_some() && window(a) == window(b)
+}
+
 fn build(attributes: &Attributes, kind: Kind) -> Result<OpRef> {
     let mut known = vec!["pool", "strides", "padding"];
     let is_backward = matches!(kind, Kind::MaxBackward | Kind::AverageBackward);

@@ -14,7 +14,7 @@ use super::callback::{CallPython, Callback};
 use super::errors::{ConfigurationError, detached, entry};
 use super::program::PyProgram;
 use super::variable::PyVariable;
-use crate::compile::{Request, gradients};
+use crate::compile::{Request, gradients, rules};
 use crate::error::{Error, Result};
 use crate::graph::{Attribute, Attributes, Graph, Value};
 use crate::ops::registry;
@@ -196,15 +196,17 @@ impl PyGraph {
 
     /// Compiles the part of the graph that `outputs`, assignments and calls need. The program's arguments are the graph's
     /// inputs, in the order in which they were made. Its runs take their memory from `arenas`; without, the program has
-    /// its own.
-    #[pyo3(signature = (outputs, arenas=None))]
+    /// its own. Rewrites named in `disabled_rules` are left out.
+    #[pyo3(signature = (outputs, arenas=None, disabled_rules=Vec::new()))]
     fn compile(
         &self,
         py: Python<'_>,
         outputs: Vec<u32>,
         arenas: Option<&Bound<'_, PyArenas>>,
+        disabled_rules: Vec<String>,
     ) -> PyResult<PyProgram> {
         entry(|| {
+            let rules = rules::without(&disabled_rules)?;
             let arenas = arenas.map(|arenas| arenas.get().0.clone()).unwrap_or_default();
             let program = detached(py, || {
                 let recording = self.recording();
@@ -212,6 +214,7 @@ impl PyGraph {
                     graph: &recording.graph,
                     inputs: recording.inputs.clone(),
                     outputs: recording.values(&outputs)?,
+                    rules: &rules,
                 };
                 Program::new(&request, recording.variables.clone(), arenas)
             })?;

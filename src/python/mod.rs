@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 
 use errors::entry;
 
-use crate::{kernels, ops, threads};
+use crate::{compile, kernels, ops, threads};
 
 /// The compiled engine of rustnet; what users see is the package `rustnet`.
 #[pymodule]
@@ -40,7 +40,7 @@ mod _core {
     #[pymodule_export]
     use super::variable::PyVariable;
     #[pymodule_export]
-    use super::{get_num_threads, op_names, peak_flops_per_second, set_num_threads};
+    use super::{get_num_threads, op_names, peak_flops_per_second, rule_names, set_num_threads};
 
     /// Reads the environment, so that a wrong setting is an error and not ignored.
     #[pymodule_init]
@@ -58,6 +58,12 @@ mod _core {
 #[pyfunction]
 fn op_names() -> PyResult<Vec<&'static str>> {
     entry(|| Ok(ops::registry::entries().map(|entry| entry.name).collect()))
+}
+
+/// The names of all rules that rewrite graphs, in the order in which a node is offered to them.
+#[pyfunction]
+fn rule_names() -> PyResult<Vec<&'static str>> {
+    entry(|| Ok(compile::rules::names().collect()))
 }
 
 /// Sets how many threads kernels may use, the caller included.

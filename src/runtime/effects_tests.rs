@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::tests::{close, content, run_with, variable};
 use super::{Program, Variable};
 use crate::compile::Request;
+use crate::compile::rules::RULES;
 use crate::error::{Error, Result};
 use crate::graph::{Attribute, Attributes, Call, Differentiated, Effect, Graph, Op, Value};
 use crate::ops::elementwise::{add, maximum, multiply, negative, subtract, tanh};
@@ -287,7 +288,7 @@ proptest! {
         let lines = lines(&choices);
         let world = Arc::new(Mutex::new(World::default()));
         let (graph, outputs) = record(&lines, &world).unwrap();
-        let request = Request { graph: &graph, inputs: vec![matrix(); INPUTS], outputs };
+        let request = Request { graph: &graph, inputs: vec![matrix(); INPUTS], outputs, rules: RULES };
         let contents: Vec<Tensor> = (0..VARIABLES).map(|index| uniform(&[N, N], index as u64, -1.0, 1.0)).collect();
         let variables: Vec<Arc<Variable>> = contents.iter().map(variable).collect();
         let program = Program::new(&request, variables.clone(), Arc::default()).unwrap();
@@ -337,7 +338,7 @@ fn exchanging(world: &Arc<Mutex<World>>, variables: &[Arc<Variable>]) -> Program
     let sum = graph.apply1(exchange(1), &[sum]).unwrap();
     let new = add(&mut graph, s, sum).unwrap();
     graph.assign(1, new).unwrap();
-    let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y] };
+    let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y], rules: RULES };
     Program::new(&request, variables.to_vec(), Arc::default()).unwrap()
 }
 
@@ -391,7 +392,7 @@ fn a_call_that_sees_a_new_content_may_still_fail() {
     let seen = graph.read(0);
     graph.apply(Arc::new(CallOut { label: 7, has_output: false, world: world.clone() }), &[seen]).unwrap();
     let variable = variable(&uniform(&[N, N], 1, -1.0, 1.0));
-    let request = Request { graph: &graph, inputs: vec![matrix()], outputs: vec![] };
+    let request = Request { graph: &graph, inputs: vec![matrix()], outputs: vec![], rules: RULES };
     let program = Program::new(&request, vec![variable.clone()], Arc::default()).unwrap();
     let (before, x) = (content(&variable), [uniform(&[N, N], 2, -1.0, 1.0)]);
     assert!(run_with(&program, &x).is_err());
@@ -414,7 +415,7 @@ fn calls_that_nobody_reads_are_made_and_equal_ones_are_two() {
     let y = graph.apply1(op.clone(), &[x]).unwrap();
     let z = graph.apply1(op, &[x]).unwrap();
     let difference = subtract(&mut graph, z, y).unwrap();
-    let request = Request { graph: &graph, inputs: vec![matrix()], outputs: vec![difference] };
+    let request = Request { graph: &graph, inputs: vec![matrix()], outputs: vec![difference], rules: RULES };
     let program = Program::new(&request, vec![], Arc::default()).unwrap();
     let difference = run_with(&program, &[uniform(&[N, N], 2, -1.0, 1.0)]).unwrap().remove(0);
     assert!(difference.iter().all(|difference| (difference - 0.01).abs() < 1e-12), "{difference:?}");
@@ -439,7 +440,7 @@ fn draws_of_one_program_are_as_many_as_their_seeds() {
             graph.assign(0, next).unwrap();
         }
     }
-    let request = Request { graph: &graph, inputs: vec![], outputs };
+    let request = Request { graph: &graph, inputs: vec![], outputs, rules: RULES };
     let draw = |steps: usize| -> Vec<Vec<f64>> {
         let state = Arc::new(Variable::zeros(seeds.clone()).unwrap());
         let program = Program::new(&request, vec![state], Arc::default()).unwrap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{Arenas, Batches, Column, ElementKind, Order, Program, Variable};
+use crate::compile::rules::RULES;
 use crate::compile::{Request, gradients};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Source, Value};
@@ -173,8 +174,7 @@ proptest! {
         let request = Request {
             graph: &graph,
             inputs: LEAVES[..INPUTS].iter().map(|&shape| TensorType::new(DType::F64, shape)).collect(),
-            outputs: outputs.iter().map(|&index| values[index]).collect(),
-        };
+            outputs: outputs.iter().map(|&index| values[index]).collect(), rules: RULES };
         let program = Program::new(&request, variables.clone(), Arc::default()).unwrap();
         for _ in 0..2 {
             let got = run(&program, &contents[..INPUTS]);
@@ -202,8 +202,12 @@ fn running_program(batch: usize, w: &Arc<Variable>) -> Program {
     let mean = divide(&mut graph, sum, count).unwrap();
     let new = add(&mut graph, weights, mean).unwrap();
     graph.assign(0, new).unwrap();
-    let request =
-        Request { graph: &graph, inputs: vec![TensorType::new(DType::F64, [batch, 3])], outputs: vec![y] };
+    let request = Request {
+        graph: &graph,
+        inputs: vec![TensorType::new(DType::F64, [batch, 3])],
+        outputs: vec![y],
+        rules: RULES,
+    };
     Program::new(&request, vec![w.clone()], Arc::default()).unwrap()
 }
 
@@ -247,7 +251,7 @@ fn program_of_products(batch: usize, w: &Arc<Variable>) -> Program {
     let gradient = matmul(&mut graph, x, y, (true, false)).unwrap();
     let new = add(&mut graph, old, gradient).unwrap();
     graph.assign(0, new).unwrap();
-    let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y] };
+    let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y], rules: RULES };
     Program::new(&request, vec![w.clone()], Arc::default()).unwrap()
 }
 
@@ -337,7 +341,7 @@ fn a_gradient_that_only_its_update_reads_is_as_good_as_any() {
         graph.assign(0, new).unwrap();
         let outputs = if gradient_is_read { vec![gradient] } else { vec![] };
         let inputs = types[..2].to_vec();
-        let request = Request { graph: &graph, inputs, outputs };
+        let request = Request { graph: &graph, inputs, outputs, rules: RULES };
         let w = Arc::new(Variable::zeros(types[2].clone()).unwrap());
         let program = Program::new(&request, vec![w.clone()], Arc::default()).unwrap();
         let mut gradient = vec![f32::NAN; m * n];
@@ -389,7 +393,8 @@ fn any_number_of_threads_gives_the_same_bits() {
             let sums = reduce_sum(&mut graph, y, &[0], false).unwrap();
             let z = matmul(&mut graph, x, y, (false, false)).unwrap();
             let z = add(&mut graph, z, sums).unwrap();
-            let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y, sums, z] };
+            let request =
+                Request { graph: &graph, inputs: vec![ty], outputs: vec![y, sums, z], rules: RULES };
             run(&Program::new(&request, vec![], Arc::default()).unwrap(), &[uniform(&shape, 3, -1.0, 1.0)])
         })
         .collect();
@@ -410,6 +415,7 @@ fn loops_over_one_element_wait_for_the_last_of_them() {
         graph: &graph,
         inputs: vec![TensorType::new(DType::F64, [4, 4])],
         outputs: vec![near, far],
+        rules: RULES,
     };
     let program = Program::new(&request, vec![], Arc::default()).unwrap();
     // Two sums, a product, and one loop.
@@ -432,7 +438,7 @@ fn programs_that_share_arenas_bind_a_buffer_once() {
             let x = graph.input(0, ty.clone());
             let gram = matmul(&mut graph, x, x, (true, false)).unwrap();
             let y = matmul(&mut graph, gram, x, (false, false)).unwrap();
-            let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y] };
+            let request = Request { graph: &graph, inputs: vec![ty], outputs: vec![y], rules: RULES };
             (Program::new(&request, vec![], arenas.clone()).unwrap(), rows)
         })
         .collect();

@@ -12,6 +12,7 @@ import numpy as np
 from rustnet import _core
 from rustnet.core import structure
 from rustnet.core.arrays import Array, as_array
+from rustnet.core.rules import disabled_rules
 from rustnet.core.tensors import Shape, Tensor, TracedTensor
 
 
@@ -197,7 +198,7 @@ class Trace:
 
     def compile(self, outputs: Sequence[TracedTensor]) -> _core.Program:
         """The program from the inputs to the outputs, which also writes the assigned variables."""
-        return self.graph.compile([tensor.value for tensor in outputs], self.arenas)
+        return self.graph.compile([tensor.value for tensor in outputs], self.arenas, disabled_rules())
 
     def run_once(self, outputs: Any) -> Any:
         """Runs a trace that binds its arrays; traced leaves of `outputs` become concrete tensors."""

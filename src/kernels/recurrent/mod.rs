@@ -151,6 +151,11 @@ impl Skipped<'_> {
     }
 }
 
+/// Whether [`forward`] divides such a layer by units, not by rows.
+pub fn divides_units<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, dropout: bool, training: bool) -> bool {
+    units::parts(cell, sizes, dropout, training).is_some()
+}
+
 /// Rows that a shard takes: enough to fill the tiles of a product.
 const SHARD_ROWS: usize = 16;
 /// Rows of a shard of a small batch, which is cut into up to [`FEW_SHARDS`] all the same, so that threads have work.

@@ -43,7 +43,7 @@ unary! {
         picoseconds: Some([400, 10_000]),
         gradient: |graph, x, _, dy| divide(graph, dy, x).map(Some),
         domain: [0.3, 2.0],
-        properties: RISING,
+        properties: Properties::NONE,
     }
 
     /// ln(1 + x), accurate near 0
@@ -59,7 +59,7 @@ unary! {
             divide(graph, dy, sum).map(Some)
         },
         domain: [0.3, 2.0],
-        properties: Properties { keeps_zero: true, ..RISING },
+        properties: Properties { keeps_zero: true, ..Properties::NONE },
     }
 
     /// 1 / (1 + e⁻ˣ)

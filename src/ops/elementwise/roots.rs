@@ -49,7 +49,7 @@ unary! {
         },
         domain: [0.3, 2.0],
         kinks: &[(0.0, f64::INFINITY)],
-        properties: Properties { monotone: [true, false], keeps_zero: true, ..Properties::NONE },
+        properties: Properties { keeps_zero: true, ..Properties::NONE },
     }
 
     /// 1 / √x; in float32, numbers below the normal ones may count as zeros

@@ -5,7 +5,7 @@
 //! keep (B, G, H) bool, false where a gate does not see a unit of h_{t-1}. G is 1, 3 or 4, with the gates in Keras's
 //! order. bias is (G·H), or (2, G·H) for a GRU whose reset gate comes after the product.
 //!
-//! Where sequences are made of rows of a table, `compile/embedding.rs` gives the op ids (B, T) int32 in 0..V instead of x,
+//! Where sequences are made of rows of a table, `compile/rules/gathered_recurrence.rs` gives the op ids (B, T) int32 in 0..V instead of x,
 //! and table·kernel (V, G·H) instead of kernel.
 //!
 //! Outputs: sequence (B, T, H) in the order of processing, last_h (B, H), for an LSTM also last_c (B, H); then, where
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Op, OpRef, TensorView};
 use crate::kernels::recurrent::{
-    Activation, Cell, Dropout, Gru, Lstm, Options, Projection, SimpleRnn, Sizes, Smooth,
+    Activation, Cell, Dropout, Gru, Lstm, Options, Projection, SimpleRnn, Sizes, Smooth, divides_units,
 };
 use crate::ops::entry::Entry;
 use crate::tensor::{DType, TensorType};
@@ -122,13 +122,16 @@ fn build_backward(kind: Kind, attributes: &Attributes) -> Result<OpRef> {
 }
 
 /// The same layer, or gradient of one, of sequences that are given as ids and rows of table·kernel, if `op` is one of x
-/// and kernel.
-pub fn from_rows(op: &dyn Op) -> Option<OpRef> {
+/// and kernel. Predictions for a few sequences are divided by units, for which there is no such form.
+pub fn from_rows(op: &dyn Op, inputs: &[&TensorType]) -> Option<OpRef> {
     let op = op as &dyn Any;
     let of_rows =
         |layer: &Recurrent| (!layer.from_rows).then(|| Recurrent { from_rows: true, ..layer.clone() });
     if let Some(layer) = op.downcast_ref::<Recurrent>() {
-        return Some(Arc::new(of_rows(layer)?));
+        let sizes = layer.sizes(inputs[0], inputs[2]);
+        let (cell, dropout) = (layer.cell::<f32>(&[]), layer.has_dropout());
+        let is_divided = divides_units(cell.get(), sizes, dropout, layer.training);
+        return if is_divided { None } else { Some(Arc::new(of_rows(layer)?)) };
     }
     let backward = op.downcast_ref::<RecurrentBackward>()?;
     Some(Arc::new(RecurrentBackward {

@@ -1,79 +1,137 @@
-//! Rewrites of recurrent layers over an embedding: its table (V, I) is multiplied by the layer's kernel once, instead of
-//! the many more vectors (B, T, I) that are gathered from it.
-//!
-//! gather(table, ids)·kernel = gather(table·kernel, ids), to the bit, since every element of a product is summed in one
-//! order. Backward, with S (V, G·H) the sum of the gradient of x·kernel over the timesteps of each id, dkernel = tableᵀ·S,
-//! and dtable = S·kernelᵀ instead of scatter_add(ids, dx).
+//! A recurrent layer over rows of a table multiplies the table (V, I) by its kernel once, instead of the many more rows
+//! (B, T, I) that are gathered from it: gather(table, ids)·kernel = gather(table·kernel, ids), to the bit, since every element
+//! of a product is summed in one order. Backward, with S (V, G·H) the sum of the gradient of x·kernel over the timesteps of
+//! each id, dkernel = tableᵀ·S, and the gradient of the table is S·kernelᵀ instead of scatter_add(ids, dx): the same to
+//! rounding. Where the table has too many rows for that to be less work, the layer stays as it is.
 
-use super::simplify::Rewriter;
+use crate::compile::cost::cost;
+use crate::compile::properties::GatheredRows;
+use crate::compile::rewrite::{Rewriter, Rule, Start};
 use crate::error::Result;
-use crate::graph::{Node, NodeId, Source, Value};
+use crate::graph::{Node, OpRef, Value};
 use crate::ops::gather::sliced_axis;
 use crate::ops::matmul::product;
 use crate::ops::recurrent;
+use crate::tensor::TensorType;
 
-/// The least vectors that are gathered, for each one in the table.
-const GATHERED: usize = 2;
+pub struct GatheredRecurrence;
 
-/// The least vectors of a batch at one timestep: predictions for a few sequences are cut by units, which needs x.
-const SEQUENCES: usize = 16;
+impl Rule for GatheredRecurrence {
+    fn name(&self) -> &'static str {
+        "gathered_recurrence"
+    }
 
-impl Rewriter<'_> {
-    /// The outputs of a recurrent layer or of its gradient, by way of the table that its sequences are gathered from.
-    pub fn over_embedding(&mut self, node: &Node, inputs: &[Value]) -> Result<Option<Vec<Value>>> {
-        let Some(op) = recurrent::from_rows(&*node.op) else { return Ok(None) };
-        let Some([table, ids]) = self.gathered_from(node.inputs[0]) else { return Ok(None) };
-        let wants_dx = recurrent::wants_dx(&*node.op);
-        let dx = node.outputs.last().copied().filter(|_| wants_dx == Some(true));
-        if dx.is_some_and(|dx| !self.is_only_scattered(dx, table, ids)) {
+    fn starts_from(&self) -> Start {
+        Start::Ops(&[
+            "simple_rnn",
+            "gru",
+            "lstm",
+            "simple_rnn_backward",
+            "gru_backward",
+            "lstm_backward",
+            "scatter_add",
+        ])
+    }
+
+    fn apply(
+        &self,
+        node: &Node,
+        inputs: &[Value],
+        rewriter: &mut Rewriter<'_>,
+    ) -> Result<Option<Vec<Value>>> {
+        match node.op.name() {
+            "scatter_add" => table_gradient(node, inputs, rewriter),
+            _ => layer(node, inputs, rewriter),
+        }
+    }
+}
+
+/// The outputs of a layer, or of its gradient where nobody wants that of x.
+fn layer(node: &Node, inputs: &[Value], rewriter: &mut Rewriter<'_>) -> Result<Option<Vec<Value>>> {
+    let wants_dx = recurrent::wants_dx(&*node.op);
+    let dx = node.outputs.last().filter(|_| wants_dx == Some(true));
+    if dx.is_some_and(|&dx| rewriter.readers().count(dx) > 0) {
+        return Ok(None);
+    }
+    let Some(mut rows) = OverTable::of(&node.op, inputs, rewriter)? else { return Ok(None) };
+    let mut outputs = rows.apply(rewriter)?;
+    if wants_dx.is_some() {
+        outputs[0] = rewriter.add(&product((true, false)), &[rows.table, outputs[0]])?[0];
+    }
+    Ok(Some(outputs))
+}
+
+/// The gradient of the table: scatter_add(ids, dx) of the layer's gradient, where nothing else reads dx.
+fn table_gradient(
+    node: &Node,
+    inputs: &[Value],
+    rewriter: &mut Rewriter<'_>,
+) -> Result<Option<Vec<Value>>> {
+    let [ids, dx] = *inputs else { unreachable!("a scatter_add has two inputs") };
+    let is_read_once = rewriter.readers().count(node.inputs[1]) == 1;
+    let Some(backward) = rewriter.producer(dx).filter(|_| is_read_once) else { return Ok(None) };
+    if recurrent::wants_dx(&*backward.op) != Some(true) || backward.outputs.last() != Some(&dx) {
+        return Ok(None);
+    }
+    let (op, operands) = (backward.op.clone(), backward.inputs.clone());
+    let kernel = operands[1];
+    let Some(mut rows) = OverTable::of(&op, &operands, rewriter)? else { return Ok(None) };
+    let is_table =
+        rows.operands[0] == ids && rewriter.shape(rows.table) == rewriter.old().shape(node.outputs[0]);
+    if sliced_axis(&*node.op) != Some(0) || !is_table {
+        return Ok(None);
+    }
+    let sums = rows.apply(rewriter)?[0];
+    rewriter.add(&product((false, true)), &[sums, kernel]).map(Some)
+}
+
+/// A layer, or its gradient, of the ids and the rows of table·kernel.
+struct OverTable {
+    op: OpRef,
+    table: Value,
+    kernel: Value,
+    /// Ids, a place for table·kernel, and what the op reads besides.
+    operands: Vec<Value>,
+}
+
+impl OverTable {
+    /// What `op` on these inputs becomes, if its x is gathered and that is less work.
+    fn of(op: &OpRef, inputs: &[Value], rewriter: &Rewriter<'_>) -> Result<Option<Self>> {
+        let Some(GatheredRows { table, ids }) = GatheredRows::of(rewriter, inputs[0]) else { return Ok(None) };
+        let types: Vec<&TensorType> = inputs.iter().map(|&input| rewriter.ty(input)).collect();
+        let Some(of_rows) = recurrent::from_rows(&**op, &types) else { return Ok(None) };
+        let (table_type, kernel_type, ids_type) = (rewriter.ty(table), types[1], rewriter.ty(ids));
+        if table_type.rank() != 2 || ids_type.rank() != 2 {
             return Ok(None);
         }
-        self.leaves_unread = true;
-        let (table, ids, kernel) = (self.map(table), self.map(ids), inputs[1]);
-        let projected = self.append(&product((false, false)), vec![table, kernel])?[0];
-        let mut outputs = self.append(&op, [&[ids, projected], &inputs[2..]].concat())?;
-        if wants_dx.is_some() {
-            let sums = outputs[0];
-            outputs[0] = self.append(&product((true, false)), vec![table, sums])?[0];
-            if let Some(dx) = dx {
-                outputs.push(self.append(&product((false, true)), vec![sums, kernel])?[0]);
-                self.scattered.insert(dx);
+        let projected = TensorType::new(table_type.dtype, [table_type.shape[0], kernel_type.shape[1]]);
+        let of_rows_types = [&[ids_type, &projected], &types[2..]].concat();
+        let mut after =
+            cost(&*of_rows, &of_rows_types)? + cost(&*product((false, false)), &[table_type, kernel_type])?;
+        if let Some(wants_dx) = recurrent::wants_dx(&**op) {
+            after += cost(&*product((true, false)), &[table_type, &projected])?;
+            if wants_dx {
+                after += cost(&*product((false, true)), &[&projected, kernel_type])?;
             }
         }
-        Ok(Some(outputs))
-    }
-
-    /// The table and the ids that x (B, T, I) of the old graph is gathered by, if the table is much the smaller.
-    fn gathered_from(&self, x: Value) -> Option<[Value; 2]> {
-        let Source::Output { node, .. } = self.old.source(x) else { return None };
-        let gather = self.old.node(*node);
-        if gather.op.name() != "gather" || sliced_axis(&*gather.op) != Some(0) {
-            return None;
+        if after >= cost(&**op, &types)? {
+            return Ok(None);
         }
-        let [table, ids] = gather.inputs[..] else { unreachable!("a gather has two inputs") };
-        let &[batch, steps] = self.old.shape(ids) else { return None };
-        let is_worth_it = batch >= SEQUENCES && batch * steps >= GATHERED * self.old.shape(table)[0];
-        is_worth_it.then_some([table, ids])
+        let operands = [&[ids, ids], &inputs[2..]].concat();
+        Ok(Some(Self { op: of_rows, table, kernel: inputs[1], operands }))
     }
 
-    /// Whether nothing is done with dx of the old graph but to add it to the rows of a gradient of the table.
-    fn is_only_scattered(&self, dx: Value, table: Value, ids: Value) -> bool {
-        let scatters = |node: &NodeId| {
-            let node = self.old.node(*node);
-            node.op.name() == "scatter_add"
-                && sliced_axis(&*node.op) == Some(0)
-                && node.inputs == [ids, dx]
-                && self.old.shape(node.outputs[0]) == self.old.shape(table)
-        };
-        let readers = self.readers.nodes(dx);
-        self.readers.count(dx) == readers.len() && readers.iter().all(scatters)
+    fn apply(&mut self, rewriter: &mut Rewriter<'_>) -> Result<Vec<Value>> {
+        self.operands[1] = rewriter.add(&product((false, false)), &[self.table, self.kernel])?[0];
+        rewriter.add(&self.op, &self.operands)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::gradients;
-    use super::super::simplify::simplify;
+    use super::*;
+    use crate::compile::gradients;
+    use crate::compile::rules::testing::rewritten_with;
     use crate::error::Error;
     use crate::graph::{Attribute, Attributes, Graph, Value};
     use crate::ops::elementwise::{add, multiply};
@@ -195,10 +253,10 @@ mod tests {
                     let roots = model.roots();
                     assert_eq!(roots.len(), model.outputs.len() + 4);
                     let expected = evaluate(&model.graph, &model.feed, &roots).unwrap();
-                    let (simplified, roots) = simplify(&model.graph, &roots).unwrap();
-                    let names = names(&simplified);
+                    let (rewritten, roots) = rewritten_with(&GatheredRecurrence, &model.graph, &roots);
+                    let names = names(&rewritten);
                     assert!(!names.contains(&"gather") && !names.contains(&"scatter_add"), "{names:?}");
-                    let found = evaluate(&simplified, &model.feed, &roots).unwrap();
+                    let found = evaluate(&rewritten, &model.feed, &roots).unwrap();
                     for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
                         let what = format!("{name}, options {option}, {dtype:?}: result {index}");
                         assert_eq!(found.tensor_type(), expected.tensor_type(), "{what}");
@@ -220,10 +278,10 @@ mod tests {
     fn the_sum_of_each_row_is_the_same_bits_at_any_number_of_threads() {
         let mut model = Model::new("lstm", false, true, DType::F32);
         let roots = model.roots();
-        let (simplified, roots) = simplify(&model.graph, &roots).unwrap();
+        let (rewritten, roots) = rewritten_with(&GatheredRecurrence, &model.graph, &roots);
         let with_threads = |threads| {
             set_num_threads(threads);
-            evaluate(&simplified, &model.feed, &roots).unwrap()
+            evaluate(&rewritten, &model.feed, &roots).unwrap()
         };
         let alone = with_threads(1);
         assert_eq!(with_threads(2), alone);
@@ -238,9 +296,9 @@ mod tests {
         let mut roots = vec![model.x, model.outputs[0]];
         roots.extend(gradients.into_iter().flatten());
         let expected = evaluate(&model.graph, &model.feed, &roots).unwrap();
-        let (simplified, roots) = simplify(&model.graph, &roots).unwrap();
-        assert_eq!(evaluate(&simplified, &model.feed, &roots).unwrap(), expected);
-        let names = names(&simplified);
+        let (rewritten, roots) = rewritten_with(&GatheredRecurrence, &model.graph, &roots);
+        assert_eq!(evaluate(&rewritten, &model.feed, &roots).unwrap(), expected);
+        let names = names(&rewritten);
         // The layer reads table·kernel; its gradient, of which dx is wanted, does not.
         let count = |name: &str| names.iter().filter(|other| **other == name).count();
         assert_eq!([count("gather"), count("scatter_add"), count("matmul")], [1, 1, 1], "{names:?}");
@@ -270,23 +328,23 @@ mod tests {
         ];
         let layer = registry::build("simple_rnn", &attributes(&entries)).unwrap();
         let outputs = graph.apply(layer, &[&[x], &inputs[2..]].concat()).unwrap();
-        let (simplified, _) = simplify(&graph, &outputs).unwrap();
-        assert_eq!(names(&simplified), ["gather", "simple_rnn"]);
+        let (rewritten, _) = rewritten_with(&GatheredRecurrence, &graph, &outputs);
+        assert_eq!(names(&rewritten), ["gather", "simple_rnn"]);
     }
 
     #[test]
     fn an_id_that_the_table_does_not_have_is_named() {
         let mut model = Model::new("gru", true, false, DType::F32);
         let roots = model.roots();
-        let (simplified, roots) = simplify(&model.graph, &roots).unwrap();
+        let (rewritten, roots) = rewritten_with(&GatheredRecurrence, &model.graph, &roots);
         for bad in [-1, VECTORS as i32] {
             let Tensor::I32(ids) = &mut model.feed[1] else { unreachable!("ids are int32") };
             ids[[2, 5]] = bad;
-            let error = evaluate(&simplified, &model.feed, &roots).unwrap_err();
+            let error = evaluate(&rewritten, &model.feed, &roots).unwrap_err();
             let expected = format!("index {bad} at position [2, 5]; expected 0 <= index < {VECTORS}");
             assert_eq!(error, Error::Data(expected));
             // Where a program orders its steps, this one comes before the first variable is written.
-            let layer = simplified.nodes().iter().find(|node| node.op.name() == "gru").unwrap();
+            let layer = rewritten.nodes().iter().find(|node| node.op.name() == "gru").unwrap();
             assert!(layer.op.checks_data());
         }
     }
