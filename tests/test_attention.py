@@ -111,6 +111,15 @@ def test_dropout_is_there_in_training_alone():
     assert np.abs(np.asarray(first) - np.asarray(second)).max() > 1e-3
 
 
+def test_projections_are_found_by_the_names_of_keras(keras):
+    ours, theirs = layers.MultiHeadAttention(2, 3), keras.layers.MultiHeadAttention(2, 3)
+    ours(QUERY, VALUE, KEY), theirs(QUERY, VALUE, KEY)
+    for name in ("query_dense", "key_dense", "value_dense", "output_dense"):
+        own, other = getattr(ours, name), getattr(theirs, name)
+        assert own.kernel.path.split("/")[1:] == other.kernel.path.split("/")[1:]
+        assert own.kernel.shape == other.kernel.shape
+
+
 def test_projections_start_from_numbers_of_their_own():
     layer = layers.MultiHeadAttention(2, 3)
     layer(QUERY, QUERY)

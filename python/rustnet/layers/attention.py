@@ -185,6 +185,26 @@ class MultiHeadAttention(Layer):
         output_shape = self._output_shape or (query_shape[-1],)
         self._output_dense = self._projection(output_shape, 2, "attention_output")
 
+    @property
+    def query_dense(self) -> Layer:
+        """The projection of the queries, there once the layer is built."""
+        return self._query_dense
+
+    @property
+    def key_dense(self) -> Layer:
+        """The projection of the keys."""
+        return self._key_dense
+
+    @property
+    def value_dense(self) -> Layer:
+        """The projection of the values."""
+        return self._value_dense
+
+    @property
+    def output_dense(self) -> Layer:
+        """The projection of what the heads read, to the output."""
+        return self._output_dense
+
     def _projection(self, sizes: tuple[int, ...], contracted: int, name: str) -> _Projection:
         return _Projection(
             sizes,
