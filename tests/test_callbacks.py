@@ -154,7 +154,7 @@ def test_learning_rate_scheduler():
     assert seen == [(0.5, 0.5), (0.25, 0.25)]
     model, _ = drive(callbacks.LearningRateScheduler(lambda epoch: 0.1 * (epoch + 1)), losses(1, 1))
     assert model.optimizer.learning_rate == 0.2
-    with pytest.raises(ValueError, match="must return a float. Received: None"):
+    with pytest.raises(ValueError, match="to return a float. Received: None"):
         drive(callbacks.LearningRateScheduler(lambda epoch, rate: None), losses(1))
 
 

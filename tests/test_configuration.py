@@ -270,7 +270,7 @@ def test_what_has_no_configuration_is_named():
     )(X).shape == (6, 3)
     shift = rustnet.Variable(1.0)
     x = Input((3,))
-    with pytest.raises(ValueError, match="'add.*' was called with an argument without a configuration"):
+    with pytest.raises(ValueError, match="'add.*' expected arguments of its call that have a configuration"):
         Model(x, x + shift).get_config()
 
 

@@ -176,16 +176,16 @@ def test_a_failing_write_leaves_nothing_behind(tmp_path, monkeypatch):
 
 
 CORRUPT_IDX = {
-    "empty": (b"", "not an IDX file"),
-    "text": (b"<html>not found</html>", "not an IDX file"),
-    "float32": (struct.pack(">BBBBI", 0, 0, 0x0D, 1, 1) + b"\0\0\0\0", "not an IDX file of unsigned bytes"),
-    "header cut": (struct.pack(">BBBB", 0, 0, 8, 3) + b"\0\0", "ends inside its header"),
+    "empty": (b"", "an IDX file"),
+    "text": (b"<html>not found</html>", "an IDX file"),
+    "float32": (struct.pack(">BBBBI", 0, 0, 0x0D, 1, 1) + b"\0\0\0\0", "an IDX file of unsigned bytes"),
+    "header cut": (struct.pack(">BBBB", 0, 0, 8, 3) + b"\0\0", "to have a whole header"),
     "data cut": (
         idx_bytes(np.zeros((2, 28, 28), np.uint8))[:-1],
-        r"should have 1584 bytes for shape \(2, 28, 28\)",
+        r"to have 1584 bytes for shape \(2, 28, 28\)",
     ),
-    "too long": (idx_bytes(np.zeros(2, np.uint8)) + b"\0", "should have 10 bytes"),
-    "huge": (struct.pack(">BBBB3I", 0, 0, 8, 3, 2**32 - 1, 2**32 - 1, 2**32 - 1), "should have"),
+    "too long": (idx_bytes(np.zeros(2, np.uint8)) + b"\0", "to have 10 bytes"),
+    "huge": (struct.pack(">BBBB3I", 0, 0, 8, 3, 2**32 - 1, 2**32 - 1, 2**32 - 1), "to have"),
 }
 
 
@@ -205,7 +205,7 @@ def test_corrupt_idx_files(tmp_path, case, compressed):
 )
 def test_corrupt_gzip_files(tmp_path, damage):
     (tmp_path / "file.gz").write_bytes(damage(gzip.compress(idx_bytes(np.arange(200, dtype=np.uint8)))))
-    with pytest.raises(ValueError, match="not a complete gzip file"):
+    with pytest.raises(ValueError, match="a complete gzip file"):
         idx.read_idx(tmp_path / "file.gz")
 
 
@@ -219,7 +219,7 @@ def test_images_and_labels_must_belong_together(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"text"])
 def test_corrupt_npz_files(tmp_path, content):
     (tmp_path / "mnist.npz").write_bytes(content)
-    with pytest.raises(ValueError, match=r"not a complete .npz archive with the arrays x_train"):
+    with pytest.raises(ValueError, match=r"a complete .npz archive with the arrays x_train"):
         mnist.load_data(tmp_path)
 
 

@@ -360,7 +360,7 @@ def test_an_error_in_a_callback_leaves_the_model_usable(hook):
 def test_only_callbacks_are_accepted(method):
     arguments = (FOUR,) if method == "predict" else (FOUR, ZERO)
     for wrong in (["early"], [callbacks.EarlyStopping], print):
-        with pytest.raises(ValueError, match="must be instances of Callback"):
+        with pytest.raises(ValueError, match="to be instances of Callback"):
             getattr(echo(), method)(*arguments, verbose=0, callbacks=wrong)
 
 

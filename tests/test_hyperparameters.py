@@ -118,7 +118,7 @@ def test_what_needs_state_is_switched_on_before_the_first_step(name, which, valu
         np.testing.assert_array_equal(ours, theirs)
     trained(late)
     before = getattr(late.optimizer, which)
-    with pytest.raises(ValueError, match=f"`{which}` needs variables.*Received: {which}="):
+    with pytest.raises(ValueError, match=f"expected {which}, which takes.*Received: {which}="):
         setattr(late.optimizer, which, value)
     assert getattr(late.optimizer, which) == before
     trained(late)
@@ -152,11 +152,11 @@ def test_what_needs_state_is_switched_on_before_the_first_step(name, which, valu
 )
 def test_a_wrong_value_is_an_error_when_made_and_when_set(name, which, value):
     make = getattr(optimizers, name)
-    with pytest.raises(ValueError, match=f"`{which}` must be .*Received: {which}="):
+    with pytest.raises(ValueError, match=f"expected {which} to be .*Received: {which}="):
         make(**{which: value})
     optimizer = make()
     before = getattr(optimizer, which)
-    with pytest.raises(ValueError, match=f"`{which}` must be .*Received: {which}="):
+    with pytest.raises(ValueError, match=f"expected {which} to be .*Received: {which}="):
         setattr(optimizer, which, value)
     assert getattr(optimizer, which) == before
 
@@ -166,9 +166,9 @@ def test_what_is_not_read_again_is_refused():
     optimizer.initial_accumulator_value = 0.5
     weight = Variable(np.ones(1, "float32"))
     optimizer.apply([np.ones(1)], [weight])
-    with pytest.raises(ValueError, match="`initial_accumulator_value` is what the variables .* began with"):
+    with pytest.raises(ValueError, match="expected initial_accumulator_value, what its variables begin with"):
         optimizer.initial_accumulator_value = 0.1
-    with pytest.raises(ValueError, match="`gradient_accumulation_steps` is not supported"):
+    with pytest.raises(ValueError, match="expected no gradient_accumulation_steps"):
         optimizer.gradient_accumulation_steps = 2
     with pytest.raises(AttributeError, match="iterations.assign"):
         optimizer.iterations = 5
@@ -178,7 +178,7 @@ def test_what_is_not_read_again_is_refused():
 
 def test_only_one_clip_at_a_time():
     optimizer = optimizers.SGD(clipnorm=1.0)
-    with pytest.raises(ValueError, match="Only one .*'clipvalue': 2.0"):
+    with pytest.raises(ValueError, match="only one .*'clipvalue': 2.0"):
         optimizer.clipvalue = 2.0
     assert optimizer.clipvalue is None
     optimizer.clipnorm = None
@@ -204,9 +204,9 @@ def test_the_learning_rate_may_become_a_schedule_and_a_number_again():
     assert len(model.optimizer.variables) == len(names) + 2
     assert [variable.name for variable in model.optimizer.variables][:2] == names
     for wrong in (float("nan"), -0.1, float("inf"), "fast", None, [0.1, 0.2]):
-        with pytest.raises(ValueError, match="`learning_rate` must be"):
+        with pytest.raises(ValueError, match="expected learning_rate to be"):
             model.optimizer.learning_rate = wrong
-        with pytest.raises(ValueError, match="`learning_rate` must be"):
+        with pytest.raises(ValueError, match="expected learning_rate to be"):
             optimizers.SGD(wrong)
     assert float(model.optimizer.learning_rate) == np.float32(0.01)
 

@@ -133,7 +133,7 @@ def test_optimizer_with_a_schedule():
     assert_close(ours.learning_rate, theirs.learning_rate)
     again = optimizers.deserialize(optimizers.serialize(ours))
     assert again.get_config() == ours.get_config()
-    with pytest.raises(TypeError, match="cannot be set"):
+    with pytest.raises(TypeError, match="expected no number as its learning rate"):
         ours.learning_rate = 0.1
 
 
@@ -218,11 +218,11 @@ def test_get():
         (lambda: optimizers.SGD(learning_rate=float("nan")), "learning_rate=nan"),
         (lambda: optimizers.SGD(momentum=2.0), "momentum=2.0"),
         (lambda: optimizers.Adam(beta_1=-0.1), "beta_1=-0.1"),
-        (lambda: optimizers.Adam(clipnorm=1.0, clipvalue=1.0), "Only one"),
+        (lambda: optimizers.Adam(clipnorm=1.0, clipvalue=1.0), "only one"),
         (lambda: optimizers.Adam(speed=1.0), "speed"),
         (lambda: optimizers.AdamW(weight_decay=None), "weight_decay=None"),
         (lambda: optimizers.Adam(gradient_accumulation_steps=2), "gradient_accumulation_steps=2"),
-        (lambda: optimizers.SGD().apply([np.ones(1)]), "must be built"),
+        (lambda: optimizers.SGD().apply([np.ones(1)]), "to be built"),
         (lambda: optimizers.SGD().apply([np.ones(2)], [Variable(np.ones(3))]), r"gradient.shape=\(2,\)"),
         (lambda: schedules.ExponentialDecay(0.1, 0, 0.5), "decay_steps=0"),
         (lambda: schedules.ExponentialDecay("fast", 10, 0.5), "initial_learning_rate='fast'"),
@@ -240,5 +240,5 @@ def test_bad_arguments(make, message):
 def test_an_optimizer_is_bound_to_its_variables():
     optimizer = optimizers.SGD()
     optimizer.apply([np.ones(1, "float32")], [Variable(np.ones(1, "float32"))])
-    with pytest.raises(ValueError, match="bound to the variables"):
+    with pytest.raises(ValueError, match="expected the variables that it was built with"):
         optimizer.apply([np.ones(1, "float32")], [Variable(np.ones(1, "float32"), name="other")])

@@ -249,7 +249,7 @@ def test_symbolic_shapes():
     encoded, *states = LSTM(6, return_state=True)(x)
     decoded = LSTM(6, return_sequences=True)(Input((7, 2)), initial_state=states)
     assert encoded.shape == (None, 6) and decoded.shape == (None, 7, 6)
-    with pytest.raises(ValueError, match="unroll=True needs a known number of timesteps"):
+    with pytest.raises(ValueError, match="unroll=True expected a known number of timesteps"):
         LSTM(6, unroll=True)(x)
 
 
@@ -348,16 +348,16 @@ def test_recurrent_dropout_scales_what_it_keeps():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: LSTM(0), r"`units` must be an int of 1 or more.*Received: units=0"),
+        (lambda: LSTM(0), r"expected units to be an int of 1 or more.*Received: units=0"),
         (lambda: GRU(3, activation="tang"), "tanh"),
         (lambda: SimpleRNN(3, colour="red"), "colour='red'"),
         (lambda: LSTM(3)(X[0]), r"(?s)ndim|axes|rank"),
         (lambda: LSTM(3)(X, initial_state=[X[:, 0]]), "expected initial_state of shapes"),
-        (lambda: RNN(Layer()), "`cell` must have `state_size`"),
-        (lambda: Bidirectional(Masking()), "must be a recurrent layer"),
+        (lambda: RNN(Layer()), "expected cell to have `state_size`"),
+        (lambda: Bidirectional(Masking()), "to be a recurrent layer"),
         (lambda: Bidirectional(LSTM(3), merge_mode="max"), "merge_mode='max'"),
         (lambda: Bidirectional(LSTM(3), backward_layer=LSTM(3)), "different directions"),
-        (lambda: TimeDistributed(3), "`layer` must be a layer"),
+        (lambda: TimeDistributed(3), "expected layer to be a layer"),
         (lambda: TimeDistributed(Masking())(X[0]), "3 axes or more"),
     ],
 )

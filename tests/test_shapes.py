@@ -65,7 +65,13 @@ def test_a_layer_takes_the_shapes_that_it_takes_in_keras(keras, kind):
 
 
 # Ids are not multiplied; Keras cuts normalised integers off, and compares integers with 0.0 as floats.
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"Embedding", "Masking", "LayerNormalization"}))
+# On JAX it has no convolutions of integers channel by channel.
+BY_CHANNEL = {"DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"}
+
+
+@pytest.mark.parametrize(
+    "kind", sorted(set(KINDS) - {"Embedding", "Masking", "LayerNormalization"} - BY_CHANNEL)
+)
 def test_a_layer_takes_integers_as_in_keras(keras, kind):
     case = KINDS[kind]
     inputs = [(x * 3).astype("int32") for x in listed(case.inputs)]
@@ -130,7 +136,7 @@ def test_a_reshape_that_does_not_fit_is_an_error_when_it_runs():
     symbol = layers.Input(batch_shape=(2, None))
     model = rustnet.Model(symbol, layers.Reshape((3, 5))(symbol))
     assert model.predict(np.ones((2, 15)), verbose=0).shape == (2, 3, 5)
-    with pytest.raises(ValueError, match="target_shape must have the 14 elements of a sample"):
+    with pytest.raises(ValueError, match="target_shape of the 14 elements of a sample"):
         model.predict(np.ones((2, 14)), verbose=0)
 
 

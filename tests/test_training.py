@@ -351,7 +351,7 @@ def test_an_optimizer_serves_one_model():
     x = np.ones((2, 1))
     first, second = line(optimizer=optimizer), line(optimizer=optimizer)
     first.fit(x, x, verbose=0)
-    with pytest.raises(ValueError, match="bound to the variables"):
+    with pytest.raises(ValueError, match="expected the variables that it was built with"):
         second.fit(x, x, verbose=0)
     first.compile(optimizer, "mae")
     first.fit(x, x, verbose=0)

@@ -24,7 +24,7 @@ class Constraint(Tracked):
     """
 
     def __call__(self, w: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} must define `__call__(self, w)`.")
+        raise NotImplementedError(f"expected {type(self).__name__} to define `__call__(self, w)`.")
 
     def get_config(self) -> dict[str, Any]:
         return {}

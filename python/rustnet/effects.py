@@ -88,7 +88,7 @@ def call_python(
         result = function(*arrays)
         if outputs is None:
             return []
-        return _checked(result, returns_list, types, f"{where}expected {name} to return")
+        return _checked(result, returns_list, types, where, name)
 
     floats = [one for one in tensors if is_float(one.dtype)]
     input_types = [(one.dtype, one.shape) for one in floats]
@@ -98,7 +98,7 @@ def call_python(
         ends = len(tensors), len(tensors) + len(types)
         result = gradient(arrays[: ends[0]], arrays[ends[0] : ends[1]], arrays[ends[1] :])
         is_list = len(floats) != 1 or isinstance(result, (list, tuple))
-        return _checked(result, is_list, input_types, f"{where}expected the gradient of {name} to return")
+        return _checked(result, is_list, input_types, where, f"the gradient of {name}")
 
     results = trace.call_python(checked, tensors, types, None if gradient is None else checked_gradient)
     if outputs is None:
@@ -148,18 +148,20 @@ def _type(output: Any) -> Type:
     return standardize_dtype(dtype), tuple(as_ints(shape, "outputs"))
 
 
-def _checked(result: Any, is_list: bool, types: list[Type], expected: str) -> list[Array]:
+def _checked(result: Any, is_list: bool, types: list[Type], where: str, name: str) -> list[Array]:
     """What a function returned as the arrays that the engine takes. Raises `ValueError` for other types."""
     results = result if is_list else [result]
     if not isinstance(results, (list, tuple)) or len(results) != len(types):
         received = f"{len(results)} items" if isinstance(results, (list, tuple)) else repr(result)
-        raise ValueError(f"{expected} a list of {len(types)}. Received: {received}")
+        raise ValueError(f"{where}expected {name} to return a list of {len(types)}. Received: {received}")
     arrays = []
     for one, (dtype, shape) in zip(results, types, strict=True):
         # Numbers and lists of them have no dtype of their own; int64 is computed in int32 everywhere.
         own = str(getattr(one, "dtype", dtype))
         array = as_array(one, dtype if own in (dtype, "int64") else None, "what a function returns")
         if (own != dtype and (own, dtype) != ("int64", "int32")) or array.shape != shape:
-            raise ValueError(f"{expected} {dtype}{list(shape)}. Received: {own}{list(array.shape)}")
+            raise ValueError(
+                f"{where}expected {name} to return {dtype}{list(shape)}. Received: {own}{list(array.shape)}"
+            )
         arrays.append(array)
     return arrays

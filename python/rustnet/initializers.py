@@ -32,7 +32,9 @@ class Initializer:
     """
 
     def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
-        raise NotImplementedError(f"{type(self).__name__} must define `__call__(self, shape, dtype=None)`.")
+        raise NotImplementedError(
+            f"expected {type(self).__name__} to define `__call__(self, shape, dtype=None)`."
+        )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -141,7 +143,9 @@ class Identity(Initializer):
     def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
         shape = _checked(shape)
         if len(shape) != 2:
-            raise ValueError(f"Identity initializes matrices, shape (rows, columns). Received: shape={shape}")
+            raise ValueError(
+                f"Identity expected the shape of a matrix, (rows, columns). Received: shape={shape}"
+            )
         dtype = standardize_dtype(dtype)
         return np.eye(*shape, dtype=dtype) * np.dtype(dtype).type(self.gain)
 
@@ -158,7 +162,7 @@ class RandomInitializer(Initializer):
 
     def __init__(self, seed: int | rustnet_random.SeedGenerator | None = None) -> None:
         if not (seed is None or isinstance(seed, (int, np.integer, rustnet_random.SeedGenerator))):
-            raise ValueError(f"`seed` must be an int, a SeedGenerator or None. Received: seed={seed!r}")
+            raise ValueError(f"expected seed to be an int, a SeedGenerator or None. Received: seed={seed!r}")
         self._given_seed = seed
         self.seed = rustnet_random.new_seed() if seed is None else seed
 
@@ -170,7 +174,9 @@ class RandomInitializer(Initializer):
 
     def _drawn(self, shape: tuple[int, ...]) -> Fill:
         """What the values are drawn from."""
-        raise NotImplementedError(f"{type(self).__name__} must define `__call__(self, shape, dtype=None)`.")
+        raise NotImplementedError(
+            f"expected {type(self).__name__} to define `__call__(self, shape, dtype=None)`."
+        )
 
     def _key(self) -> int:
         """The key of this call's numbers, 64 bits."""
@@ -298,14 +304,14 @@ class VarianceScaling(RandomInitializer):
     ) -> None:
         super().__init__(seed)
         if not scale > 0:
-            raise ValueError(f"`scale` must be above 0. Received: scale={scale!r}")
+            raise ValueError(f"expected scale to be above 0. Received: scale={scale!r}")
         if mode not in ("fan_in", "fan_out", "fan_avg"):
-            raise ValueError(f"`mode` must be 'fan_in', 'fan_out' or 'fan_avg'. Received: mode={mode!r}")
+            raise ValueError(f"expected mode to be 'fan_in', 'fan_out' or 'fan_avg'. Received: mode={mode!r}")
         if distribution == "normal":
             distribution = "truncated_normal"
         if distribution not in ("truncated_normal", "untruncated_normal", "uniform"):
             raise ValueError(
-                "`distribution` must be 'truncated_normal', 'untruncated_normal' or 'uniform'. "
+                "expected distribution to be 'truncated_normal', 'untruncated_normal' or 'uniform'. "
                 f"Received: distribution={distribution!r}"
             )
         self.scale = scale
@@ -469,7 +475,7 @@ class Orthogonal(RandomInitializer):
     def __call__(self, shape: Shape, dtype: str | None = None) -> np.ndarray:
         shape = _checked(shape)
         if len(shape) < 2:
-            raise ValueError(f"Orthogonal needs a shape of two axes or more. Received: shape={shape}")
+            raise ValueError(f"Orthogonal expected a shape of two axes or more. Received: shape={shape}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
         tall = (max(rows, columns), min(rows, columns))
         q, r = np.linalg.qr(_core.filled("float64", tall, "normal", self._key(), (0.0, 1.0)))
@@ -486,7 +492,7 @@ class Orthogonal(RandomInitializer):
 def _checked(shape: Shape) -> tuple[int, ...]:
     sizes = tuple(int(size) for size in shape)
     if any(size < 0 for size in sizes):
-        raise ValueError(f"A shape holds sizes of 0 or more. Received: shape={sizes}")
+        raise ValueError(f"expected a shape of sizes of 0 or more. Received: shape={sizes}")
     return sizes
 
 

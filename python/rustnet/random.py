@@ -56,7 +56,7 @@ class SeedGenerator(Tracked):
         if seed is None:
             seed = new_seed()
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise ValueError(f"`seed` must be an int of 0 or more, or None. Received: seed={seed!r}")
+            raise ValueError(f"expected seed to be an int of 0 or more, or None. Received: seed={seed!r}")
         self.name = name or auto_name("seed_generator")
         self.seed = int(seed)
         self.state = Variable(_words(self.seed), dtype="int32", trainable=False, name="seed_generator_state")
@@ -97,7 +97,7 @@ def set_random_seed(seed: int) -> None:
     Source: https://keras.io/api/utils/python_utils/#setrandomseed-function
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
-        raise ValueError(f"`seed` must be an int from 0 to 2**32 - 1. Received: seed={seed!r}")
+        raise ValueError(f"expected seed to be an int from 0 to 2**32 - 1. Received: seed={seed!r}")
     python_random.seed(int(seed))
     np.random.seed(int(seed))
     _seeds.seed(int(seed))
@@ -329,7 +329,7 @@ def _draw(seed: Seed) -> Any:
         return _global_generator.next()
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(
-            f"`seed` must be an int of 0 or more, a SeedGenerator or None. Received: seed={seed!r}"
+            f"expected seed to be an int of 0 or more, a SeedGenerator or None. Received: seed={seed!r}"
         )
     return ops.convert_to_tensor(_words(int(seed)))
 

@@ -71,7 +71,7 @@ class Registry:
             return found
         near = difflib.get_close_matches(self.fold(name), self.objects, n=3, cutoff=0.6)
         hint = f" Did you mean {' or '.join(repr(other) for other in near)}?" if near else ""
-        raise ValueError(f"Unknown {self.kind}.{hint} Received: {self.kind}={name!r}")
+        raise ValueError(f"expected a known {self.kind}.{hint} Received: {self.kind}={name!r}")
 
     def get(self, identifier: Any) -> Any:
         """None, a name, a configuration, a class, a function or an instance -> a function or an instance."""
@@ -85,7 +85,7 @@ class Registry:
             identifier = identifier()
         if not (callable(identifier) or (self.base is not None and isinstance(identifier, self.base))):
             raise ValueError(
-                f"Expected a {self.kind}: a name, a configuration, a class, an instance or a function. "
+                f"expected a {self.kind}: a name, a configuration, a class, an instance or a function. "
                 f"Received: {identifier!r} of type {type(identifier).__name__}"
             )
         return identifier
@@ -100,7 +100,7 @@ class Registry:
             return self.get(self.find(config, custom_objects))
         if not isinstance(config, Mapping) or "class_name" not in config:
             raise ValueError(
-                f"Expected the configuration of a {self.kind}: a dictionary with 'class_name' and 'config'. "
+                f"expected the configuration of a {self.kind}: a dictionary with 'class_name' and 'config'. "
                 f"Received: {config!r}"
             )
         if config["class_name"] == "function":
@@ -142,7 +142,7 @@ def serialize(value: Any) -> Any:
         # Functions of this package are known by name.
         return name if module.startswith("rustnet.") else _described_function(module, name)
     raise ValueError(
-        "Expected a value with a configuration: a plain value, an object with `get_config` or a function "
+        "expected a value with a configuration: a plain value, an object with `get_config` or a function "
         f"with a name. Received: {value!r} of type {type(value).__name__}"
     )
 

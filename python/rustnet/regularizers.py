@@ -25,7 +25,7 @@ class Regularizer(Tracked):
     """
 
     def __call__(self, x: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} must define `__call__(self, x)`.")
+        raise NotImplementedError(f"expected {type(self).__name__} to define `__call__(self, x)`.")
 
     def get_config(self) -> dict[str, Any]:
         return {}
@@ -109,7 +109,7 @@ class L2(L1L2):
 
 def _factor(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < math.inf:
-        raise ValueError(f"`{name}` must be a finite number of 0 or more. Received: {name}={value!r}")
+        raise ValueError(f"expected {name} to be a finite number of 0 or more. Received: {name}={value!r}")
     return float(value)
 
 

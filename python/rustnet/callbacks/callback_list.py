@@ -42,7 +42,7 @@ class CallbackList(Callback):
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise ValueError(
-                    "`callbacks` must be instances of Callback. "
+                    "expected callbacks to be instances of Callback. "
                     f"Received: {callback!r} of type {type(callback).__name__}"
                 )
         self.history: Any = None

@@ -44,7 +44,7 @@ class LearningRateScheduler(Callback):
             rate = self.schedule(epoch)
         if not isinstance(rate, (float, np.floating)):
             raise ValueError(
-                "The schedule of LearningRateScheduler must return a float. "
+                "expected the schedule of LearningRateScheduler to return a float. "
                 f"Received: {rate!r} of type {type(rate).__name__}"
             )
         optimizer.learning_rate = rate
@@ -92,7 +92,7 @@ class ReduceLROnPlateau(MonitorCallback):
     ) -> None:
         super().__init__(monitor, mode, min_delta=min_delta)
         if not 0 < factor < 1:
-            raise ValueError(f"`factor` must be above 0 and below 1. Received: factor={factor!r}")
+            raise ValueError(f"expected factor to be above 0 and below 1. Received: factor={factor!r}")
         self.factor = factor
         self.patience = patience
         self.verbose = verbose

@@ -30,7 +30,7 @@ class MonitorCallback(Callback):
     ) -> None:
         super().__init__()
         if mode not in ("auto", "min", "max"):
-            raise ValueError(f"`mode` must be 'auto', 'min' or 'max'. Received: mode={mode!r}")
+            raise ValueError(f"expected mode to be 'auto', 'min' or 'max'. Received: mode={mode!r}")
         self.monitor = monitor
         self.mode = mode
         self.best = baseline
@@ -56,7 +56,7 @@ class MonitorCallback(Callback):
             if name_of(metric) == name and getattr(metric, "_direction", None):
                 return metric._direction == "up"
         raise ValueError(
-            f"{type(self).__name__} does not know whether a larger '{self.monitor}' is better: "
+            f"{type(self).__name__} expected a mode that says whether a larger '{self.monitor}' is better: "
             f"pass mode='max' or mode='min'. Received: monitor={self.monitor!r}, mode='auto'"
         )
 

@@ -37,7 +37,7 @@ class LambdaCallback(Callback):
         unknown = [name for name in hooks if name not in HOOKS]
         if unknown:
             raise ValueError(
-                f"LambdaCallback knows the hooks {', '.join(HOOKS)}. Received: {', '.join(unknown)}"
+                f"LambdaCallback expected hooks among {', '.join(HOOKS)}. Received: {', '.join(unknown)}"
             )
         for name, function in hooks.items():
             if function is not None:
@@ -66,7 +66,7 @@ class TerminateOnNaN(Callback):
         if loss is None or math.isfinite(loss):
             return
         if self.raise_error:
-            raise RuntimeError(f"The loss of batch {batch} is not finite. Received: loss={loss}")
+            raise RuntimeError(f"expected a finite loss of batch {batch}. Received: loss={loss}")
         print_line(f"Batch {batch}: the loss is {loss}, training stops.")
         self.model.stop_training = True
 

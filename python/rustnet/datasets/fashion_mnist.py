@@ -67,7 +67,7 @@ def load_data(path: str | os.PathLike[str] | None = None) -> Arrays:
         if found is None:
             names = ", ".join(f"{name}.gz" for name in idx.FILE_NAMES.values())
             raise FileNotFoundError(
-                f"`path` should be a directory with the files {names}. Received: path={str(path)!r}"
+                f"expected path to be a directory with the files {names}. Received: path={str(path)!r}"
             )
     else:
         keras_cache = files.keras_cache_directory() / "fashion-mnist"

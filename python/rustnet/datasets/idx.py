@@ -31,18 +31,20 @@ def read_idx(path: Path) -> np.ndarray:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(
-            f"{path} is not a complete gzip file: {error}. Delete it to have it fetched again."
+            f"expected a complete gzip file, or none to have it fetched again. Received: {path}: {error}"
         ) from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE:
-        raise ValueError(f"{path} is not an IDX file of unsigned bytes. Received: header={content[:4]!r}")
+        raise ValueError(
+            f"expected {path} to be an IDX file of unsigned bytes. Received: header={content[:4]!r}"
+        )
     header = 4 + 4 * content[3]
     if len(content) < header:
-        raise ValueError(f"{path} ends inside its header. Received: {len(content)} bytes")
+        raise ValueError(f"expected {path} to have a whole header. Received: {len(content)} bytes")
     shape = tuple(int(size) for size in np.frombuffer(content, ">u4", count=content[3], offset=4))
     expected = header + math.prod(shape)
     if len(content) != expected:
         raise ValueError(
-            f"{path} should have {expected} bytes for shape {shape}. Received: {len(content)} bytes"
+            f"expected {path} to have {expected} bytes for shape {shape}. Received: {len(content)} bytes"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()
 
@@ -77,6 +79,6 @@ def check_pair(images: np.ndarray, labels: np.ndarray, path: Path) -> None:
     """Raises ValueError unless images are (n, 28, 28) and labels (n,)."""
     if images.ndim != 3 or images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
         raise ValueError(
-            f"{path} should hold images of shape (n, 28, 28) with labels of shape (n,). "
+            f"expected {path} to hold images of shape (n, 28, 28) with labels of shape (n,). "
             f"Received: images.shape={images.shape}, labels.shape={labels.shape}"
         )

@@ -64,8 +64,8 @@ def read_npz(path: Path) -> Arrays:
             arrays = {part: archive[part] for part in PARTS}
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
-            f"{path} is not a complete .npz archive with the arrays {', '.join(PARTS)}: {error}. "
-            "Delete it to have it fetched again."
+            f"expected a complete .npz archive with the arrays {', '.join(PARTS)}, or none to have it "
+            f"fetched again. Received: {path}: {error}"
         ) from error
     for split in ("train", "test"):
         idx.check_pair(arrays[f"x_{split}"], arrays[f"y_{split}"], path)

@@ -43,7 +43,7 @@ class ReLU(Layer):
         given = {"max_value": max_value or 0.0, "negative_slope": negative_slope, "threshold": threshold}
         for name, value in given.items():
             if value is None or not value >= 0:
-                raise ValueError(f"`{name}` must be 0 or more. Received: {name}={value!r}")
+                raise ValueError(f"expected {name} to be 0 or more. Received: {name}={value!r}")
         self.max_value = max_value
         self.negative_slope = negative_slope
         self.threshold = threshold
@@ -85,7 +85,7 @@ class LeakyReLU(Layer):
         super().__init__(**kwargs)
         if negative_slope is None or not negative_slope >= 0:
             raise ValueError(
-                f"`negative_slope` must be 0 or more. Received: negative_slope={negative_slope!r}"
+                f"expected negative_slope to be 0 or more. Received: negative_slope={negative_slope!r}"
             )
         self.negative_slope = negative_slope
         self.supports_masking = True

@@ -169,7 +169,7 @@ class Lambda(Layer):
     ) -> None:
         super().__init__(**kwargs)
         if not callable(function):
-            raise ValueError(f"`function` must be callable. Received: function={function!r}")
+            raise ValueError(f"expected function to be callable. Received: function={function!r}")
         self.function = function
         self.output_shape = output_shape
         self.mask = mask
@@ -224,12 +224,12 @@ def full_weights(lora_rank: Any, lora_alpha: Any, quantization_config: Any) -> N
 def positive_int(name: str, value: Any) -> int:
     """`value` as an int of 1 or more; ValueError otherwise."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
-        raise ValueError(f"`{name}` must be an int of 1 or more. Received: {name}={value!r}")
+        raise ValueError(f"expected {name} to be an int of 1 or more. Received: {name}={value!r}")
     return value.__index__()
 
 
 def known_size(axis: str, size: int | None) -> int:
     """The size of an axis that a weight depends on; ValueError where it is left open."""
     if size is None:
-        raise ValueError(f"The {axis} axis of the input must have a known size. Received: None")
+        raise ValueError(f"expected a known size of the {axis} axis of the input. Received: None")
     return size

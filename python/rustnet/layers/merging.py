@@ -29,7 +29,7 @@ class Merge(Layer):
 
     def merge(self, inputs: list[Any]) -> Any:
         """The inputs, of one rank, as one tensor."""
-        raise NotImplementedError(f"{type(self).__name__} must define `merge(self, inputs)`.")
+        raise NotImplementedError(f"expected {type(self).__name__} to define `merge(self, inputs)`.")
 
     def merge_masked(self, inputs: list[Any], masks: list[Any]) -> Any:
         """The same where inputs have masks (bool, or None for some); by default masks change no value."""
@@ -41,7 +41,7 @@ class Merge(Layer):
         tensors = _with_agreed_sizes([_with_rank(tensor, rank) for tensor in tensors])
         if not all(map(_broadcasts, zip(*(tensor.shape for tensor in tensors), strict=True))):
             raise ValueError(
-                f"'{self.name}' needs inputs whose shapes broadcast. "
+                f"'{self.name}' expected inputs whose shapes broadcast. "
                 f"Received: shapes {[tuple(tensor.shape) for tensor in inputs]}"
             )
         masks = self._aligned_masks(inputs, masks_of(inputs))
@@ -69,7 +69,9 @@ class Merge(Layer):
             return None
         shapes = [tuple(mask.shape) for mask in masks]
         if len({len(shape) for shape in shapes}) > 1 or not all(map(_broadcasts, zip(*shapes, strict=True))):
-            raise ValueError(f"'{self.name}' needs masks whose shapes broadcast. Received: shapes {shapes}")
+            raise ValueError(
+                f"'{self.name}' expected masks whose shapes broadcast. Received: shapes {shapes}"
+            )
         return functools.reduce(ops.logical_or, masks)
 
 
@@ -111,7 +113,7 @@ class Subtract(Merge):
 
     def merge(self, inputs: list[Any]) -> Any:
         if len(inputs) != 2:
-            raise ValueError(f"'{self.name}' needs two inputs. Received: {len(inputs)} inputs")
+            raise ValueError(f"'{self.name}' expected two inputs. Received: {len(inputs)} inputs")
         return inputs[0] - inputs[1]
 
 
@@ -242,7 +244,7 @@ class Concatenate(Layer):
         rank = len(shapes[0])
         if any(len(shape) != rank for shape in shapes) or not -rank <= self.axis < rank:
             raise ValueError(
-                f"'{self.name}' needs inputs of one rank, which have axis {self.axis}. "
+                f"'{self.name}' expected inputs of one rank, which have axis {self.axis}. "
                 f"Received: shapes {shapes}"
             )
         tensors = _with_agreed_sizes(tensors, self.axis % rank)
@@ -250,7 +252,7 @@ class Concatenate(Layer):
         others = {shape[: self.axis % rank] + shape[self.axis % rank + 1 :] for shape in shapes}
         if len(others) > 1:
             raise ValueError(
-                f"'{self.name}' needs inputs of the same sizes along all axes but {self.axis}. "
+                f"'{self.name}' expected inputs of the same sizes along all axes but {self.axis}. "
                 f"Received: shapes {shapes}"
             )
         return ops.concatenate(tensors, axis=self.axis)
@@ -301,20 +303,20 @@ class Dot(Layer):
         super().__init__(**kwargs)
         pair = (axes, axes) if isinstance(axes, int) else tuple(axes)
         if len(pair) != 2 or not all(isinstance(axis, int) for axis in pair):
-            raise ValueError(f"`axes` must be an int or a pair of ints. Received: axes={axes!r}")
+            raise ValueError(f"expected axes to be an int or a pair of ints. Received: axes={axes!r}")
         self.axes = axes
         self.normalize = normalize
 
     def call(self, inputs: Any) -> Any:
         tensors = _list(inputs, self.name, 2)
         if len(tensors) != 2:
-            raise ValueError(f"'{self.name}' needs two inputs. Received: {len(tensors)} inputs")
+            raise ValueError(f"'{self.name}' expected two inputs. Received: {len(tensors)} inputs")
         pair = (self.axes, self.axes) if isinstance(self.axes, int) else tuple(self.axes)
         vectors = []
         for tensor, axis in zip(tensors, pair, strict=True):
             if len(tensor.shape) < 2 or not 0 < axis % len(tensor.shape) < len(tensor.shape):
                 raise ValueError(
-                    f"'{self.name}' sums over an axis after the batch. "
+                    f"'{self.name}' expected axes after the batch. "
                     f"Received: axes={self.axes}, shapes {[tuple(each.shape) for each in tensors]}"
                 )
             if self.normalize:
@@ -325,7 +327,7 @@ class Dot(Layer):
         (left, left_rest), (right, right_rest) = vectors
         if left.shape[0] != right.shape[0] or left.shape[-1] != right.shape[-1]:
             raise ValueError(
-                f"'{self.name}' needs inputs of one batch size, and of one size along axes {self.axes}. "
+                f"'{self.name}' expected inputs of one batch size, and of one size along axes {self.axes}. "
                 f"Received: shapes {[tuple(tensor.shape) for tensor in tensors]}"
             )
         batch, size = left.shape[0], left.shape[-1]
@@ -344,7 +346,7 @@ class Dot(Layer):
 def _masks_of_inputs(inputs: Any, masks: Any, name: str) -> list[Any]:
     if not isinstance(masks, (list, tuple)) or len(masks) != len(inputs):
         raise ValueError(
-            f"'{name}' needs one mask, or None, for each of its inputs. Received: mask={masks!r}"
+            f"'{name}' expected one mask, or None, for each of its inputs. Received: mask={masks!r}"
         )
     return [
         None if mask is None else fitting_mask(mask, tensor, name, axes=len(mask.shape))
@@ -383,7 +385,7 @@ def _broadcasts(sizes: tuple[int, ...]) -> bool:
 def _list(inputs: Any, name: str, least: int) -> list[Any]:
     if not isinstance(inputs, (list, tuple)) or len(inputs) < least:
         raise ValueError(
-            f"'{name}' needs a list of {least} or more tensors. "
+            f"'{name}' expected a list of {least} or more tensors. "
             f"Received: {len(inputs) if isinstance(inputs, (list, tuple)) else type(inputs).__name__}"
         )
     return list(inputs)

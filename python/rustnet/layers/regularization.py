@@ -212,7 +212,7 @@ class GaussianDropout(Layer):
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if _number("rate", rate, 1) == 1:
-            raise ValueError(f"`rate` must be at least 0 and below 1. Received: rate={rate!r}")
+            raise ValueError(f"expected rate to be at least 0 and below 1. Received: rate={rate!r}")
         self.rate = rate
         self.seed = seed
         self.supports_masking = True
@@ -263,7 +263,7 @@ class ActivityRegularization(Layer):
 def _number(name: str, value: float, most: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
         upper = "or more" if most == math.inf else f"to {most}"
-        raise ValueError(f"`{name}` must be a number from 0 {upper}. Received: {name}={value!r}")
+        raise ValueError(f"expected {name} to be a number from 0 {upper}. Received: {name}={value!r}")
     return value
 
 
@@ -276,6 +276,6 @@ def _sizes(noise_shape: Any) -> tuple[int | None, ...] | None:
         for size in sizes
     ):
         raise ValueError(
-            f"`noise_shape` must hold ints of 1 or more, or None. Received: noise_shape={noise_shape!r}"
+            f"expected noise_shape to hold ints of 1 or more, or None. Received: noise_shape={noise_shape!r}"
         )
     return sizes

@@ -68,7 +68,7 @@ class Reshape(Layer):
             not hasattr(size, "__index__") or size < -1 for size in sizes
         ):
             raise ValueError(
-                f"`target_shape` must hold ints of 0 or more, and -1 at most once. "
+                f"expected target_shape to hold ints of 0 or more, and -1 at most once. "
                 f"Received: target_shape={sizes}"
             )
         self.target_shape = tuple(int(size) for size in sizes)
@@ -80,7 +80,7 @@ class Reshape(Layer):
         known = math.prod(size for size in self.target_shape if size != -1)
         if known != elements if -1 not in self.target_shape else known == 0 or elements % known:
             raise ValueError(
-                f"target_shape must have the {elements} elements of a sample. "
+                f"expected a target_shape of the {elements} elements of a sample. "
                 f"Received: target_shape={self.target_shape}, inputs.shape={tuple(inputs.shape)}"
             )
         sizes = [elements // known if size == -1 else size for size in self.target_shape]
@@ -116,7 +116,7 @@ class Permute(Layer):
         super().__init__(**kwargs)
         self.dims = tuple(dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
-            raise ValueError(f"`dims` must be a permutation of 1, 2, … Received: dims={self.dims}")
+            raise ValueError(f"expected dims to be a permutation of 1, 2, … Received: dims={self.dims}")
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
 
     def call(self, inputs: Any) -> Any:

@@ -72,7 +72,8 @@ def categorical_crossentropy(
     classes = y_pred.shape[axis]
     if classes == 0:
         raise ValueError(
-            f"categorical_crossentropy needs one class or more. Received: y_pred.shape={tuple(y_pred.shape)}"
+            "categorical_crossentropy expected one class or more. "
+            f"Received: y_pred.shape={tuple(y_pred.shape)}"
         )
     if classes == 1:
         warnings.warn(
@@ -119,7 +120,7 @@ def sparse_categorical_crossentropy(
         if tuple(y_true.shape) == tuple(y_pred.shape):
             hint = " One-hot targets need categorical_crossentropy."
         raise ValueError(
-            f"sparse_categorical_crossentropy needs one integer label for each row of classes.{hint} "
+            f"sparse_categorical_crossentropy expected one integer label for each row of classes.{hint} "
             f"Received: y_true.shape={tuple(y_true.shape)}, y_pred.shape={tuple(y_pred.shape)}"
         )
     y_true = checked_labels(y_true, "sparse_categorical_crossentropy")
@@ -289,5 +290,7 @@ class KLDivergence(LossFunctionWrapper):
 
 def _smoothing(value: float) -> float:
     if not 0 <= value <= 1:
-        raise ValueError(f"`label_smoothing` must be between 0 and 1. Received: label_smoothing={value!r}")
+        raise ValueError(
+            f"expected label_smoothing to be between 0 and 1. Received: label_smoothing={value!r}"
+        )
     return value

@@ -55,7 +55,7 @@ class Loss(Tracked):
     ) -> None:
         if reduction is not None and reduction not in REDUCTIONS:
             raise ValueError(
-                f"`reduction` must be one of {REDUCTIONS} or None. Received: reduction={reduction!r}"
+                f"expected reduction to be one of {REDUCTIONS} or None. Received: reduction={reduction!r}"
             )
         self.name = name or auto_name(to_snake_case(type(self).__name__))
         self.reduction = reduction
@@ -76,7 +76,7 @@ class Loss(Tracked):
         return reduce_losses(losses, sample_weight, mask, self.reduction)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} must define `call(self, y_true, y_pred)`.")
+        raise NotImplementedError(f"expected {type(self).__name__} to define `call(self, y_true, y_pred)`.")
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "reduction": self.reduction}
@@ -165,7 +165,7 @@ def same_shape(y_true: Any, y_pred: Any, hint: str = "") -> tuple[Any, Any]:
     y_true, y_pred = same_rank(ops.cast(y_true, y_pred.dtype), y_pred)
     if tuple(y_true.shape) != tuple(y_pred.shape):
         raise ValueError(
-            f"The targets must have the shape of the output (a last axis of size 1 may be left out).{hint} "
+            f"expected targets of the shape of the output (a last axis of size 1 may be left out).{hint} "
             f"Received: y_true.shape={tuple(y_true.shape)}, y_pred.shape={tuple(y_pred.shape)}"
         )
     return y_true, y_pred
@@ -205,7 +205,7 @@ def weighted(values: Any, sample_weight: Any) -> tuple[Any, Any]:
     )
     if not fits:
         raise ValueError(
-            "`sample_weight` must have one weight for each sample, or one for each element of the losses. "
+            "expected one sample_weight for each sample, or one for each element of the losses. "
             f"Received: sample_weight.shape={tuple(sample_weight.shape)}, losses.shape={tuple(values.shape)}"
         )
     return values * weight, weight

@@ -275,7 +275,7 @@ class Huber(LossFunctionWrapper):
         dtype: str | None = None,
     ) -> None:
         if not delta > 0:
-            raise ValueError(f"`delta` must be above 0. Received: delta={delta!r}")
+            raise ValueError(f"expected delta to be above 0. Received: delta={delta!r}")
         super().__init__(huber, reduction, name, dtype, delta=delta)
 
 

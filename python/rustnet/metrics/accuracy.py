@@ -138,7 +138,7 @@ def _labels(y_true: Any, y_pred: Any, of: str) -> tuple[Any, Any]:
         y_true = ops.squeeze(y_true, -1)
     if tuple(y_true.shape) != tuple(y_pred.shape[:-1]):
         raise ValueError(
-            "Expected one class index for each row of predictions. "
+            "expected one class index for each row of predictions. "
             f"Received: y_true.shape={tuple(y_true.shape)}, y_pred.shape={tuple(y_pred.shape)}"
         )
     return checked_labels(y_true, of), y_pred

@@ -64,10 +64,10 @@ class AUC(Metric):
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         if curve not in ("ROC", "PR", "roc", "pr"):
-            raise ValueError(f"`curve` must be 'ROC' or 'PR'. Received: curve={curve!r}")
+            raise ValueError(f"expected curve to be 'ROC' or 'PR'. Received: curve={curve!r}")
         if summation_method.lower() not in ("interpolation", "minoring", "majoring"):
             raise ValueError(
-                "`summation_method` must be 'interpolation', 'minoring' or 'majoring'. "
+                "expected summation_method to be 'interpolation', 'minoring' or 'majoring'. "
                 f"Received: summation_method={summation_method!r}"
             )
         if thresholds is None:
@@ -75,7 +75,9 @@ class AUC(Metric):
         if num_labels is not None:
             checked_count("num_labels", num_labels)
         if num_labels is not None and not multi_label:
-            raise ValueError(f"`num_labels` needs multi_label=True. Received: num_labels={num_labels!r}")
+            raise ValueError(
+                f"expected multi_label=True beside num_labels. Received: num_labels={num_labels!r}"
+            )
         self.given_thresholds = None if thresholds is None else sorted(checked_thresholds(thresholds))
         inner = self.given_thresholds
         if inner is None:
@@ -112,7 +114,7 @@ class AUC(Metric):
         if self.multi_label:
             if len(y_pred.shape) != 2:
                 raise ValueError(
-                    "multi_label=True needs predictions of shape (batch, labels). "
+                    "multi_label=True expected predictions of shape (batch, labels). "
                     f"Received: y_pred.shape={tuple(y_pred.shape)}"
                 )
             if not self.built:

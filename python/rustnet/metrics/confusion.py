@@ -24,7 +24,7 @@ def checked_thresholds(thresholds: Thresholds, default: float = 0.5) -> list[flo
         return [default]
     values = np.ravel(np.asarray(thresholds, dtype=object)).tolist()
     if not values or any(not _is_number(value) or not 0 <= value <= 1 for value in values):
-        raise ValueError(f"`thresholds` must be between 0 and 1. Received: thresholds={thresholds!r}")
+        raise ValueError(f"expected thresholds to be between 0 and 1. Received: thresholds={thresholds!r}")
     return [float(value) for value in values]
 
 
@@ -42,7 +42,7 @@ def _is_number(value: Any) -> bool:
 def checked_count(name: str, value: Any, least: int = 1, most: int = 2**31 - 1) -> int:
     """An int from `least` to `most`; ValueError otherwise."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or not least <= int(value) <= most:
-        raise ValueError(f"`{name}` must be an int from {least} to {most}. Received: {name}={value!r}")
+        raise ValueError(f"expected {name} to be an int from {least} to {most}. Received: {name}={value!r}")
     return int(value)
 
 
@@ -69,7 +69,7 @@ def decisions(
     if class_id is not None:
         if len(y_pred.shape) < 2 or not 0 <= class_id < y_pred.shape[-1]:
             raise ValueError(
-                "`class_id` must be an index of the last axis of predictions (batch, classes). "
+                "expected class_id to be an index of the last axis of predictions (batch, classes). "
                 f"Received: class_id={class_id}, y_pred.shape={tuple(y_pred.shape)}"
             )
         y_true, y_pred = y_true[..., class_id : class_id + 1], y_pred[..., class_id : class_id + 1]

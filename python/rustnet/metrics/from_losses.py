@@ -187,7 +187,7 @@ class R2Score(Metric):
         super().__init__(name=name, dtype=dtype)
         if class_aggregation not in (None, "uniform_average", "variance_weighted_average"):
             raise ValueError(
-                "`class_aggregation` must be 'uniform_average', 'variance_weighted_average' or None. "
+                "expected class_aggregation to be 'uniform_average', 'variance_weighted_average' or None. "
                 f"Received: class_aggregation={class_aggregation!r}"
             )
         self.class_aggregation = class_aggregation
@@ -206,7 +206,7 @@ class R2Score(Metric):
         y_true, y_pred = same_shape(y_true, ops.cast(y_pred, self.dtype))
         if len(y_pred.shape) != 2:
             raise ValueError(
-                "R2Score needs targets and predictions of shape (batch, outputs). "
+                "R2Score expected targets and predictions of shape (batch, outputs). "
                 f"Received: y_true.shape={tuple(y_true.shape)}, y_pred.shape={tuple(y_pred.shape)}"
             )
         if not self.built:

@@ -46,12 +46,12 @@ class FBetaScore(Metric):
         super().__init__(name=name, dtype=dtype)
         if average not in (None, "micro", "macro", "weighted"):
             raise ValueError(
-                f"`average` must be None, 'micro', 'macro' or 'weighted'. Received: average={average!r}"
+                f"expected average to be None, 'micro', 'macro' or 'weighted'. Received: average={average!r}"
             )
         if not beta > 0:
-            raise ValueError(f"`beta` must be above 0. Received: beta={beta!r}")
+            raise ValueError(f"expected beta to be above 0. Received: beta={beta!r}")
         if threshold is not None and not 0 < threshold <= 1:
-            raise ValueError(f"`threshold` must be in (0, 1] or None. Received: threshold={threshold!r}")
+            raise ValueError(f"expected threshold to be in (0, 1] or None. Received: threshold={threshold!r}")
         self.average = average
         self.beta = beta
         self.threshold = threshold
@@ -68,7 +68,7 @@ class FBetaScore(Metric):
         y_true, y_pred = same_shape(ops.cast(y_true, self.dtype), ops.cast(y_pred, self.dtype))
         if len(y_pred.shape) != 2:
             raise ValueError(
-                f"{type(self).__name__} needs targets and predictions of shape (batch, classes). "
+                f"{type(self).__name__} expected targets and predictions of shape (batch, classes). "
                 f"Received: y_true.shape={tuple(y_true.shape)}, y_pred.shape={tuple(y_pred.shape)}"
             )
         if not self.built:

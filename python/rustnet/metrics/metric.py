@@ -137,11 +137,11 @@ class Metric(Tracked):
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Adds a batch to the state."""
-        raise NotImplementedError(f"{type(self).__name__} must define `update_state`.")
+        raise NotImplementedError(f"expected {type(self).__name__} to define `update_state`.")
 
     def result(self) -> Any:
         """The metric of everything since `reset_state`: a scalar, or a dictionary of scalars."""
-        raise NotImplementedError(f"{type(self).__name__} must define `result(self)`.")
+        raise NotImplementedError(f"expected {type(self).__name__} to define `result(self)`.")
 
     def reset_state(self) -> None:
         """Starts again, as at the beginning of an epoch."""

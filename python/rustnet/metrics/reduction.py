@@ -156,7 +156,7 @@ def sample_values(values: Any, sample_weight: Any, reduce: Callable[..., Any], d
             size not in (1, full) for size, full in zip(weight.shape, values.shape, strict=False)
         ):
             raise ValueError(
-                "`sample_weight` must have one weight for each sample or for each element of the values. "
+                "expected one sample_weight for each sample, or one for each element of the values. "
                 f"Received: sample_weight.shape={tuple(weight.shape)}, values.shape={tuple(values.shape)}"
             )
         weight = ops.broadcast_to(weight, values.shape)

@@ -139,7 +139,9 @@ def _plain(value: Any, history: Callable[[KerasTensor], Any], name: str) -> Any:
     try:
         return _described_function(value) if isinstance(value, types.FunctionType) else serialize(value)
     except ValueError as error:
-        raise ValueError(f"'{name}' was called with an argument without a configuration: {error}") from None
+        raise ValueError(
+            f"'{name}' expected arguments of its call that have a configuration: {error}"
+        ) from None
 
 
 def _tagged(kind: str, config: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ Check = Callable[[str, Any], Any]
 
 def _checked(name: str, value: Any, expected: str, fits: Callable[[float], bool]) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not fits(float(value)):
-        raise ValueError(f"`{name}` must be {expected}. Received: {name}={value!r}")
+        raise ValueError(f"expected {name} to be {expected}. Received: {name}={value!r}")
     return float(value)
 
 
@@ -46,21 +46,23 @@ def factor(name: str, value: Any) -> float:
 def count(name: str, value: Any) -> int:
     """An int of 1 or more."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"`{name}` must be an int of 1 or more. Received: {name}={value!r}")
+        raise ValueError(f"expected {name} to be an int of 1 or more. Received: {name}={value!r}")
     return int(value)
 
 
 def flag(name: str, value: Any) -> bool:
     """True or False."""
     if not isinstance(value, (bool, np.bool_, int)) or value not in (0, 1):
-        raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}")
+        raise ValueError(f"expected {name} to be True or False. Received: {name}={value!r}")
     return bool(value)
 
 
 def unsupported(name: str, value: Any) -> None:
     """None, since nothing else is supported."""
     if value is not None:
-        raise ValueError(f"`{name}` is not supported: use a larger batch. Received: {name}={value!r}")
+        raise ValueError(
+            f"expected no {name}, which is not offered: use a larger batch. Received: {name}={value!r}"
+        )
 
 
 def optional(check: Check) -> Check:
@@ -76,7 +78,7 @@ def learning_rate(name: str, value: Any) -> float:
         rate = math.nan
     if not 0.0 <= rate < math.inf:
         raise ValueError(
-            f"`{name}` must be a finite number of 0 or more, a LearningRateSchedule or a function. "
+            f"expected {name} to be a finite number of 0 or more, a LearningRateSchedule or a function. "
             f"Received: {name}={value!r}"
         )
     return rate

@@ -112,7 +112,7 @@ class Optimizer(OptimizerState):
         learning_rate = kwargs.pop("lr", learning_rate)
         self.decay = kwargs.pop("decay", None) or 0.0
         if kwargs:
-            raise ValueError(f"{type(self).__name__} does not know these arguments. Received: {kwargs}")
+            raise ValueError(f"{type(self).__name__} expected arguments that it knows. Received: {kwargs}")
         self.name = name or auto_name(to_snake_case(type(self).__name__))
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.weight_decay = weight_decay
@@ -142,7 +142,7 @@ class Optimizer(OptimizerState):
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "iterations" and name in vars(self):
             raise AttributeError(
-                f"The updates of '{self.name}' are counted in a variable: use `iterations.assign(...)`. "
+                f"optimizer '{self.name}' expected `iterations.assign(...)` instead of a new count. "
                 f"Received: iterations={value!r}"
             )
         check = self._HYPERPARAMETERS.get(name)
@@ -159,16 +159,16 @@ class Optimizer(OptimizerState):
             given = {clip: other for clip, other in others.items() if other is not None}
             if given:
                 given[name] = value
-                raise ValueError(f"Only one of {', '.join(clips)} can be given. Received: {given}")
+                raise ValueError(f"expected only one of {', '.join(clips)}. Received: {given}")
         if name in self._AT_BUILD and vars(self).get("built"):
             raise ValueError(
-                f"`{name}` is what the variables of '{self.name}' began with: set it before the first step, "
-                f"or compile with a new optimizer. Received: {name}={value!r}"
+                f"optimizer '{self.name}' expected {name}, what its variables begin with, before the first "
+                f"step: compile with a new optimizer. Received: {name}={value!r}"
             )
         if name in self._WITH_STATE and value and vars(self).get("built") and name not in self._has_state:
             raise ValueError(
-                f"`{name}` needs variables that '{self.name}' was built without: set it before the first "
-                f"step, or compile with a new optimizer. Received: {name}={value!r}"
+                f"optimizer '{self.name}' expected {name}, which takes further variables, before the first "
+                f"step: compile with a new optimizer. Received: {name}={value!r}"
             )
 
     # The learning rate and the state.
@@ -189,8 +189,8 @@ class Optimizer(OptimizerState):
             self._variables = [variable for variable in self._variables if variable is not self._rate]
         elif self._rate is None:
             raise TypeError(
-                f"The learning rate of '{self.name}' comes from {type(self._learning_rate).__name__} "
-                f"and cannot be set to a number. Received: learning_rate={value!r}"
+                f"optimizer '{self.name}' expected no number as its learning rate, which comes from "
+                f"{type(self._learning_rate).__name__}. Received: learning_rate={value!r}"
             )
         else:
             self._rate.assign(checked_rate("learning_rate", value))
@@ -227,25 +227,28 @@ class Optimizer(OptimizerState):
         if trainable_variables is None:
             if not self.built:
                 raise ValueError(
-                    f"Without variables, '{self.name}' must be built first: `build(variables)`. "
+                    f"optimizer '{self.name}' expected variables, or to be built first: `build(variables)`. "
                     f"Received: {len(grads)} gradients"
                 )
             trainable_variables = self._trainable_variables
         if len(grads) != len(trainable_variables):
             raise ValueError(
-                "Expected one gradient for each variable. "
+                "expected one gradient for each variable. "
                 f"Received: {len(grads)} gradients, {len(trainable_variables)} variables"
             )
         if not grads:
             return
         pairs = [pair for pair in zip(grads, trainable_variables, strict=True) if pair[0] is not None]
         if not pairs:
-            raise ValueError("The loss depends on none of the variables: there is no gradient to apply.")
+            raise ValueError(
+                "expected a loss that depends on the variables. "
+                f"Received: no gradient for any of {len(trainable_variables)} variables"
+            )
         for gradient, variable in pairs:
             shape = tuple(gradient.shape) if hasattr(gradient, "shape") else np.shape(gradient)
             if shape != tuple(variable.shape):
                 raise ValueError(
-                    f"Expected a gradient of shape {tuple(variable.shape)} for variable {variable.name}. "
+                    f"expected a gradient of shape {tuple(variable.shape)} for variable {variable.name}. "
                     f"Received: gradient.shape={shape}"
                 )
         if not self.built:
@@ -253,7 +256,7 @@ class Optimizer(OptimizerState):
         for variable in trainable_variables:
             if id(variable) not in self._positions:
                 raise ValueError(
-                    f"'{self.name}' is bound to the variables that it was built with, those of another model "
+                    f"'{self.name}' expected the variables that it was built with, those of another model "
                     "or of this one before it was changed: others need an optimizer of their own. "
                     f"Received: variable {getattr(variable, 'path', variable.name)}"
                 )
@@ -284,7 +287,7 @@ class Optimizer(OptimizerState):
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         """Updates one variable, and its state, by its gradient."""
-        raise NotImplementedError(f"{type(self).__name__} must define `update_step`.")
+        raise NotImplementedError(f"expected {type(self).__name__} to define `update_step`.")
 
     def local_step(self, ahead: int = 1) -> Any:
         """The number of this update, counted from `ahead`, as a float."""
@@ -319,7 +322,9 @@ class Optimizer(OptimizerState):
             ValueError: the optimizer is built already.
         """
         if self.built:
-            raise ValueError(f"exclude_from_weight_decay must be called before '{self.name}' is built.")
+            raise ValueError(
+                f"expected exclude_from_weight_decay before '{self.name}' is built. Received: a later call"
+            )
         self._excluded = (list(var_list or ()), tuple(var_names or ()))
 
     def _decay_weights(self, variables: list[Variable], learning_rate: Any) -> None:

@@ -35,7 +35,7 @@ class LearningRateSchedule(Tracked):
             cls.__call__ = operation(vars(cls)["__call__"])  # type: ignore[method-assign]
 
     def __call__(self, step: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} must define `__call__(self, step)`.")
+        raise NotImplementedError(f"expected {type(self).__name__} to define `__call__(self, step)`.")
 
     def get_config(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.arguments}
@@ -151,7 +151,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     ) -> None:
         if len(boundaries) != len(values) - 1:
             raise ValueError(
-                "There must be one value more than boundaries. "
+                "expected one value more than boundaries. "
                 f"Received: boundaries={list(boundaries)}, values={list(values)}"
             )
         self.boundaries = [_number("boundaries", boundary) for boundary in boundaries]
@@ -326,13 +326,13 @@ def _float(step: Any) -> Any:
 def _number(name: str, value: Any) -> Any:
     """A finite number, as it was given; ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
-        raise ValueError(f"`{name}` must be a finite number. Received: {name}={value!r}")
+        raise ValueError(f"expected {name} to be a finite number. Received: {name}={value!r}")
     return value
 
 
 def _positive(name: str, value: Any) -> Any:
     if not _number(name, value) > 0:
-        raise ValueError(f"`{name}` must be above 0. Received: {name}={value!r}")
+        raise ValueError(f"expected {name} to be above 0. Received: {name}={value!r}")
     return value
 
 

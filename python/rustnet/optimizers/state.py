@@ -108,7 +108,8 @@ class OptimizerState(Tracked):
         weights = list(weights)
         if len(weights) != len(self._variables):
             raise ValueError(
-                f"'{self.name}' has {len(self._variables)} variables; it has them after `build`. "
+                f"optimizer '{self.name}' expected weights for its {len(self._variables)} variables, "
+                "which it has after `build`. "
                 f"Received: {len(weights)} weights"
             )
         arrays = [
@@ -118,7 +119,7 @@ class OptimizerState(Tracked):
         for variable, array in zip(self._variables, arrays, strict=True):
             if array.shape != variable.shape:
                 raise ValueError(
-                    f"Expected shape {variable.shape} for {variable.name} of '{self.name}'. "
+                    f"expected shape {variable.shape} for {variable.name} of '{self.name}'. "
                     f"Received: shape={array.shape}"
                 )
         for variable, array in zip(self._variables, arrays, strict=True):
@@ -136,7 +137,7 @@ def _builder(build: Callable[..., None]) -> Callable[..., None]:
         build(self, variables)
         if len(self._trainable_variables) != len(variables):
             raise RuntimeError(
-                f"Expected build(variables) of {type(self).__name__} to call super().build(variables). "
+                f"expected build(variables) of {type(self).__name__} to call super().build(variables). "
                 "Received: an optimizer that is bound to no variables"
             )
         self._has_state = tuple(name for name in self._WITH_STATE if getattr(self, name))

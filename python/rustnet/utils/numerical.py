@@ -42,22 +42,22 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
         return ops.one_hot(ops.squeeze(x, -1) if x.ndim > 1 and x.shape[-1] == 1 else x, num_classes)
     given = np.asarray(x)
     if given.dtype.kind not in "biuf":
-        raise ValueError(f"`x` should hold integer labels. Received: x with dtype={given.dtype}")
+        raise ValueError(f"expected x to hold integer labels. Received: x with dtype={given.dtype}")
     if given.dtype.kind == "f" and not np.array_equal(given, np.floor(given)):
         raise ValueError(
-            f"`x` should hold integer labels. Received: x with {given[given != np.floor(given)].flat[0]}"
+            f"expected x to hold integer labels. Received: x with {given[given != np.floor(given)].flat[0]}"
         )
     labels = given.astype(np.int64)
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
     if num_classes is None:
         if labels.size == 0:
-            raise ValueError(f"`num_classes` is needed where `x` is empty. Received: x.shape={given.shape}")
+            raise ValueError(f"expected num_classes where x is empty. Received: x.shape={given.shape}")
         num_classes = int(labels.max()) + 1
     if labels.size and (labels.min() < 0 or labels.max() >= num_classes):
         wrong = labels[(labels < 0) | (labels >= num_classes)].flat[0]
         raise ValueError(
-            f"`x` should hold labels from 0 to {num_classes - 1}. "
+            f"expected x to hold labels from 0 to {num_classes - 1}. "
             f"Received: label {wrong} with num_classes={num_classes}"
         )
     return np.equal(labels[..., np.newaxis], np.arange(num_classes)).astype(np.float64)

@@ -215,7 +215,7 @@ def print_line(line: str) -> None:
 def _display(verbose: Verbose) -> Display | None:
     """The display for this value of `verbose` and this standard output."""
     if verbose not in ("auto", 0, 1, 2):
-        raise ValueError(f"`verbose` should be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
+        raise ValueError(f"expected verbose to be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
     stream = sys.stdout
     if verbose == 0 or stream is None:
         return None

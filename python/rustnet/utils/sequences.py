@@ -42,9 +42,9 @@ def pad_sequences(
     """
     for name, choice in (("padding", padding), ("truncating", truncating)):
         if choice not in ("pre", "post"):
-            raise ValueError(f"`{name}` should be 'pre' or 'post'. Received: {name}={choice!r}")
+            raise ValueError(f"expected {name} to be 'pre' or 'post'. Received: {name}={choice!r}")
     if maxlen is not None and maxlen < 0:
-        raise ValueError(f"`maxlen` should be None or an integer from 0 on. Received: maxlen={maxlen}")
+        raise ValueError(f"expected maxlen to be None or an integer from 0 on. Received: maxlen={maxlen}")
     rows = [_as_row(sequence, position, dtype) for position, sequence in enumerate(_listed(sequences))]
     length = max((len(row) for row in rows), default=0) if maxlen is None else maxlen
     sample_shape = next((row.shape[1:] for row in rows if len(row)), ())
@@ -55,7 +55,7 @@ def pad_sequences(
             continue
         if kept.shape[1:] != sample_shape:
             raise ValueError(
-                f"`sequences` should hold entries of one shape, {sample_shape} as in the first. "
+                f"expected sequences to hold entries of one shape, {sample_shape} as in the first. "
                 f"Received: shape {kept.shape[1:]} at position {position}"
             )
         start = length - len(kept) if padding == "pre" else 0
@@ -65,11 +65,13 @@ def pad_sequences(
 
 def _listed(sequences: Iterable[Any]) -> list[Any]:
     if not isinstance(sequences, Iterable):
-        raise ValueError(f"`sequences` should be a list of sequences. Received: sequences={sequences!r}")
+        raise ValueError(f"expected sequences to be a list of sequences. Received: sequences={sequences!r}")
     return list(sequences)
 
 
 def _as_row(sequence: Any, position: int, dtype: Any) -> np.ndarray:
     if not hasattr(sequence, "__len__"):
-        raise ValueError(f"`sequences` should hold sequences. Received: {sequence!r} at position {position}")
+        raise ValueError(
+            f"expected sequences to hold sequences. Received: {sequence!r} at position {position}"
+        )
     return np.asarray(sequence, dtype=dtype)

@@ -48,10 +48,10 @@ class Bidirectional(Layer):
     ) -> None:
         for name, given in (("layer", layer), ("backward_layer", backward_layer)):
             if given is not None and not (isinstance(given, Layer) and hasattr(given, "go_backwards")):
-                raise ValueError(f"`{name}` must be a recurrent layer. Received: {name}={given!r}")
+                raise ValueError(f"expected {name} to be a recurrent layer. Received: {name}={given!r}")
         if merge_mode not in _MERGE_MODES:
             raise ValueError(
-                f"`merge_mode` must be one of {_MERGE_MODES}. Received: merge_mode={merge_mode!r}"
+                f"expected merge_mode to be one of {_MERGE_MODES}. Received: merge_mode={merge_mode!r}"
             )
         super().__init__(**kwargs)
         self.merge_mode = merge_mode
@@ -75,13 +75,13 @@ class Bidirectional(Layer):
         forward, backward = self.forward_layer, self.backward_layer
         if forward.go_backwards == backward.go_backwards:
             raise ValueError(
-                "the two layers must run in different directions. "
+                "expected two layers that run in different directions. "
                 f"Received: go_backwards={forward.go_backwards} for both"
             )
         for name in ("stateful", "return_sequences", "return_state"):
             if getattr(forward, name) != getattr(backward, name):
                 raise ValueError(
-                    f"the two layers must have the same `{name}`. "
+                    f"expected two layers with the same `{name}`. "
                     f"Received: {name}={getattr(forward, name)} forwards, {getattr(backward, name)} backwards"
                 )
 

@@ -65,7 +65,7 @@ class RNN(Layer):
     ) -> None:
         for needed in ("call", "state_size"):
             if not hasattr(cell, needed):
-                raise ValueError(f"`cell` must have `{needed}`. Received: cell={cell!r}")
+                raise ValueError(f"expected cell to have `{needed}`. Received: cell={cell!r}")
         super().__init__(**kwargs)
         self.cell = cell
         self.return_sequences = return_sequences
@@ -116,7 +116,7 @@ class RNN(Layer):
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
     ) -> Any:
         if self.unroll and sequences.shape[1] == unknown_size():
-            raise ValueError("unroll=True needs a known number of timesteps. Received: timesteps=None")
+            raise ValueError("unroll=True expected a known number of timesteps. Received: timesteps=None")
         if not is_float(sequences.dtype):
             sequences = ops.cast(sequences, self.compute_dtype)
         states = self._first_states(sequences, initial_state)

@@ -32,7 +32,7 @@ class TimeDistributed(Layer):
 
     def __init__(self, layer: Layer, **kwargs: Any) -> None:
         if not isinstance(layer, Layer):
-            raise ValueError(f"`layer` must be a layer. Received: layer={layer!r}")
+            raise ValueError(f"expected layer to be a layer. Received: layer={layer!r}")
         super().__init__(**kwargs)
         self.layer = layer
         self.supports_masking = True
