@@ -30,7 +30,7 @@ COPIED = (
     "README.md",
 )
 RECIPES = recipes.read(DOCUMENT)
-KINDS = ("An elementwise op", "A layer")
+KINDS = ("An elementwise op", "A layer", "A rewrite")
 
 ENVIRONMENT = {
     **os.environ,

@@ -40,6 +40,17 @@ def recurrent():
     ], np.random.default_rng(1).integers(0, 7, (16, 12), dtype=np.int32)
 
 
+def embedded():
+    return [
+        layers.Input((12,), dtype="int32"),
+        layers.Embedding(5, 4),
+        layers.Dense(6, activation="relu"),
+        layers.Dense(4, activation="tanh"),
+        layers.Flatten(),
+        layers.Dense(3),
+    ], np.random.default_rng(5).integers(0, 5, (16, 12), dtype=np.int32)
+
+
 def normalized():
     return [
         layers.Input((6,)),
@@ -62,7 +73,7 @@ def trained(build):
     return np.array(losses), model.predict(x, verbose=0)
 
 
-@pytest.mark.parametrize("build", [convolutional, recurrent, normalized])
+@pytest.mark.parametrize("build", [convolutional, recurrent, embedded, normalized])
 def test_models_learn_the_same_without_any_rule(build):
     expected = trained(build)
     for disabled in [*([name] for name in _core.rule_names()), _core.rule_names()]:

@@ -34,6 +34,14 @@ impl GatheredRows {
             _ => None,
         }
     }
+
+    /// [`GatheredRows::of`] of a value or of the one that it is a view of, if each row of either is one of the other.
+    pub fn of_view(rewriter: &Rewriter<'_>, value: Value) -> Option<Self> {
+        let above = rewriter.producer(value).filter(|above| above.op.is_view());
+        let behind = above.map_or(value, |above| above.inputs[0]);
+        let has_rows = rewriter.shape(behind).last() == rewriter.shape(value).last();
+        Self::of(rewriter, behind).filter(|rows| has_rows && rewriter.shape(rows.table).len() == 2)
+    }
 }
 
 /// The share that one of its readers has in the cost of the node that computes a value of the old graph: what is saved if

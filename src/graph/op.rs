@@ -63,13 +63,20 @@ pub trait Op: Any + Debug + Send + Sync {
         None
     }
 
-    /// What rewrites may know of an elementwise op.
+    /// What rewrites may know of an op.
     fn properties(&self) -> Properties {
         Properties::NONE
     }
 
     /// The same op with one more operand, a row (N) that it adds to each row of output 0 (…, N), if there is such an op.
     fn with_bias(&self, inputs: &[&TensorType]) -> Option<OpRef> {
+        let _ = inputs;
+        None
+    }
+
+    /// The same op for an input 0 of shape (rows, N), if each row of output 0, its only output, follows from that row of
+    /// input 0 (…, N) and from the other inputs, which are the same for all rows.
+    fn on_rows(&self, inputs: &[&TensorType]) -> Option<OpRef> {
         let _ = inputs;
         None
     }

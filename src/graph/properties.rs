@@ -1,6 +1,6 @@
 //! What rewrites of a graph may know of an op without knowing which op it is.
 
-/// Facts about an elementwise op of numbers. Each holds for all inputs that are not NaN; false is always safe to say.
+/// Facts about an op of numbers, most of them about an elementwise one. Each holds for all inputs that are not NaN; false is always safe to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Properties {
     /// For each of the first two inputs: where it grows and the other stays, the output never falls, nor is it

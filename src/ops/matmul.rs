@@ -1,13 +1,14 @@
 //! Matrix products of stacks of matrices: y = a·b over the last two axes, with either operand transposed. `compile/rules/bias.rs`
 //! gives a product the bias that is added to it as a third operand.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use super::entry::Entry;
 use super::reduce::sum_to;
 use super::shape::reshape;
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Properties, Value};
 use crate::kernels::Real;
 use crate::kernels::gemm::{
     Addend, Left, ListedRows, Matrix, MatrixMut, gemm_before, gemm_stack, gemm_stack_workspace,
@@ -40,6 +41,12 @@ pub fn matmul(
 /// The op of [`matmul`].
 pub fn product((transpose_a, transpose_b): (bool, bool)) -> OpRef {
     Arc::new(MatMul { transpose_a, transpose_b, has_bias: false })
+}
+
+/// Which operands `op` transposes, if it is a product without a bias.
+pub fn transposes(op: &dyn Op) -> Option<(bool, bool)> {
+    let product = (op as &dyn Any).downcast_ref::<MatMul>()?;
+    (!product.has_bias).then_some((product.transpose_a, product.transpose_b))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +164,15 @@ impl Op for MatMul {
 
     fn accepts_epilogue(&self) -> bool {
         true
+    }
+
+    fn properties(&self) -> Properties {
+        Properties { linear: [!self.has_bias; 2], ..Properties::NONE }
+    }
+
+    fn on_rows(&self, inputs: &[&TensorType]) -> Option<OpRef> {
+        let has_rows = !self.transpose_a && inputs[1].rank() == 2;
+        has_rows.then(|| Arc::new(*self) as OpRef)
     }
 
     /// Of a product whose a is not transposed and meets the same b in all rows.

@@ -28,7 +28,10 @@ rules! {
     pooled_choice::PooledChoice,
     pooled_sum::PooledSum,
     pooled_window::PooledWindow,
+    gathered_rows::RowsOfTable,
+    gathered_product::GatheredProduct,
     gathered_recurrence::GatheredRecurrence,
+    scattered_linear::ScatteredLinear,
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::entry::Entry;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Op, TensorView, Value};
+use crate::graph::{Graph, Op, OpRef, TensorView, Value};
 use crate::ops::check::expect_dtype;
 use crate::tensor::{DType, TensorType};
 
@@ -37,6 +37,16 @@ pub fn scatter_along_axis(
     axis: usize,
 ) -> Result<Value> {
     graph.apply1(Arc::new(along_axis::ScatterAlongAxis { size, axis }), &[indices, updates])
+}
+
+/// The op that gathers rows of a table (V, …row).
+pub fn row_gather() -> OpRef {
+    Arc::new(whole::Gather { axis: 0 })
+}
+
+/// The op that adds rows to those of a table (`size`, …row) of zeros.
+pub fn row_scatter(size: usize) -> OpRef {
+    Arc::new(whole::ScatterAdd { size, axis: 0 })
 }
 
 /// The axis that `op` gathers slices from or adds slices to, if it does.

@@ -66,7 +66,7 @@ impl Op for Gather {
 /// the slice k of the updates is added, in the order of the indices.
 #[derive(Debug)]
 pub(super) struct ScatterAdd {
-    size: usize,
+    pub size: usize,
     pub axis: usize,
 }
 
