@@ -156,7 +156,7 @@ def test_programs_that_share_arenas_give_what_they_give_alone():
             # Rows that must be cast and gathered, and whole arguments.
             x = rng.normal(size=(size, 64))
             order = _core.Order(rng.permutation(size))
-            outputs = [[one.new_outputs(size) for one in (with_shared, alone)] for _ in range(2)]
+            outputs = [[one.new_outputs() for one in (with_shared, alone)] for _ in range(2)]
             for one, arrays in zip((with_shared, alone), outputs[0], strict=True):
                 one.run_batches([x], order, (0, size), arrays, 0.0)
             whole = [one.run([x.astype("float32")]) for one in (with_shared, alone)]
@@ -190,7 +190,7 @@ def test_any_byte_but_zero_is_true():
                 [ops.cast(x, "float32"), ops.cast(constant, "float32")]
             )
         )
-        outputs = program.new_outputs(4)
+        outputs = program.new_outputs()
         for rows in (order, None):
             program.run_batches([array[:, None]], rows, (0, 4), outputs, 0.0)
             np.testing.assert_array_equal(outputs[0][:, 0], truth[::-1] if rows else truth)
@@ -358,7 +358,7 @@ def test_an_order_holds_its_rows_and_refuses_what_is_none():
     rows[:] = 0
     trace = Trace()
     program = trace.call(lambda: trace.compile([trace.input("float32", (3, 1)) * 2.0]))
-    outputs = program.new_outputs(3)
+    outputs = program.new_outputs()
     column = np.array([[0.0], [1.0], [2.0]])
     program.run_batches([column], order, (0, 3), outputs, 0.0)
     assert len(order) == 3
@@ -374,6 +374,44 @@ def test_an_order_holds_its_rows_and_refuses_what_is_none():
     ]:
         with pytest.raises(ValueError, match="expected"):
             program.run_batches(columns, listed, rows, outputs, 0.0)
+
+
+def test_arguments_and_outputs_without_a_batch_axis():
+    # A batch of rows, a scalar and a matrix that every batch has as they are; outputs of three shapes.
+    trace = Trace()
+
+    def record() -> _core.Program:
+        x, scale, table = (
+            trace.input("float32", (2, 3)),
+            trace.input("float32", ()),
+            trace.input("float32", (4, 3)),
+        )
+        return trace.compile([ops.sum(x) * scale, x + table[0], ops.transpose(table) * ops.max(x)])
+
+    program = trace.call(record)
+    x, scale, table = np.arange(18.0).reshape(6, 3), np.array(2), np.ones((3, 4), "float32").T
+    of_batches = [np.empty(3, "float32"), np.empty((6, 3), "float32"), np.empty((9, 4), "float32")]
+    end = program.run_batches([x, scale, table], None, (0, 6), of_batches, 60.0, [1, 2], keeps_all=True)
+    assert end == 6
+    np.testing.assert_array_equal(of_batches[0], [30.0, 102.0, 174.0])
+    np.testing.assert_array_equal(of_batches[1], x + 1)
+    np.testing.assert_array_equal(of_batches[2][:, 0], np.repeat([5.0, 11.0, 17.0], 3))
+    of_last = program.new_outputs()
+    program.run_batches([x, scale, table], None, (0, 6), of_last, 60.0, [1, 2])
+    assert of_last[0] == 174.0 and of_last[1].shape == (2, 3) and of_last[2].shape == (3, 4)
+    # Where nothing has rows, the range is one batch.
+    assert program.run_batches([x[:2], scale, table], None, (3, 9), of_last, 60.0, [0, 1, 2]) == 9
+    assert of_last[0] == 30.0
+    for columns, whole, arrays, keeps_all in [
+        ([x, scale, table], [1], of_last, False),
+        ([x, np.zeros(2), table], [1, 2], of_last, False),
+        ([x, scale, table], [0, 1, 2], of_last, False),
+        ([x, scale, table], [1, 2], of_last, True),
+        ([x, scale, table], [1, 2], of_last[:2], False),
+        ([x, scale, table], [1, 2], [*of_last[:2], np.empty((3, 3), "float32")], False),
+    ]:
+        with pytest.raises(ValueError, match="expected.*Received"):
+            program.run_batches(columns, None, (0, 6), arrays, 0.0, whole, keeps_all=keeps_all)
 
 
 def test_a_call_for_one_batch_does_not_look_at_all_rows():

@@ -549,10 +549,22 @@ def check_results() -> bool:
     return model.evaluate(X, Y, verbose=0) == pytest.approx(2 * compiled().evaluate(X, Y, verbose=0))
 
 
-def check_own_step(name: str) -> Check:
+def check_own_steps() -> bool:
+    one = {"train_step": lambda self, data: {"one": 1}, "test_step": lambda self, data: {"two": 2}}
+    model = own_model(**one, predict_step=lambda self, data: data + 3.0)
+    values = [model.train_on_batch(X, Y), model.test_on_batch(X, Y), model.evaluate(X, Y, verbose=0)]
+    predicted = [model.predict(X, verbose=0), model.predict_on_batch(X)]
+    return (
+        values == [1.0, 2.0, 2.0]
+        and fit(model).history == {"one": [1.0]}
+        and all((one == X + 3.0).all() for one in predicted)
+    )
+
+
+def check_own_function(name: str) -> Check:
     def check() -> bool:
         with pytest.raises(NotImplementedError, match=rf"Own\.{name}"):
-            own_model(**{name: lambda self, data: None})
+            own_model(**{name: lambda self, force=False: None})
         with pytest.raises(NotImplementedError, match=rf"{name}\(\)"):
             getattr(compiled(), name)(None)
         return True
@@ -686,15 +698,14 @@ MODEL: Table = {
     "layers": ("read", check_layers_of_a_model),
     "load_weights": not_there("load_weights"),
     "loss": ("refused after compile", check_loss_that_is_set),
-    "make_predict_function": ("refused", check_own_step("make_predict_function")),
-    "make_test_function": ("refused", check_own_step("make_test_function")),
-    "make_train_function": ("refused", check_own_step("make_train_function")),
+    "make_predict_function": ("refused", check_own_function("make_predict_function")),
+    "make_test_function": ("refused", check_own_function("make_test_function")),
+    "make_train_function": ("refused", check_own_function("make_train_function")),
     "metrics_names": ("read", check_metric_names),
     "optimizer": ("takes effect when set", check_optimizer_that_is_set),
     "predict": ("called by the user", check_on_batch),
     "predict_on_batch": ("called by the user", check_on_batch),
-    "predict_step": ("refused", check_own_step("predict_step")),
-    "refuse_own_steps": ("called by compile and every recording", check_own_step("train_step")),
+    "predict_step": ("called by predict and predict_on_batch", check_own_steps),
     "reset_metrics": ("called by fit, evaluate, train_on_batch and test_on_batch", check_metric_names),
     "run_eagerly": ("takes effect when set", check_eager_runs),
     "save": not_there("save"),
@@ -715,10 +726,10 @@ MODEL: Table = {
     ),
     "summary": ("called by the user", prints_a_summary),
     "test_on_batch": ("called by the user", check_on_batch),
-    "test_step": ("refused", check_own_step("test_step")),
+    "test_step": ("called by evaluate and test_on_batch", check_own_steps),
     "to_json": ("called by the user", lambda: '"class_name"' in compiled().to_json()),
     "train_on_batch": ("called by the user", check_on_batch),
-    "train_step": ("refused", check_own_step("train_step")),
+    "train_step": ("called by fit and train_on_batch", check_own_steps),
 }
 
 TABLES: dict[str, tuple[Table, Callable[[], Any]]] = {

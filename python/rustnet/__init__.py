@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         utils,
     )
     from rustnet._core import InternalError
+    from rustnet.core.gradients import gradients
     from rustnet.core.tensors import KerasTensor, Tensor
     from rustnet.core.variable import Variable
     from rustnet.layers.input_layer import Input
@@ -78,6 +79,7 @@ _HOMES = {
     "Sequential": "rustnet.models.sequential",
     "Tensor": "rustnet.core.tensors",
     "Variable": "rustnet.core.variable",
+    "gradients": "rustnet.core.gradients",
 }
 
 __all__ = [
@@ -101,6 +103,7 @@ __all__ = [
     "constraints",
     "datasets",
     "effects",
+    "gradients",
     "initializers",
     "layers",
     "losses",

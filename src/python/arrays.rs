@@ -102,6 +102,14 @@ pub fn column(array: &Bound<'_, PyUntypedArray>) -> PyResult<Column> {
     Ok(unsafe { Column::new(data_of(array), kind, shape, strides) })
 }
 
+/// The array as an argument that every batch has as it is. It must outlive the column.
+pub fn whole(array: &Bound<'_, PyUntypedArray>) -> PyResult<Column> {
+    let kind = element_kind(array)?;
+    let (shape, strides) = (array.shape().to_vec(), array.strides().to_vec());
+    // SAFETY: as for `column`.
+    Ok(unsafe { Column::whole(data_of(array), kind, shape, strides) })
+}
+
 /// A copy of a C-contiguous array as a tensor of the engine.
 pub fn tensor(array: &Bound<'_, PyUntypedArray>) -> PyResult<Tensor> {
     let bytes = Bytes::to_read(array)?;

@@ -6,7 +6,7 @@ use numpy::PyUntypedArray;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
-use super::arrays::{Bytes, NewBytes, column, zeros};
+use super::arrays::{self, Bytes, NewBytes, column, zeros};
 use super::callback::Callback;
 use super::errors::{ConfigurationError, ShapeError, detached, entry};
 use super::order::PyOrder;
@@ -51,18 +51,9 @@ impl PyProgram {
         entry(|| Ok(self.program.arena_bytes()))
     }
 
-    /// New arrays for `run_batches` to write `rows` rows of each output to.
-    fn new_outputs<'py>(&self, py: Python<'py>, rows: usize) -> PyResult<Vec<Bound<'py, PyUntypedArray>>> {
-        entry(|| {
-            let with_rows = |ty: &TensorType| {
-                let mut ty = ty.clone();
-                if let Some(first) = ty.shape.first_mut() {
-                    *first = rows;
-                }
-                ty.checked()
-            };
-            self.program.output_types().map(|ty| Ok(zeros(py, &with_rows(ty)?)?.0)).collect()
-        })
+    /// New arrays for the outputs of one batch.
+    fn new_outputs<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyUntypedArray>>> {
+        entry(|| self.program.output_types().map(|ty| Ok(zeros(py, ty)?.0)).collect())
     }
 
     /// Runs once on whole, C-contiguous arrays of the arguments' types, and returns the outputs as new arrays.
@@ -102,9 +93,11 @@ impl PyProgram {
     /// Runs the whole batches of `rows` (first, end) until `max_seconds` are over, and returns the next row.
     ///
     /// `columns` are arrays of any strides and of any numeric dtype, whose rows are gathered in the order `order`
-    /// (all rows, or `None` for as they lie) and cast. Each of `outputs` is a C-contiguous array with a row for every
-    /// row up to the end, or the list is empty.
-    #[pyo3(signature = (columns, order, rows, outputs, max_seconds))]
+    /// (all rows, or `None` for as they lie) and cast. Those at the positions `whole` are arguments that every batch has as
+    /// they are; where all are, there is one batch. `outputs` are C-contiguous arrays for the outputs of the last batch, or
+    /// with `keeps_all` for those of all batches, joined along the first axis (scalars in a list); or there are none.
+    #[pyo3(signature = (columns, order, rows, outputs, max_seconds, whole=Vec::new(), *, keeps_all=false))]
+    #[expect(clippy::too_many_arguments, reason = "Python names them")]
     fn run_batches<'py>(
         &self,
         py: Python<'py>,
@@ -113,43 +106,58 @@ impl PyProgram {
         rows: (usize, usize),
         outputs: Vec<Bound<'py, PyUntypedArray>>,
         max_seconds: f64,
+        whole: Vec<usize>,
+        keeps_all: bool,
     ) -> PyResult<usize> {
         entry(|| {
             let (start, stop) = rows;
-            let columns = columns.iter().map(column).collect::<PyResult<Vec<_>>>()?;
+            let columns = (columns.iter().enumerate())
+                .map(
+                    |(index, array)| {
+                        if whole.contains(&index) { arrays::whole(array) } else { column(array) }
+                    },
+                )
+                .collect::<PyResult<Vec<_>>>()?;
             let order = order.map(|order| &order.get().0);
-            let mut targets = Vec::with_capacity(outputs.len());
-            if !outputs.is_empty() {
-                for (array, ty) in outputs.iter().zip(self.program.output_types()) {
-                    let bytes = Bytes::of(array)?;
-                    let fits = bytes.ty.dtype == ty.dtype
-                        && bytes.ty.shape.get(1..) == ty.shape.get(1..)
-                        && bytes.ty.shape.first().is_some_and(|&rows| rows >= stop);
-                    if !fits {
-                        let message = format!("expected {stop} rows of {ty}. Received: {}", bytes.ty);
-                        return Err(ShapeError::new_err(message));
-                    }
-                    targets.push(bytes);
-                }
-                if outputs.len() != self.program.output_types().count() {
-                    return Err(ShapeError::new_err(format!(
-                        "expected an array for each output. Received: {}",
-                        outputs.len()
-                    )));
-                }
-            }
             let time_limit = Duration::try_from_secs_f64(max_seconds).map_err(|_| {
                 ConfigurationError::new_err(format!(
                     "expected 0 or more seconds. Received: max_seconds={max_seconds}"
                 ))
             })?;
+            let batches = Batches { columns: &columns, order, start, stop, time_limit, keeps_all };
+            if !outputs.is_empty() && outputs.len() != self.program.output_types().count() {
+                return Err(ShapeError::new_err(format!(
+                    "expected an array for each output. Received: {}",
+                    outputs.len()
+                )));
+            }
+            let kept = if keeps_all { (stop - start) / self.program.batch_size(&batches)? } else { 1 };
+            let mut targets = Vec::with_capacity(outputs.len());
+            for (array, ty) in outputs.iter().zip(self.program.output_types()) {
+                let bytes = Bytes::of(array)?;
+                if bytes.ty.dtype != ty.dtype || !holds(&bytes.ty.shape, kept, &ty.shape) {
+                    let message = format!("expected {kept} times {ty}. Received: {}", bytes.ty);
+                    return Err(ShapeError::new_err(message));
+                }
+                targets.push(bytes);
+            }
             detached(py, || {
                 let targets: Vec<*mut u8> = targets.iter().map(|bytes| bytes.as_ptr().cast_mut()).collect();
-                let batches = Batches { columns: &columns, order, start, stop, time_limit };
-                // SAFETY: the columns and outputs are kept alive by the caller's references; the outputs have the rows.
+                // SAFETY: the columns and outputs are kept alive by the caller's references; the outputs have room.
                 unsafe { self.program.run_batches(&batches, &targets) }
             })
         })
+    }
+}
+
+/// Whether an array of shape `array` has room for `count` tensors of shape `ty`, one after the other.
+fn holds(array: &[usize], count: usize, ty: &[usize]) -> bool {
+    match ty.split_first() {
+        None if array.is_empty() => count <= 1,
+        None => array.len() == 1 && array[0] >= count,
+        Some((&first, rest)) => {
+            array.split_first().is_some_and(|(&rows, row_shape)| row_shape == rest && rows >= count * first)
+        }
     }
 }
 

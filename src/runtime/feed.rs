@@ -61,14 +61,17 @@ impl ElementKind {
     }
 }
 
-/// A borrowed array whose first axis counts rows.
+/// A borrowed array: of rows, of which a batch has some, or an argument that every batch has as it is.
 #[derive(Debug, Clone)]
 pub struct Column {
     data: *const u8,
     kind: ElementKind,
+    /// The first axis counts rows; a scalar is one row.
     shape: Vec<usize>,
     /// In bytes; may be zero or negative.
     strides: Vec<isize>,
+    /// Whether each batch has all of it.
+    is_whole: bool,
 }
 
 // SAFETY: a column only reads, and whoever made it promises that the memory stays readable.
@@ -109,7 +112,43 @@ impl Column {
     pub unsafe fn new(data: *const u8, kind: ElementKind, shape: Vec<usize>, strides: Vec<isize>) -> Self {
         assert_eq!(shape.len(), strides.len());
         assert!(!shape.is_empty(), "a column has rows");
-        Self { data, kind, shape, strides }
+        Self { data, kind, shape, strides, is_whole: false }
+    }
+
+    /// An array of any shape that every batch has as it is.
+    ///
+    /// # Safety
+    /// As [`Column::new`].
+    pub unsafe fn whole(
+        data: *const u8,
+        kind: ElementKind,
+        mut shape: Vec<usize>,
+        mut strides: Vec<isize>,
+    ) -> Self {
+        if shape.is_empty() {
+            (shape, strides) = (vec![1], vec![kind.size() as isize]);
+        }
+        // SAFETY: as the caller promises; a scalar is its only row.
+        Self { is_whole: true, ..unsafe { Self::new(data, kind, shape, strides) } }
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// Whether an argument of this type is some rows of the column, or all of it.
+    pub fn fits(&self, ty: &TensorType) -> bool {
+        match ty.shape.split_first() {
+            None => self.is_whole && self.shape == [1],
+            Some((&rows, row_shape)) => {
+                row_shape == self.row_shape() && (!self.is_whole || rows == self.rows())
+            }
+        }
+    }
+
+    /// The rows that a batch of these has of this column.
+    pub fn rows_of<'a>(&self, batch: Rows<'a>) -> Rows<'a> {
+        if self.is_whole { Rows::Range { first: 0, count: self.rows() } } else { batch }
     }
 
     pub fn rows(&self) -> usize {
@@ -198,8 +237,8 @@ impl Column {
     /// # Safety
     /// `target` points to `ty.bytes()` writable bytes aligned for `ty.dtype`, which nothing else touches.
     pub unsafe fn gather(&self, rows: Rows<'_>, ty: &TensorType, target: *mut u8) -> Result<()> {
-        debug_assert_eq!(ty.shape[0], rows.count());
-        debug_assert_eq!(&ty.shape[1..], self.row_shape());
+        debug_assert!(self.fits(ty));
+        debug_assert_eq!(ty.size(), rows.count() * self.row_shape().iter().product::<usize>());
         /// Nanoseconds an element, when rows come from memory.
         const COST: u64 = 1;
         /// Of longer rows the hardware finds the rest.

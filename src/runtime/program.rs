@@ -135,7 +135,8 @@ fn loops_over_argument(work: &Work) -> bool {
     body.is_some_and(|body| body.inputs.iter().any(|location| matches!(location, Location::Input(_))))
 }
 
-/// The batches of one call: consecutive groups of `size` rows, in the given order.
+/// The batches of one call: consecutive groups of as many rows as the program is for, in the given order. Where all
+/// columns are whole, there is one batch.
 pub struct Batches<'a> {
     pub columns: &'a [Column],
     /// The order of the rows; `None` for as they lie.
@@ -144,6 +145,8 @@ pub struct Batches<'a> {
     pub stop: usize,
     /// Returns after the batch that ends later than this.
     pub time_limit: Duration,
+    /// Whether the outputs of all batches are kept, one after the other, or those of the last.
+    pub keeps_all: bool,
 }
 
 impl Program {
@@ -194,11 +197,11 @@ impl Program {
 
     /// Runs every whole batch between `start` and `stop` until `time_limit` is over, and returns the next row.
     ///
-    /// The outputs of a batch are written to `outputs[i]` at the batch's first row; `outputs` may be empty where
-    /// only the updates matter. On an error the variables are as of the last whole batch.
+    /// `outputs` may be empty where only the updates matter. On an error the variables are as of the last whole batch.
     ///
     /// # Safety
-    /// The columns are readable; each of `outputs` points to writable memory for `stop` rows of the matching output.
+    /// The columns are readable; each of `outputs` points to writable memory for as many of the program's outputs as there
+    /// are batches to keep them of.
     pub unsafe fn run_batches(&self, batches: &Batches<'_>, outputs: &[*mut u8]) -> Result<usize> {
         let size = self.batch_size(batches)?;
         let began = Instant::now();
@@ -222,12 +225,13 @@ impl Program {
             // SAFETY: `batch_size` checked that all rows exist and fit the arguments.
             result = unsafe { self.assemble(batches.columns, rows, &workspace.buffer, &mut arguments) };
             if result.is_ok() {
-                // SAFETY: outputs have room for `stop` rows, and this batch ends at or before `stop`.
+                let kept = if batches.keeps_all { (row - batches.start) / size } else { 0 };
+                // SAFETY: outputs have room for those of all whole batches up to `stop`, or of one.
                 let target =
-                    |(output, slot): (&*mut u8, &Slot)| unsafe { output.add(row * (slot.ty.bytes() / size)) };
+                    |(output, slot): (&*mut u8, &Slot)| unsafe { output.add(kept * slot.ty.bytes()) };
                 let targets = outputs.iter().zip(&self.plan.outputs).map(target);
                 let prefetch = prefetch.as_ref();
-                // SAFETY: the arguments are assembled, the variables are locked, the outputs have the rows.
+                // SAFETY: the arguments are assembled, the variables are locked, the outputs have room.
                 result = unsafe { self.run_step(&arguments, &mut workspace, &mut views, prefetch, targets) };
             }
             if result.is_err() {
@@ -244,39 +248,50 @@ impl Program {
     }
 
     /// The number of rows of one batch, once columns and order are found to fit the program.
-    fn batch_size(&self, batches: &Batches<'_>) -> Result<usize> {
+    pub fn batch_size(&self, batches: &Batches<'_>) -> Result<usize> {
         let wrong = |expected: &str, received: String| {
             Err(Error::Shape(format!("expected {expected}. Received: {received}")))
         };
+        let Batches { columns, start, stop, .. } = *batches;
         let inputs = &self.plan.inputs;
-        let outputs = self.plan.outputs.iter().map(|slot| &slot.ty);
-        let Some(size) = inputs.first().and_then(|ty| ty.shape.first().copied()).filter(|&size| size > 0)
-        else {
-            let shapes: Vec<_> = inputs.iter().map(TensorType::to_string).collect();
-            return wrong("a batch axis of 1 or more", format!("inputs of {shapes:?}"));
-        };
-        if let Some(ty) = inputs.iter().chain(outputs).find(|ty| ty.shape.first() != Some(&size)) {
-            return wrong(&format!("{size} rows everywhere"), ty.to_string());
+        if columns.len() != inputs.len() {
+            return wrong(&format!("{} columns", inputs.len()), columns.len().to_string());
         }
-        if batches.columns.len() != inputs.len() {
-            return wrong(&format!("{} columns", inputs.len()), batches.columns.len().to_string());
+        if start > stop {
+            return wrong("rows up to an end", format!("rows={start}..{stop}"));
         }
-        if batches.start > batches.stop {
-            return wrong("rows up to an end", format!("rows={}..{}", batches.start, batches.stop));
-        }
-        let needed = match batches.order {
-            None => batches.stop,
-            Some(order) if batches.stop > order.rows().len() => {
-                return wrong("an order of all rows", format!("{} rows", order.rows().len()));
+        for (column, ty) in columns.iter().zip(inputs) {
+            if column.is_whole() && !column.fits(ty) {
+                return wrong(
+                    &format!("an argument of {ty}"),
+                    format!("{} rows of shape {:?}", column.rows(), column.row_shape()),
+                );
             }
-            Some(order) => order.needed(),
-        };
-        for (column, ty) in batches.columns.iter().zip(inputs) {
-            if column.row_shape() != &ty.shape[1..] {
+            if !column.is_whole() && ty.shape.first().is_none_or(|&size| size == 0) {
+                return wrong("a batch axis of 1 or more", format!("an input of {ty}"));
+            }
+            if !column.fits(ty) {
                 return wrong(
                     &format!("rows of shape {:?}", &ty.shape[1..]),
                     format!("{:?}", column.row_shape()),
                 );
+            }
+        }
+        let of_rows = || columns.iter().zip(inputs).filter(|(column, _)| !column.is_whole());
+        let size = of_rows().next().map_or(stop - start, |(_, ty)| ty.shape[0]);
+        if size == 0 {
+            return wrong("a batch", format!("rows={start}..{stop}"));
+        }
+        let needed = match batches.order {
+            None => stop,
+            Some(order) if stop > order.rows().len() => {
+                return wrong("an order of all rows", format!("{} rows", order.rows().len()));
+            }
+            Some(order) => order.needed(),
+        };
+        for (column, ty) in of_rows() {
+            if ty.shape[0] != size {
+                return wrong(&format!("{size} rows everywhere"), ty.to_string());
             }
             if needed > column.rows() {
                 return wrong(&format!("a column of {needed} rows"), format!("{} rows", column.rows()));
@@ -290,6 +305,7 @@ impl Program {
         let columns = batches.columns.iter().zip(&self.plan.listed).filter(|(_, listed)| !**listed);
         columns
             .map(|(column, _)| column)
+            .filter(|column| !column.is_whole())
             .max_by_key(|column| column.row_bytes())
             .filter(|column| column.is_far(size))
     }
@@ -307,6 +323,7 @@ impl Program {
     ) -> Result<()> {
         arguments.clear();
         for (index, (column, ty)) in columns.iter().zip(&self.plan.inputs).enumerate() {
+            let rows = column.rows_of(rows);
             let listed = self.plan.listed[index];
             let in_place = || column.in_place(rows, ty).map(Argument::whole);
             let argument = in_place().or_else(|| if listed { column.listed(rows, ty) } else { None });

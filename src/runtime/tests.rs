@@ -226,6 +226,7 @@ fn batches_run_in_order_and_update_variables_between_them() {
         start: 0,
         stop: 5,
         time_limit: Duration::from_secs(60),
+        keeps_all: true,
     };
     // SAFETY: `y` has room for six rows.
     let next = unsafe { program.run_batches(&batches, &[y.as_mut_ptr().cast()]) }.unwrap();
@@ -273,7 +274,7 @@ fn rows_that_lie_apart_are_as_good_as_gathered_ones() {
         // SAFETY: `data` is as large as that, and outlives the call.
         let columns = [unsafe { Column::new(data.as_ptr().cast(), ElementKind::F64, shape.0, shape.1) }];
         let time_limit = Duration::from_secs(60);
-        let batches = Batches { columns: &columns, order, start: 0, stop: rows, time_limit };
+        let batches = Batches { columns: &columns, order, start: 0, stop: rows, time_limit, keeps_all: true };
         let mut y = vec![0.0f64; rows * 5];
         // SAFETY: `y` has room for all rows.
         unsafe { program.run_batches(&batches, &[y.as_mut_ptr().cast()]) }.unwrap();
@@ -301,7 +302,7 @@ fn sparse_rows_are_as_good_as_dense_ones() {
         // SAFETY: `data` is as large as that, and outlives the call.
         let columns = [unsafe { Column::new(data, kind, vec![rows, width], strides) }];
         let time_limit = Duration::from_secs(60);
-        let batches = Batches { columns: &columns, order, start: 0, stop: rows, time_limit };
+        let batches = Batches { columns: &columns, order, start: 0, stop: rows, time_limit, keeps_all: true };
         let mut y = vec![0.0f32; rows * 5];
         // SAFETY: `y` has room for all rows.
         unsafe { program.run_batches(&batches, &[y.as_mut_ptr().cast()]) }.unwrap();
@@ -357,6 +358,58 @@ fn a_gradient_that_only_its_update_reads_is_as_good_as_any() {
     assert_eq!(train(false).1, weights);
 }
 
+/// x (batch, 2), a scalar and a whole matrix (3, 2): each batch gives the scalar times the sum of both.
+#[test]
+fn what_has_no_batch_axis_is_the_same_for_every_batch() {
+    let mut graph = Graph::new();
+    let types: Vec<TensorType> =
+        [&[2, 2][..], &[], &[3, 2]].map(|shape: &[usize]| TensorType::new(DType::F64, shape)).into();
+    let inputs: Vec<Value> =
+        types.iter().enumerate().map(|(index, ty)| graph.input(index, ty.clone())).collect();
+    let rows = reduce_sum(&mut graph, inputs[0], &[0, 1], false).unwrap();
+    let matrix = reduce_sum(&mut graph, inputs[2], &[0, 1], false).unwrap();
+    let both = add(&mut graph, rows, matrix).unwrap();
+    let result = multiply(&mut graph, both, inputs[1]).unwrap();
+    let request = Request { graph: &graph, inputs: types, outputs: vec![result], rules: RULES };
+    let program = Program::new(&request, vec![], Arc::default()).unwrap();
+
+    let x: Vec<f64> = (0..12).map(f64::from).collect();
+    let (scale, matrix) = ([2i32], [1.0f32; 6]);
+    // SAFETY: the shapes are those of the arrays, which live to the end of the test.
+    let columns = unsafe {
+        [
+            Column::new(x.as_ptr().cast(), ElementKind::F64, vec![6, 2], vec![16, 8]),
+            Column::whole(scale.as_ptr().cast(), ElementKind::I32, vec![], vec![]),
+            Column::whole(matrix.as_ptr().cast(), ElementKind::F32, vec![3, 2], vec![8, 4]),
+        ]
+    };
+    let order = listed(&[0, 5, 1, 4, 2, 3]);
+    let run = |keeps_all| {
+        let time_limit = Duration::from_secs(60);
+        let batches =
+            Batches { columns: &columns, order: Some(&order), start: 0, stop: 6, time_limit, keeps_all };
+        let mut results = [f64::NAN; 3];
+        // SAFETY: there is room for a scalar of each batch.
+        unsafe { program.run_batches(&batches, &[results.as_mut_ptr().cast()]) }.unwrap();
+        results
+    };
+    assert_eq!(run(true), [56.0, 56.0, 56.0]);
+    assert_eq!(run(false)[0], 56.0);
+    assert!(run(false)[1..].iter().all(|value| value.is_nan()), "the last batch's alone");
+
+    let wrong = [columns[0].clone(), columns[2].clone(), columns[2].clone()];
+    let batches = Batches {
+        columns: &wrong,
+        order: None,
+        start: 0,
+        stop: 6,
+        time_limit: Duration::ZERO,
+        keeps_all: false,
+    };
+    // SAFETY: no outputs.
+    assert!(matches!(unsafe { program.run_batches(&batches, &[]) }, Err(Error::Shape(_))));
+}
+
 #[test]
 fn rows_outside_the_columns_are_an_error() {
     let data = [0.0f64; 6];
@@ -367,7 +420,14 @@ fn rows_outside_the_columns_are_an_error() {
     let run = |rows: Option<&[i64]>, stop: usize| {
         let order = rows.map(listed);
         let order = order.as_ref();
-        let batches = Batches { columns: &columns, order, start: 0, stop, time_limit: Duration::ZERO };
+        let batches = Batches {
+            columns: &columns,
+            order,
+            start: 0,
+            stop,
+            time_limit: Duration::ZERO,
+            keeps_all: false,
+        };
         // SAFETY: no outputs.
         unsafe { program.run_batches(&batches, &[]) }
     };

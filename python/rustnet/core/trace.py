@@ -82,6 +82,10 @@ class Trace:
         self._layers: list[object] = []
         self._scalars: dict[tuple[str, Any], TracedTensor] = {}
         self._arrays_by_id: dict[int, tuple[Any, TracedTensor]] = {}
+        # By a variable's id: what it was read as so far, where its gradients end; and its present content.
+        self._readings: dict[int, tuple[Stored, list[TracedTensor]]] = {}
+        self._contents: dict[int, TracedTensor] = {}
+        self._assigned: set[int] = set()
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Calls a function whose ops are recorded into this trace."""
@@ -114,11 +118,27 @@ class Trace:
 
     def read(self, variable: Stored) -> TracedTensor:
         """The variable's content at this point of the program."""
-        return self._tensor(self.graph.read(variable.storage), variable.dtype, variable.shape)
+        content = self._contents.get(id(variable))
+        if content is None:
+            content = self._tensor(self.graph.read(variable.storage), variable.dtype, variable.shape)
+            if id(variable) in self._assigned:
+                # What an optimizer or a step has assigned is a new weight, and no function of older ones: the
+                # gradient of a second loss must not lead back through the update that the first one made.
+                [content] = self.record("stop_gradient", [content], {})
+            self._readings.setdefault(id(variable), (variable, []))[1].append(content)
+            self._contents[id(variable)] = content
+        return content
 
     def assign(self, variable: Stored, tensor: TracedTensor) -> None:
         """Gives the variable a new content, which later reads see; the variable has it when the step ends."""
         self.graph.assign(variable.storage, *self._values([tensor]))
+        self._readings.setdefault(id(variable), (variable, []))
+        if self.in_layer:
+            # The state of a layer is part of what it computes, as in Keras on JAX.
+            self._contents[id(variable)] = tensor
+        else:
+            self._contents.pop(id(variable), None)
+            self._assigned.add(id(variable))
 
     def record(
         self, name: str, inputs: Sequence[TracedTensor], attributes: dict[str, Any]
@@ -154,15 +174,20 @@ class Trace:
         self, loss: TracedTensor, sources: Sequence[Stored | TracedTensor]
     ) -> list[TracedTensor | None]:
         """d loss / d source for each source, `None` where the loss does not depend on it."""
-        values = [
-            source.value if isinstance(source, TracedTensor) else self.graph.variable(source.storage)
+        # A variable that was assigned between two readings has several: the loss may depend on each.
+        readings = [
+            [source] if isinstance(source, TracedTensor) else self._readings.get(id(source), (source, []))[1]
             for source in sources
         ]
-        gradients = self.graph.gradients(loss.value, values)
-        return [
-            None if gradient is None else self._tensor(gradient, *self.graph.type_of(gradient))
-            for gradient in gradients
-        ]
+        found = iter(self.graph.gradients(loss.value, [one.value for many in readings for one in many]))
+        return [self._sum([next(found) for _ in many]) for many in readings]
+
+    def _sum(self, values: list[int | None]) -> TracedTensor | None:
+        """The sum of the values that are there."""
+        tensors = [self._tensor(value, *self.graph.type_of(value)) for value in values if value is not None]
+        while len(tensors) > 1:
+            tensors[:2] = self.record("add", tensors[:2], {})
+        return tensors[0] if tensors else None
 
     @contextmanager
     def scope(self, name: str) -> Iterator[None]:

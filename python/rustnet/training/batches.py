@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rustnet.training.arguments import ran_out
-from rustnet.training.columns import Data, make_data
+from rustnet.training.columns import Data, make_batch, make_data
 
 _END = object()
 # So many batches of a generator are kept, for a pass that begins when it has run out.
@@ -40,11 +40,19 @@ class Stream:
         source: a generator, iterator, sequence or iterable.
         class_weight: as in `fit`.
         seed: for an order of a sequence's batches that is new in each pass; None for as they are.
+        any_nesting: whether a batch may be anything else too, for a step of the user's own.
     """
 
-    def __init__(self, source: Any, class_weight: Any = None, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        source: Any,
+        class_weight: Any = None,
+        seed: int | None = None,
+        any_nesting: bool = False,
+    ) -> None:
         self._source = source
         self._class_weight = class_weight
+        self._any_nesting = any_nesting
         self._is_sequence = _is_sequence(source)
         # The number of batches of a pass, `None` where the source does not tell.
         self.steps: int | None = len(source) if hasattr(source, "__len__") else None
@@ -131,6 +139,8 @@ class Stream:
     def _batch(self, batch: Any) -> Data:
         if self._is_sequence and isinstance(batch, list):
             batch = tuple(batch)
+        if self._any_nesting and self._class_weight is None:
+            return make_batch(batch)
         parts = batch if isinstance(batch, tuple) else (batch,)
         if not 1 <= len(parts) <= 3 or parts[0] is None:
             received = "a batch without x" if 1 <= len(parts) <= 3 else f"a tuple of {len(parts)}"

@@ -11,6 +11,7 @@ from rustnet.core import structure
 from rustnet.core.arrays import as_data, fits_int32
 from rustnet.core.dtypes import array_dtype
 from rustnet.training import class_weights, frames
+from rustnet.utils.data_parts import pack_x_y_sample_weight, unpack_x_y_sample_weight
 
 # What the engine's feed reads and casts itself, in native byte order; anything else is converted once.
 _READ_IN_PLACE = frozenset(
@@ -22,17 +23,23 @@ Array = np.ndarray[Any, Any]
 
 
 class Data:
-    """Samples: nested inputs, and where they are known nested targets and weights. Leaves are columns."""
+    """What steps are given, all of it or one batch: nested arrays, None where one is left out.
 
-    def __init__(self, x: Any, y: Any = None, sample_weight: Any = None) -> None:
-        self.x = x
-        self.y = y
-        self.sample_weight = sample_weight
-        # All columns; parts that are not there are left out.
+    Arguments:
+        nested: `x`, `(x, y)` or `(x, y, sample_weight)`, or any other nesting for a step of the user's own.
+        has_rows: whether the arrays have a row for each sample, of which a batch takes some; otherwise they
+            are one batch, and may be of any shapes.
+    """
+
+    def __init__(self, nested: Any, has_rows: bool = True) -> None:
+        self.nested = nested
+        self.has_rows = has_rows
+        # All arrays; those that are not there are left out.
         self.columns: list[Array] = []
         # Where the leaves of each part are and which are missing, as something to compare.
-        nestings: list[Any] = []
-        for part in (x, y, sample_weight):
+        parts = nested if type(nested) is tuple else (nested,)
+        nestings: list[Any] = [type(nested) is tuple]
+        for part in parts:
             if isinstance(part, np.ndarray):
                 self.columns.append(part)
                 nestings.append(False)
@@ -41,27 +48,40 @@ class Data:
             else:
                 self.columns += [leaf for leaf in structure.flatten(part) if leaf is not None]
                 nestings.append(repr(structure.map_structure(lambda leaf: leaf is None, part)))
-        # What a step is compiled for, beside the number of rows: the columns' nesting and types.
-        types = [(column.dtype, column.shape[1:]) for column in self.columns]
-        self.signature: tuple[Any, ...] = (*nestings, *types)
+        # What a step is compiled for, beside the number of rows: the arrays' nesting and types.
+        first = 1 if has_rows else 0
+        types = [(column.dtype, column.shape[first:]) for column in self.columns]
+        self.signature: tuple[Any, ...] = (has_rows, *nestings, *types)
+
+    @property
+    def whole(self) -> list[int]:
+        """The arrays that a batch takes as they are, by their position."""
+        return [] if self.has_rows else list(range(len(self.columns)))
+
+    @property
+    def x(self) -> Any:
+        return self.parts[0]
 
     @property
     def parts(self) -> tuple[Any, Any, Any]:
-        return (self.x, self.y, self.sample_weight)
+        """Inputs, targets and weights."""
+        return unpack_x_y_sample_weight(self.nested)
 
     @property
     def rows(self) -> int:
-        return len(self.columns[0])
+        """The number of samples; 1 where there is one batch as a whole."""
+        return len(self.columns[0]) if self.has_rows else 1
 
     def slice(self, rows: slice) -> Data:
         """Some of the rows, as views."""
-        return self.map(lambda column: column[rows])
+        return Data(structure.map_structure(lambda leaf: None if leaf is None else leaf[rows], self.nested))
 
-    def map(self, function: Any) -> Data:
-        """Every column replaced by `function(column)`."""
-        return Data(
-            *structure.map_structure(lambda leaf: None if leaf is None else function(leaf), self.parts)
-        )
+
+def of_parts(x: Any, y: Any = None, sample_weight: Any = None) -> Data:
+    """Inputs, targets and weights that are checked already."""
+    if y is None and sample_weight is not None:
+        return Data((x, None, sample_weight))
+    return Data(pack_x_y_sample_weight(x, y, sample_weight))
 
 
 def make_data(
@@ -81,7 +101,7 @@ def make_data(
     if x is None or (not isinstance(x, np.ndarray) and all(leaf is None for leaf in structure.flatten(x))):
         raise ValueError(f"expected x to hold at least one array. Received: x={given!r}")
     if y is None and sample_weight is None and class_weight is None:
-        return _with_equal_rows(Data(x))
+        return _with_equal_rows(of_parts(x))
     y = _columns(y, "y")
     if class_weight is not None:
         if sample_weight is not None:
@@ -91,7 +111,21 @@ def make_data(
     for column in structure.flatten(weights):
         if column is not None and not np.isfinite(column).all():
             raise ValueError("expected finite weights. Received: sample_weight=an array with NaN or infinity")
-    return _with_equal_rows(Data(x, y, weights))
+    return _with_equal_rows(of_parts(x, y, weights))
+
+
+def make_batch(batch: Any) -> Data:
+    """One batch for a step of the user's own: any nesting of arrays of any shapes, numbers and None.
+
+    Raises `ValueError` where something is no array of numbers, or nothing is there.
+    """
+    nested = _columns(batch, "the batch", of_rows=False)
+    data = Data(nested, has_rows=False)
+    if not data.columns:
+        raise ValueError(f"expected batches that hold at least one array. Received: {batch!r}")
+    if all(column.ndim for column in data.columns) and len({len(column) for column in data.columns}) == 1:
+        return Data(nested)
+    return data
 
 
 def _with_equal_rows(data: Data) -> Data:
@@ -106,16 +140,21 @@ def _with_equal_rows(data: Data) -> Data:
     return data
 
 
-def _columns(value: Any, name: str) -> Any:
-    """The nesting of arrays in `value`, each a column."""
+def _columns(value: Any, name: str, of_rows: bool = True) -> Any:
+    """The nesting of arrays in `value`; `of_rows` says that each has an axis of samples."""
     if value is None or isinstance(value, np.ndarray):
-        return None if value is None else column(value, name)
+        return None if value is None else column(value, name, of_rows)
     if isinstance(value, Mapping):
-        return {key: _columns(item, f"{name}[{key!r}]") for key, item in value.items()}
-    if isinstance(value, (list, tuple)) and all(map(_holds_arrays, value)):
-        items = [_columns(item, f"{name}[{index}]") for index, item in enumerate(value)]
+        return {key: _columns(item, f"{name}[{key!r}]", of_rows) for key, item in value.items()}
+    if isinstance(value, (list, tuple)) and _is_nesting(value, of_rows):
+        items = [_columns(item, f"{name}[{index}]", of_rows) for index, item in enumerate(value)]
         return items if isinstance(value, list) else tuple(items)
-    return column(value, name)
+    return column(value, name, of_rows)
+
+
+def _is_nesting(value: list[Any] | tuple[Any, ...], of_rows: bool) -> bool:
+    """Whether a list holds arrays, and is not rows of numbers itself."""
+    return all(map(_holds_arrays, value)) or (not of_rows and any(map(_holds_arrays, value)))
 
 
 def _holds_arrays(value: Any) -> bool:
@@ -125,8 +164,8 @@ def _holds_arrays(value: Any) -> bool:
     return value is None or isinstance(value, Mapping) or (hasattr(value, "shape") and len(value.shape) > 0)
 
 
-def column(value: Any, name: str) -> Array:
-    """One array with an axis of samples, as it lies where the engine can read that."""
+def column(value: Any, name: str, of_rows: bool = True) -> Array:
+    """One array, with an axis of samples or of any shape, as it lies where the engine can read that."""
     if type(value) is not np.ndarray:
         if hasattr(value, "to_numpy"):
             value = frames.to_array(value, name)
@@ -137,7 +176,7 @@ def column(value: Any, name: str) -> Array:
     is_read_in_place = array.dtype in _READ_IN_PLACE and array.flags.aligned
     if not is_read_in_place or (array.dtype.kind in "iu" and not fits_int32(array)):
         array = as_data(array, True, name)
-    if array.ndim == 0:
+    if of_rows and array.ndim == 0:
         raise ValueError(f"expected {name} to have an axis of samples. Received: {name}.shape=()")
     return array
 

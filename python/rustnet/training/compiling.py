@@ -14,11 +14,11 @@ from rustnet.metrics import Mean
 from rustnet.registry import serialize
 from rustnet.training import arguments
 from rustnet.training.outputs import OutputLosses, OutputMetrics
-from rustnet.training.own_steps import StepMethods
 from rustnet.training.programs import Programs
+from rustnet.training.step_functions import StepFunctions
 
 
-class Compiling(Layer, StepMethods):
+class Compiling(Layer, StepFunctions):
     """The part of a model that is compiled."""
 
     run_eagerly = False
@@ -73,7 +73,7 @@ class Compiling(Layer, StepMethods):
         Source: https://keras.io/api/models/model_training_apis/#compile-method
         """
         arguments.check_execution(run_eagerly, steps_per_execution, jit_compile, auto_scale_loss)
-        self.refuse_own_steps()
+        self._refuse_own_functions()
         # Copies: what happens to a list or dictionary later changes nothing here.
         given = (loss, loss_weights, metrics, weighted_metrics)
         loss, loss_weights, metrics, weighted_metrics = structure.map_structure(lambda leaf: leaf, given)

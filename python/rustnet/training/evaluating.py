@@ -44,7 +44,7 @@ class Evaluating(Running):
         steps = arguments.optional_count(steps, "steps")
         if is_stream(x):
             arguments.batches_alone(y=y, sample_weight=sample_weight, batch_size=batch_size)
-            source: Any = Stream(x)
+            source: Any = Stream(x, any_nesting=not self._has_default("test_step"))
         else:
             source = Rows(make_data(x, y, sample_weight), batch_size, steps)
 
@@ -58,12 +58,9 @@ class Evaluating(Running):
     def _evaluate(self, source: Any, steps: int | None, callback_list: Any) -> dict[str, Any]:
         """A pass over the data, or so many steps from its beginning, and what the metrics say then."""
         self._set_flag("stop_evaluating", False)
-        self._ensure_built(source)
+        self._ensure_built("test", source)
         self.reset_metrics()
         callback_list.on_test_begin()
-        for _ in self._run("test", source, steps, 0, callback_list):
-            if self.stop_evaluating:
-                break
-        logs = self._step_programs.results(self)
+        logs = self._run("test", source, steps, 0, callback_list)
         callback_list.on_test_end(logs)
         return logs

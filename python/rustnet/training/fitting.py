@@ -9,7 +9,7 @@ from rustnet.callbacks.history import History, KeptHistory
 from rustnet.random import new_seed
 from rustnet.training import arguments, class_weights
 from rustnet.training.batches import Stream, is_stream
-from rustnet.training.columns import Data, make_data, split
+from rustnet.training.columns import Data, make_data, of_parts, split
 from rustnet.training.evaluating import Evaluating
 from rustnet.training.isolation import run_of
 from rustnet.training.rows import Rows
@@ -101,14 +101,14 @@ class Fitting(Evaluating):
             arguments.batches_alone(y=y, sample_weight=sample_weight, batch_size=batch_size)
             if validation_split and validation_data is None:
                 raise ValueError("expected arrays with validation_split. Received: a generator")
-            source: Any = Stream(x, class_weight, seed)
+            source: Any = Stream(x, class_weight, seed, any_nesting=not self._has_default("train_step"))
         else:
             source = make_data(x, y, sample_weight, class_weight, are_all=True)
             if validation_split and validation_data is None:
                 source, validation_data = split(source, validation_split)
                 if class_weight is not None:
                     # These weigh what is trained on, and there are no other weights beside them.
-                    validation_data = Data(validation_data.x, validation_data.y)
+                    validation_data = of_parts(*validation_data.parts[:2])
             source = Rows(source, batch_size, steps, seed)
         validation = None if validation_data is None else self._validation(validation_data)
         return run_of(
@@ -141,16 +141,13 @@ class Fitting(Evaluating):
         callback_list = self._callbacks(callbacks, steps or source.steps, verbose, epochs.stop, history=True)
         self._set_flag("stop_training", False)
         self._set_flag("_validates", validation is not None)
-        self._ensure_built(source)
+        self._ensure_built("train", source)
         callback_list.on_train_begin()
         logs: dict[str, Any] = {}
         for epoch in epochs:
             self.reset_metrics()
             callback_list.on_epoch_begin(epoch)
-            for _ in self._run("train", source, steps, epoch, callback_list):
-                if self.stop_training:
-                    break
-            logs = self._step_programs.results(self)
+            logs = self._run("train", source, steps, epoch, callback_list)
             if validation is not None and _is_due(validation_freq, epoch):
                 if isinstance(validation, Stream):
                     again: Any = validation
@@ -171,7 +168,7 @@ class Fitting(Evaluating):
         if isinstance(validation_data, Data):
             return validation_data
         if is_stream(validation_data):
-            return Stream(validation_data)
+            return Stream(validation_data, any_nesting=not self._has_default("test_step"))
         if not isinstance(validation_data, (list, tuple)) or not 1 <= len(validation_data) <= 3:
             raise ValueError(
                 "expected validation_data to be (x, y) or (x, y, sample_weight). "

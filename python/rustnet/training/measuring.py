@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from rustnet import _core
+from rustnet.core.convert import tensor
+from rustnet.core.tensors import Tensor
+from rustnet.core.trace import Trace
 from rustnet.layers.layer import Layer
 from rustnet.metrics import Metric
 from rustnet.training.alignment import Outputs
@@ -44,17 +51,11 @@ class Measuring(Compiling):
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Updates the metrics with a batch and returns `get_metrics_result()`. May be overridden.
 
-        Raises:
-            ValueError: in a step, where an override returns other names than those of `metrics`: the value of
-                an epoch can only come from a metric.
+        What an override returns is what the step reports; see `train_step`.
         """
         del x
         self._update_metrics(y, y_pred, sample_weight)
         return self.get_metrics_result()
-
-    def _reports_as_it_is(self) -> bool:
-        """Whether `compute_metrics` is not overridden."""
-        return type(self).compute_metrics is Measuring.compute_metrics
 
     def _update_metrics(self, y: Any, y_pred: Any, sample_weight: Any) -> None:
         if y is not None:
@@ -105,6 +106,32 @@ class Measuring(Compiling):
         for metric in self.metrics:
             metric.reset_state()
 
+    def _results(self) -> dict[str, Any]:
+        """What all metrics say now, by name in alphabetical order."""
+        metrics = self.metrics
+        programs = self._step_programs
+        key = ("results", *map(id, metrics))
+        program, names, programs.order, _ = programs.get(key, self._record_results, metrics)
+        return dict(zip(names, map(_number, program.run([])), strict=True))
+
+    def _record_results(
+        self, trace: Trace, metrics: list[Metric]
+    ) -> tuple[_core.Program, list[str], list[str], list[Metric]]:
+        # An override may return plain numbers.
+        results = {name: tensor(value) for name, value in sorted(self.get_metrics_result().items())}
+        # The metrics too: while they are kept, the ids that they are found by are theirs.
+        return trace.compile(list(results.values())), list(results), self._in_order(list(results)), metrics
+
+    def _logs(self, returned: dict[str, Any] | None) -> dict[str, Any]:
+        """What a pass over data reports: what the metrics say, or where a step reports under other names what
+        the last one returned."""
+        results = self._results()
+        return results if returned is None or set(returned) == set(results) else numbers(returned)
+
+    def _batch_logs(self, returned: dict[str, Any] | None) -> dict[str, Any]:
+        """What a batch reports: what its step returned, if it did."""
+        return self._results() if returned is None else numbers(returned)
+
     def _in_order(self, names: list[str]) -> list[str]:
         """Keras's order of a list of results: the loss, the metrics, the outputs' losses, the rest sorted.
 
@@ -115,13 +142,34 @@ class Measuring(Compiling):
         own_names = {id(metric): all_names[id(metric)] for metric in own.metrics if id(metric) in all_names}
         listed = [] if own.are_prefixed else list(own_names.values())
         others = [name for one, name in all_names.items() if one not in own_names]
-        first = [name for name in dict.fromkeys(["loss", *listed, *others]) if name in names]
+        loss = [name for name in others if name == "loss"]
+        first = [name for name in dict.fromkeys([*loss, *listed, *others]) if name in names]
         return first + sorted(name for name in names if name not in first)
 
     def _as_list(self, logs: dict[str, Any]) -> Any:
         if len(logs) == 1:
             return next(iter(logs.values()))
-        return [logs[name] for name in self._step_programs.order]
+        order = self._step_programs.order
+        if len(order) != len(logs) or set(order) != set(logs):
+            order = self._in_order(list(logs))
+        return [logs[name] for name in order]
+
+
+def numbers(logs: Mapping[str, Any]) -> dict[str, Any]:
+    """Logs in alphabetical order, dictionaries among them spread out, and what is one number as a float."""
+    flat: dict[str, Any] = {}
+    for name, value in sorted(logs.items()):
+        flat.update(numbers(value) if isinstance(value, Mapping) else {name: _number(value)})
+    return flat
+
+
+def _number(value: Any) -> Any:
+    """A float; what holds several numbers, as a metric that has one for each class, stays an array."""
+    if isinstance(value, Tensor):
+        value = value.numpy()
+    if isinstance(value, np.ndarray):
+        return float(value) if value.ndim == 0 else value
+    return float(value) if isinstance(value, (bool, int, float, np.number)) else value
 
 
 def _metrics_of_layers(model: Layer) -> list[Metric]:

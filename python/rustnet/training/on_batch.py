@@ -43,11 +43,9 @@ class OnBatch(Predicting):
         arguments.no_rows(data.rows)
 
         def run() -> dict[str, Any]:
-            self._ensure_built(data)
+            self._ensure_built(kind, data)
             self.reset_metrics()
-            program, _ = self._step_programs.step(self, kind, data, data.rows)
-            program.run_batches(data.columns, None, (0, data.rows), [], 0.0)
-            return self._step_programs.results(self)
+            return self._batch_logs(self._run_batch(kind, data))
 
         logs = run_of(self, run)
         return logs if return_dict else self._as_list(logs)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from rustnet.core import structure
 from rustnet.training import arguments
 from rustnet.training.batches import Stream, is_stream
+from rustnet.training.collected import Collected, joined
 from rustnet.training.columns import Data, make_data
 from rustnet.training.isolation import run_of
-from rustnet.training.programs import each_batch
 from rustnet.training.rows import Rows
-from rustnet.training.running import LOOK_SECONDS, Running
+from rustnet.training.running import LOOK_SECONDS, Running, each_batch
 
 
 class Predicting(Running):
@@ -51,12 +49,12 @@ class Predicting(Running):
             source: Any = Rows(data, batch_size, steps)
         else:
             arguments.batches_alone(batch_size=batch_size)
-            source = Stream(x)
+            source = Stream(x, any_nesting=not self._has_default("predict_step"))
 
         def run() -> Any:
             callback_list = self._callbacks(callbacks, steps or source.steps, verbose)
             self._set_flag("stop_predicting", False)
-            self._ensure_built(source)
+            self._ensure_built("predict", source)
             callback_list.on_predict_begin()
             if isinstance(source, Rows):
                 outputs = self._predict_rows(source, callback_list)
@@ -69,34 +67,31 @@ class Predicting(Running):
 
     def _predict_rows(self, source: Rows, callback_list: Any) -> Any:
         data, size = source.data, source.batch_size
-        _, _, rows = source.epoch(0)
-        programs = self._step_programs
-        # The types of the outputs do not depend on the number of rows.
-        program, nesting = programs.step(self, "predict", data, min(size, rows))
-        outputs = program.new_outputs(rows)
+        part = source.epoch(0)
+        total = -(-part.stop // size)
+        collected = Collected(part.stop)
         each = callback_list.needs_batches
         if each:
             callback_list.on_predict_batch_begin(0)
-        done = 0
-        for done in each_batch(
+        before = 0
+        for done, step, _ in each_batch(
             data,
             size,
-            None,
-            lambda count: programs.step(self, "predict", data, count)[0],
-            outputs,
+            part,
+            lambda rows: self._step("predict", data, rows),
+            collected.places,
             0.0 if each or self.run_eagerly else LOOK_SECONDS,
-            0,
-            rows,
+            keeps_all=True,
         ):
+            new = collected.take(step, done - before)
+            before = done
             if callback_list.sees_batches:
-                new = slice((done - 1) * size, min(done * size, rows))
-                batch = structure.pack(nesting, [output[new] for output in outputs])
-                callback_list.on_predict_batch_end(done - 1, {"outputs": batch})
+                callback_list.on_predict_batch_end(done - 1, {"outputs": step.returned(new)})
             if self.stop_predicting:
                 break
-            if each and done * size < rows:
+            if each and done < total:
                 callback_list.on_predict_batch_begin(done)
-        return structure.pack(nesting, [output[: done * size] for output in outputs])
+        return step.returned(collected.arrays())
 
     def _predict_batches(self, batches: Iterator[Data], callback_list: Any) -> Any:
         parts = []
@@ -107,12 +102,14 @@ class Predicting(Running):
             if self.stop_predicting:
                 break
         leaves = zip(*map(structure.flatten, parts), strict=True)
-        return structure.pack(parts[0], [np.concatenate(leaf) for leaf in leaves])
+        return structure.pack(parts[0], map(joined, leaves))
 
     def _predicted(self, data: Data) -> Any:
         """The outputs for all rows as one batch."""
-        program, nesting = self._step_programs.step(self, "predict", data, max(data.rows, 1))
-        outputs = program.new_outputs(data.rows)
-        if data.rows:
-            program.run_batches(data.columns, None, (0, data.rows), outputs, 0.0)
-        return structure.pack(nesting, outputs)
+        step = self._step("predict", data, max(data.rows, 1))
+        # A scalar is one of a list, as where there are several batches.
+        outputs = [array if array.ndim else array[None] for array in step.new_outputs()]
+        if data.rows == 0:
+            return step.returned([array[:0] for array in outputs])
+        step.program.run_batches(data.columns, None, (0, data.rows), outputs, 0.0, data.whole, keeps_all=True)
+        return step.returned(outputs)

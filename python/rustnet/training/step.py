@@ -1,109 +1,79 @@
-"""One step of a model, recorded: what a training, evaluation or prediction program computes."""
+"""A step: any function of a batch, recorded into a program."""
 
 from __future__ import annotations
 
-import inspect
-import warnings
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
+from rustnet import _core
 from rustnet.core import structure
+from rustnet.core.convert import tensor
 from rustnet.core.tensors import TracedTensor
 from rustnet.core.trace import Trace
-from rustnet.training.stepping import Stepping
-
-_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-
-
-def record_prediction(trainer: Stepping, x: Any) -> Any:
-    """The outputs."""
-    return trainer(x, training=False)
+from rustnet.core.variable import Variable
+from rustnet.training.columns import Array, Data, engine_dtype
 
 
-def record_evaluation(trainer: Stepping, trace: Trace, x: Any, y: Any, sample_weight: Any) -> None:
-    """The outputs, their loss and their metrics."""
-    outputs = record_prediction(trainer, x)
-    _record_loss(trainer, trace, x, y, outputs, sample_weight, training=False)
-    _record_metrics(trainer, trace, x, y, outputs, sample_weight)
+class Step:
+    """A recorded function of a batch.
+
+    Attributes:
+        program: computes the tensors that the function returned, and updates the variables that it assigned.
+        nesting: what the function returned, None in the place of each leaf.
+    """
+
+    def __init__(self, program: _core.Program, returned: Any) -> None:
+        self.program = program
+        self.nesting = structure.map_structure(lambda _: None, returned)
+        leaves = structure.flatten(returned)
+        # The leaves that are no tensors, by their place; None where all are tensors.
+        plain = {index: leaf for index, leaf in enumerate(leaves) if not isinstance(leaf, TracedTensor)}
+        self._plain = plain or None
+        self._count = len(leaves)
+        # Dtype and shape of each tensor.
+        self.types = program.output_types
+
+    def new_outputs(self) -> list[Array]:
+        """Arrays for the tensors that one batch gives."""
+        return self.program.new_outputs() if self.types else []
+
+    def returned(self, arrays: list[Any]) -> Any:
+        """What the function returned, with these arrays in the places of its tensors."""
+        if self.nesting is None and not self.types:
+            return None
+        if self._plain is None:
+            return structure.pack(self.nesting, arrays)
+        values = iter(arrays)
+        plain = self._plain
+        leaves = [plain[index] if index in plain else next(values) for index in range(self._count)]
+        return structure.pack(self.nesting, leaves)
 
 
-def record_training(trainer: Stepping, trace: Trace, x: Any, y: Any, sample_weight: Any) -> None:
-    """The outputs, their loss, its gradient, the optimizer's update, and the metrics."""
-    outputs = trainer(x, training=True)
-    loss = _record_loss(trainer, trace, x, y, outputs, sample_weight, training=True)
-    _record_update(trainer, trace, loss)
-    _record_metrics(trainer, trace, x, y, outputs, sample_weight)
+def record_step(trace: Trace, function: Callable[[Any], Any], data: Any) -> Step:
+    """Records a function of a batch whose arrays are arguments of the program, see `arguments_of`."""
+    returned = function(data)
+    # The present value of a variable is what the step leaves in it.
+    returned = structure.map_structure(
+        lambda leaf: tensor(leaf) if isinstance(leaf, Variable) else leaf, returned
+    )
+    leaves = structure.flatten(returned)
+    return Step(trace.compile([leaf for leaf in leaves if isinstance(leaf, TracedTensor)]), returned)
 
 
-def _record_loss(
-    trainer: Stepping, trace: Trace, x: Any, y: Any, outputs: Any, sample_weight: Any, training: bool
-) -> Any:
-    with trace.scope("loss"):
-        loss = _computed_loss(trainer, x, y, outputs, sample_weight, training)
-        rows = structure.flatten(x)[0].shape[0]
-        trainer._loss_tracker.update_state(loss, sample_weight=float(rows))
-    return loss
+def arguments_of(trace: Trace, data: Data, rows: int, dtypes: list[str | None], takes_float64: bool) -> Any:
+    """A batch as arguments of the program: `rows` rows of each array, or all of it where it has no rows.
 
+    Arguments:
+        dtypes: what the first arrays are wanted in, None for the dtypes of the arrays themselves.
+        takes_float64: whether float64 numbers are taken as they are, and not as `floatx()`.
+    """
+    wanted = iter(dtypes)
 
-def _record_update(trainer: Stepping, trace: Trace, loss: Any) -> None:
-    variables = _trained_variables(trainer)
-    gradients = trace.gradients(trainer.optimizer.scale_loss(loss), variables)
-    missing = [variable.path for variable, one in zip(variables, gradients, strict=True) if one is None]
-    if missing and len(missing) == len(variables):
-        raise ValueError(f"expected a loss that depends on the weights. Received: no gradient for {missing}")
-    if missing:
-        warnings.warn(f"The loss does not depend on {missing}; they are not trained.", stacklevel=2)
-    pairs = [(one, variable) for one, variable in zip(gradients, variables, strict=True) if one is not None]
-    if pairs:
-        with trace.scope("optimizer"):
-            trainer.optimizer.apply_gradients(pairs)
+    def argument(array: Array | None) -> Any:
+        dtype = next(wanted, None)
+        if array is None:
+            return None
+        shape = (rows, *array.shape[1:]) if data.has_rows else array.shape
+        return trace.input(dtype or engine_dtype(array, takes_float64), shape)
 
-
-def _record_metrics(
-    trainer: Stepping, trace: Trace, x: Any, y: Any, outputs: Any, sample_weight: Any
-) -> None:
-    with trace.scope("metrics"):
-        if trainer._reports_as_it_is():
-            # Without the results, which nobody reads in a step.
-            trainer._update_metrics(y, outputs, sample_weight)
-            return
-        returned = trainer.compute_metrics(x, y, outputs, sample_weight)
-    reported = trainer.get_metrics_result()
-    if not isinstance(returned, Mapping) or set(returned) != set(reported):
-        received = sorted(returned) if isinstance(returned, Mapping) else repr(returned)
-        raise ValueError(
-            f"expected compute_metrics to return the values of model.metrics, {sorted(reported)}. "
-            f"Received: {received}"
-        )
-
-
-def _computed_loss(
-    trainer: Stepping, x: Any, y: Any, outputs: Any, sample_weight: Any, training: bool
-) -> Any:
-    """What `compute_loss` returns; an override may leave out arguments, or name them otherwise."""
-    known = {"x": x, "y": y, "y_pred": outputs, "sample_weight": sample_weight, "training": training}
-    parameters = inspect.signature(trainer.compute_loss).parameters
-    if all(one.name in known and one.kind in _BY_NAME for one in parameters.values()):
-        loss = trainer.compute_loss(**{name: known[name] for name in parameters})
-    elif any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
-        loss = trainer.compute_loss(**known)
-    else:
-        takes_all = any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in parameters.values())
-        count = len(known) if takes_all else len(parameters)
-        loss = trainer.compute_loss(*list(known.values())[:count])
-    if not isinstance(loss, TracedTensor) or loss.shape:
-        raise ValueError(f"expected compute_loss to return a scalar tensor. Received: {loss!r}")
-    return loss
-
-
-def _trained_variables(trainer: Stepping) -> list[Any]:
-    """The trainable weights as `compile` found them; those made since, as they are now."""
-    now = {id(weight) for weight in trainer.trainable_weights}
-    known = {id(weight) for weight in trainer._known_at_compile}
-    trained = {id(weight) for weight in trainer._trainable_at_compile}
-    variables = [
-        weight for weight in trainer.weights if id(weight) in (trained if id(weight) in known else now)
-    ]
-    if not trainer.optimizer.built:
-        trainer.optimizer.build(variables)
-    return variables
+    return structure.map_structure(argument, data.nested)
