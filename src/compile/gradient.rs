@@ -32,7 +32,8 @@ pub fn gradients(graph: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Op
             .iter()
             .map(|&value| reachable[value.0 as usize] && graph.ty(value).dtype.is_float())
             .collect();
-        if doutputs.iter().all(Option::is_none) || !wanted.contains(&true) {
+        let is_end = !node.op.passes_gradient();
+        if is_end || doutputs.iter().all(Option::is_none) || !wanted.contains(&true) {
             continue;
         }
         graph.set_scope(&node.scope);
