@@ -20,8 +20,9 @@ pub fn make_addressable(graph: Graph, roots: Vec<Value>) -> Result<(Graph, Vec<V
 /// Whether `node` is elementwise and a fused loop could not address one of its operands.
 fn has_other_operand(graph: &Graph, node: &Node) -> bool {
     let types: Vec<&TensorType> = node.inputs.iter().map(|&input| graph.ty(input)).collect();
-    let output = graph.shape(node.outputs[0]);
-    node.op.instruction(&types).is_some() && types.iter().any(|ty| access(&ty.shape, output).is_none())
+    // Only an elementwise node has an output for certain.
+    let fits = |ty: &&TensorType| access(&ty.shape, graph.shape(node.outputs[0])).is_some();
+    node.op.instruction(&types).is_some() && !types.iter().all(fits)
 }
 
 struct Broadcast;
