@@ -9,6 +9,8 @@ INSTALL := $(RUN) -m pip install --quiet
 MANIFESTS := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE-MIT LICENSE-APACHE
 SOURCES := $(MANIFESTS) $(shell find src python -type f ! -name '*.so' ! -name '*.pyd' ! -path '*/__pycache__/*')
 PYTHON_DIRECTORIES := python tests examples benches
+# By name: `cargo fmt` does not see modules that a macro declares.
+RUST_FILES := $(shell find src benches -name "*.rs")
 
 export PYO3_PYTHON := $(abspath $(RUN))
 export KERAS_BACKEND ?= jax
@@ -27,7 +29,7 @@ demo: $(VENV)/installed ## build, install, and watch a convolutional network lea
 test: lint test-rust test-python ## run every check: format, lints, types, Rust tests, Python tests
 
 lint: $(VENV)/installed $(VENV)/tools ## check format, lints and types
-	cargo fmt --check
+	rustfmt --edition 2024 --check $(RUST_FILES)
 	cargo clippy --quiet --locked --all-targets -- -D warnings
 	cargo clippy --quiet --locked --features python -- -D warnings
 	$(RUN) -m ruff format --check --quiet $(PYTHON_DIRECTORIES)
@@ -50,7 +52,7 @@ wheel: $(VENV)/installed ## build the wheel into dist/
 	@ls -lh dist
 
 format: $(VENV)/tools ## format and mend what can be mended automatically
-	cargo fmt
+	rustfmt --edition 2024 $(RUST_FILES)
 	$(RUN) -m ruff format $(PYTHON_DIRECTORIES)
 	$(RUN) -m ruff check --fix $(PYTHON_DIRECTORIES)
 

@@ -90,6 +90,7 @@ def reductions() -> list[OpCase]:
         "reduce_max": np.max,
         "reduce_min": np.min,
         "reduce_prod": np.prod,
+        "reduce_sum_of_squares": lambda x, axis, keepdims: np.sum(x * x, axis, keepdims=keepdims),
     }
     cases = []
     for name, function in names.items():

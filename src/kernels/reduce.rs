@@ -15,16 +15,23 @@ use crate::threads::{DisjointMut, for_each_part};
 
 /// A way to fold many numbers into one.
 pub trait Fold<T> {
+    /// What changes nothing it is combined with.
     const IDENTITY: T;
+
+    /// What is folded of an element: by default the element itself.
+    #[inline(always)]
+    fn element(x: T) -> T {
+        x
+    }
+
+    /// Two folds made one.
     fn combine(a: T, b: T) -> T;
 }
 
+/// Also what a cumulative sum adds up by.
 pub struct Sum;
+/// Also what a cumulative product multiplies by.
 pub struct Product;
-/// NaN where any number is NaN.
-pub struct Maximum;
-/// NaN where any number is NaN.
-pub struct Minimum;
 
 impl<T: Number> Fold<T> for Sum {
     const IDENTITY: T = T::ZERO;
@@ -39,24 +46,6 @@ impl<T: Number> Fold<T> for Product {
     #[inline(always)]
     fn combine(a: T, b: T) -> T {
         a.multiply(b)
-    }
-}
-
-impl<T: Number> Fold<T> for Maximum {
-    const IDENTITY: T = T::LOWEST;
-    #[inline(always)]
-    #[allow(clippy::eq_op)] // x != x is the test for NaN
-    fn combine(a: T, b: T) -> T {
-        if b > a || b != b { b } else { a }
-    }
-}
-
-impl<T: Number> Fold<T> for Minimum {
-    const IDENTITY: T = T::HIGHEST;
-    #[inline(always)]
-    #[allow(clippy::eq_op)] // x != x is the test for NaN
-    fn combine(a: T, b: T) -> T {
-        if b < a || b != b { b } else { a }
     }
 }
 
@@ -196,7 +185,8 @@ fn fold_short_rows<T: Number, F: Fold<T>>(output: &mut [T], input: &[T], columns
     super::parallel::for_each_chunk(output, rows_per_part, work, &|part, chunk| {
         let rows = input[part * rows_per_part * columns..].chunks_exact(columns);
         for (total, row) in chunk.iter_mut().zip(rows) {
-            *total = row[1..].iter().fold(row[0], |total, &element| F::combine(total, element));
+            let first = F::element(row[0]);
+            *total = row[1..].iter().fold(first, |total, &element| F::combine(total, F::element(element)));
         }
     });
 }
@@ -327,7 +317,7 @@ fn fold_rows<T: Number, F: Fold<T>>(
         _ => {
             for row in 0..rows {
                 for (lane, &element) in lanes[..width].iter_mut().zip(&input[row * stride..][..width]) {
-                    *lane = F::combine(*lane, element);
+                    *lane = F::combine(*lane, F::element(element));
                 }
             }
         }
@@ -345,7 +335,7 @@ fn fold_fixed<T: Number, F: Fold<T>, const W: usize>(
     for row in 0..rows {
         let elements: &[T; W] = input[row * stride..][..W].try_into().expect("W elements");
         for lane in 0..W {
-            registers[lane] = F::combine(registers[lane], elements[lane]);
+            registers[lane] = F::combine(registers[lane], F::element(elements[lane]));
         }
     }
     lanes[..W].copy_from_slice(&registers);
@@ -357,6 +347,30 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// NaN where any number is NaN.
+    struct Maximum;
+
+    impl<T: Number> Fold<T> for Maximum {
+        const IDENTITY: T = T::LOWEST;
+        #[allow(clippy::eq_op)] // x != x is the test for NaN
+        fn combine(a: T, b: T) -> T {
+            if b > a || b != b { b } else { a }
+        }
+    }
+
+    /// The least distance from 0: the fold of something else than the elements.
+    struct Nearest;
+
+    impl Fold<f64> for Nearest {
+        const IDENTITY: f64 = f64::INFINITY;
+        fn element(x: f64) -> f64 {
+            x.abs()
+        }
+        fn combine(a: f64, b: f64) -> f64 {
+            a.min(b)
+        }
+    }
 
     fn run<T: Number, F: Fold<T>>(input: &[T], shape: &[usize], axes: &[usize]) -> Vec<T> {
         let plan = Plan::new(shape, axes);
@@ -411,6 +425,7 @@ mod tests {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-9 * (1.0 + b.abs()))
             };
             prop_assert!(close(&run::<f64, Sum>(&x, &shape, &axes), &reference(&x, &shape, &axes, |a, b| a + b, 0.0)));
+            let sizes: Vec<f64> = x.iter().map(|x| x.abs()).collect();
             let near_one: Vec<f64> = x.iter().map(|x| 1.0 + x / 1e3).collect();
             prop_assert!(close(
                 &run::<f64, Product>(&near_one, &shape, &axes),
@@ -421,8 +436,8 @@ mod tests {
                 reference(&x, &shape, &axes, f64::max, f64::NEG_INFINITY)
             );
             prop_assert_eq!(
-                run::<f64, Minimum>(&x, &shape, &axes),
-                reference(&x, &shape, &axes, f64::min, f64::INFINITY)
+                run::<f64, Nearest>(&x, &shape, &axes),
+                reference(&sizes, &shape, &axes, f64::min, f64::INFINITY)
             );
         }
     }
@@ -448,18 +463,17 @@ mod tests {
     }
 
     #[test]
-    fn maximum_and_minimum_propagate_nan() {
+    fn maxima_propagate_nan() {
         let mut x = vec![0.0f32; 300];
         x[123] = f32::NAN;
         assert!(run::<f32, Maximum>(&x, &[300], &[0])[0].is_nan());
-        assert!(run::<f32, Minimum>(&x, &[300], &[0])[0].is_nan());
         assert!(run::<f32, Maximum>(&x, &[30, 10], &[1])[12].is_nan());
     }
 
     #[test]
     fn bools_fold_to_any_and_all() {
         assert_eq!(run::<u8, Maximum>(&[0, 1, 0, 0], &[2, 2], &[1]), [1, 0]);
-        assert_eq!(run::<u8, Minimum>(&[1, 1, 0, 1], &[2, 2], &[1]), [1, 0]);
+        assert_eq!(run::<u8, Product>(&[1, 1, 0, 1], &[2, 2], &[1]), [1, 0]);
     }
 
     #[test]

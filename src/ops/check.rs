@@ -67,3 +67,4 @@ pub fn expect_dtype(op: &dyn Op, name: &str, x: &TensorType, dtypes: &[DType]) -
 
 pub const FLOATS: &[DType] = &[DType::F32, DType::F64];
 pub const NUMBERS: &[DType] = &[DType::F32, DType::F64, DType::I32];
+pub const ANY: &[DType] = &[DType::F32, DType::F64, DType::I32, DType::Bool];

@@ -221,7 +221,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 
 def _euclidean(x: TracedTensor, axes: list[int], keepdims: bool) -> TracedTensor:
-    return sqrt(sum(square(x), axes, keepdims))
+    return sqrt(record("reduce_sum_of_squares", [x], axes=axes, keepdims=keepdims))
 
 
 def _matrix_norm(x: TracedTensor, ord: Any, rows: int, columns: int) -> TracedTensor:

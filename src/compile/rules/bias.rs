@@ -28,7 +28,9 @@ impl Rule for Bias {
             let is_read_once = rewriter.readers().count(node.inputs[product]) == 1;
             let (product, bias) = (inputs[product], inputs[bias]);
             let Some(above) = rewriter.producer(product).filter(|_| is_read_once) else { continue };
-            if rewriter.shape(bias).len() != 1 || rewriter.shape(product).last() != rewriter.shape(bias).first() {
+            if rewriter.shape(bias).len() != 1
+                || rewriter.shape(product).last() != rewriter.shape(bias).first()
+            {
                 continue;
             }
             let types: Vec<&TensorType> = above.inputs.iter().map(|&input| rewriter.ty(input)).collect();

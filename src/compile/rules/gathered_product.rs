@@ -29,7 +29,9 @@ impl Rule for GatheredProduct {
         rewriter: &mut Rewriter<'_>,
     ) -> Result<Option<Vec<Value>>> {
         // aᵀ·b sums over the rows of both.
-        if transposes(&*node.op) != Some((true, false)) || inputs.iter().any(|&input| rewriter.shape(input).len() != 2) {
+        if transposes(&*node.op) != Some((true, false))
+            || inputs.iter().any(|&input| rewriter.shape(input).len() != 2)
+        {
             return Ok(None);
         }
         for (gathered, other) in [(0, 1), (1, 0)] {

@@ -62,11 +62,7 @@ fn layer(node: &Node, inputs: &[Value], rewriter: &mut Rewriter<'_>) -> Result<O
 }
 
 /// The gradient of the table: scatter_add(ids, dx) of the layer's gradient, where nothing else reads dx.
-fn table_gradient(
-    node: &Node,
-    inputs: &[Value],
-    rewriter: &mut Rewriter<'_>,
-) -> Result<Option<Vec<Value>>> {
+fn table_gradient(node: &Node, inputs: &[Value], rewriter: &mut Rewriter<'_>) -> Result<Option<Vec<Value>>> {
     let [ids, dx] = *inputs else { unreachable!("a scatter_add has two inputs") };
     let is_read_once = rewriter.readers().count(node.inputs[1]) == 1;
     let Some(backward) = rewriter.producer(dx).filter(|_| is_read_once) else { return Ok(None) };
@@ -97,7 +93,9 @@ struct OverTable {
 impl OverTable {
     /// What `op` on these inputs becomes, if its x is gathered and that is less work.
     fn of(op: &OpRef, inputs: &[Value], rewriter: &Rewriter<'_>) -> Result<Option<Self>> {
-        let Some(GatheredRows { table, ids }) = GatheredRows::of(rewriter, inputs[0]) else { return Ok(None) };
+        let Some(GatheredRows { table, ids }) = GatheredRows::of(rewriter, inputs[0]) else {
+            return Ok(None);
+        };
         let types: Vec<&TensorType> = inputs.iter().map(|&input| rewriter.ty(input)).collect();
         let Some(of_rows) = recurrent::from_rows(&**op, &types) else { return Ok(None) };
         let (table_type, kernel_type, ids_type) = (rewriter.ty(table), types[1], rewriter.ty(ids));

@@ -61,8 +61,7 @@ fn on_table(node: &Node, inputs: &[Value], rewriter: &Rewriter<'_>) -> Option<(O
     let mut operands = Vec::new();
     for (index, (&input, rows)) in inputs.iter().zip(&gathered).enumerate() {
         let table = rows.filter(|rows| {
-            let is_like_first =
-                rows.ids == first.ids && rewriter.shape(rows.table).len() == row_rank + 1;
+            let is_like_first = rows.ids == first.ids && rewriter.shape(rows.table).len() == row_rank + 1;
             is_like_first && rewriter.shape(rows.table)[0] == rewriter.shape(first.table)[0]
         });
         // What has no rows is the same for all of them.

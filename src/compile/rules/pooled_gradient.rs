@@ -33,7 +33,8 @@ impl Rule for PooledGradient {
         let output = rewriter.old().ty(node.outputs[0]).clone();
         let spread = (0..inputs.len()).find_map(|operand| {
             let spread = rewriter.produced_by(inputs[operand], "max_pool2d_backward")?;
-            let is_linear = node.op.properties().linear.get(operand) == Some(&true) && *rewriter.ty(inputs[operand]) == output;
+            let is_linear = node.op.properties().linear.get(operand) == Some(&true)
+                && *rewriter.ty(inputs[operand]) == output;
             is_linear.then(|| (operand, spread.op.clone(), [spread.inputs[0], spread.inputs[1]]))
         });
         let Some((operand, unpool, [argmax, dy])) = spread else { return Ok(None) };
@@ -75,7 +76,9 @@ pub(super) fn at_argmax(
     map: Value,
 ) -> Result<(Value, u64)> {
     let pooling = rewriter.produced_by(argmax, "max_pool2d");
-    if let Some(pooling) = pooling.filter(|pooling| pooling.inputs[0] == map && pool::same_windows(&*pooling.op, &**op)) {
+    if let Some(pooling) =
+        pooling.filter(|pooling| pooling.inputs[0] == map && pool::same_windows(&*pooling.op, &**op))
+    {
         return Ok((pooling.outputs[0], 0));
     }
     let select = pool::selection(&**op).expect("an op of a maximum pooling");
@@ -86,8 +89,8 @@ pub(super) fn at_argmax(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compile::rules::testing::{check_rule, max_pool, names_with, tensors_with};
     use crate::compile::gradients;
+    use crate::compile::rules::testing::{check_rule, max_pool, names_with, tensors_with};
     use crate::graph::Graph;
     use crate::ops::elementwise::{multiply, relu, sigmoid};
     use crate::ops::reduce::reduce_sum;
@@ -131,7 +134,11 @@ mod tests {
     fn the_slope_of_any_activation_is_chosen() {
         let (graph, dx, _) = gradient_of_pooled(sigmoid, 2, 2);
         let names = names_with(&PooledGradient, &graph, &[dx]);
-        assert_eq!(names[names.len() - 3..], ["max_pool2d_select", "multiply", "max_pool2d_backward"], "{names:?}");
+        assert_eq!(
+            names[names.len() - 3..],
+            ["max_pool2d_select", "multiply", "max_pool2d_backward"],
+            "{names:?}"
+        );
     }
 
     #[test]

@@ -25,12 +25,7 @@ impl Rule for PooledMonotone {
     }
 
     /// max_pool2d(f(g(x))) → f(g(max_pool2d(x))), where nothing else reads f(g(x)) and g(x).
-    fn apply(
-        &self,
-        node: &Node,
-        _: &[Value],
-        rewriter: &mut Rewriter<'_>,
-    ) -> Result<Option<Vec<Value>>> {
+    fn apply(&self, node: &Node, _: &[Value], rewriter: &mut Rewriter<'_>) -> Result<Option<Vec<Value>>> {
         let old = rewriter.old();
         let mut map = node.inputs[0];
         let mut above = Vec::new();

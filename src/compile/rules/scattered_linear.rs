@@ -38,7 +38,8 @@ impl Rule for ScatteredLinear {
         let types: Vec<&TensorType> = (0..operands.len())
             .map(|index| if index == place { &sums } else { rewriter.ty(operands[index]) })
             .collect();
-        let is_same = op.output_types(&types).is_ok_and(|types| types[0] == *rewriter.old().ty(node.outputs[0]));
+        let is_same =
+            op.output_types(&types).is_ok_and(|types| types[0] == *rewriter.old().ty(node.outputs[0]));
         let after = rewriter.cost(&node.op, &[ids, d])? + if is_same { cost(&*op, &types)? } else { 0 };
         let before = rewriter.cost(&node.op, inputs)? + share_of_cost(rewriter, node.inputs[1])?;
         if !is_same || after >= before {

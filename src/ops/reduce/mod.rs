@@ -1,37 +1,52 @@
 //! Reductions over axes.
 
 mod arg;
-mod fold;
+mod extreme;
+mod reduction;
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
 use std::sync::Arc;
 
-use fold::{Fold, Kind};
+use reduction::{Reduce, Reduction};
+use sum::Sum;
 
 use super::entry::Entry;
 use super::shape::reshape;
 use crate::error::Result;
 use crate::graph::{Graph, Op, Value};
 
-pub const OPS: &[Entry] = &[
-    Entry { name: "reduce_sum", build: |attributes| Fold::build(Kind::Sum, attributes) },
-    Entry { name: "reduce_mean", build: |attributes| Fold::build(Kind::Mean, attributes) },
-    Entry { name: "reduce_max", build: |attributes| Fold::build(Kind::Max, attributes) },
-    Entry { name: "reduce_min", build: |attributes| Fold::build(Kind::Min, attributes) },
-    Entry { name: "reduce_prod", build: |attributes| Fold::build(Kind::Product, attributes) },
-    Entry { name: "argmax", build: |attributes| arg::Arg::build(arg::Best::Largest, attributes) },
-    Entry { name: "argmin", build: |attributes| arg::Arg::build(arg::Best::Smallest, attributes) },
-];
+macro_rules! reductions {
+    ($($module:ident::$Reduction:ident,)*) => {
+        $(mod $module;)*
+
+        pub const OPS: &[Entry] = &[
+            $($module::$Reduction::ENTRY,)*
+            Entry { name: "argmax", build: |attributes| arg::Arg::build(arg::Best::Largest, attributes) },
+            Entry { name: "argmin", build: |attributes| arg::Arg::build(arg::Best::Smallest, attributes) },
+        ];
+    };
+}
+
+reductions! {
+    maximum::Maximum,
+    mean::Mean,
+    minimum::Minimum,
+    product::Product,
+    sum::Sum,
+    sum_of_squares::SumOfSquares,
+}
 
 /// Sum over `axes`.
 pub fn reduce_sum(graph: &mut Graph, value: Value, axes: &[usize], keepdims: bool) -> Result<Value> {
-    graph.apply1(Arc::new(Fold { kind: Kind::Sum, axes: axes.to_vec(), keepdims }), &[value])
+    graph.apply1(Arc::new(Reduce::<Sum>::new(axes, keepdims)), &[value])
 }
 
 /// The axes that `op` sums over, if it is a sum.
 pub fn summed_axes(op: &dyn Op) -> Option<&[usize]> {
-    let fold = (op as &dyn Any).downcast_ref::<Fold>()?;
-    (fold.kind == Kind::Sum).then_some(&fold.axes)
+    let sum = (op as &dyn Any).downcast_ref::<Reduce<Sum>>()?;
+    Some(&sum.axes)
 }
 
 /// Sums `value` over the axes along which `shape` was broadcast to reach `value`'s shape.
