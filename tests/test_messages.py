@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "python" / "rustnet"
 CHECKED = {"ValueError", "TypeError"}
 # Where nothing was received, by file and part of the message.
 WITHOUT_VALUE = {
+    ("core/rules.py", "RUSTNET_DISABLE_RULES"): "the error inside says what was received",
     ("layers/calling.py", "expected the arguments of its call()"): "Python says what is wrong with them",
     ("layers/input_layer.py", "expected no call of the input layer"): "the call itself is wrong",
     ("layers/state.py", "expected to be built before its weights are counted"): "there are none",

@@ -692,6 +692,7 @@ MODEL: Table = {
     "get_metrics_result": ("called by fit, evaluate, train_on_batch and test_on_batch", check_results),
     "get_quantization_layer_structure": not_there("get_quantization_layer_structure"),
     "get_state_tree": not_there("get_state_tree"),
+    "graph": ("called by the user", lambda: compiled().graph(X, Y, stage="fused").steps),
     "history": ("read", check_history),
     "jax_state_sync": not_there("jax_state_sync"),
     "jit_compile": ("without effect", jit_compile_has_no_effect),

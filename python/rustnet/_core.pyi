@@ -97,6 +97,10 @@ class Graph:
     def compile(
         self, outputs: Sequence[int], arenas: Arenas | None = None, disabled_rules: Sequence[str] = ()
     ) -> Program: ...
+    def listing(
+        self, outputs: Sequence[int], is_rewritten: bool, disabled_rules: Sequence[str] = ()
+    ) -> Any: ...
+    def variable_index(self, variable: Variable) -> int | None: ...
 
 @final
 class Program:

@@ -24,8 +24,8 @@ pub struct Fused {
     pub inputs: Vec<Value>,
     pub outputs: Vec<Value>,
     pub size: usize,
-    /// The first node it came from, for its scope.
-    pub first: NodeId,
+    /// The nodes that it came from, in order.
+    pub members: Vec<NodeId>,
 }
 
 impl Fused {
@@ -385,6 +385,6 @@ fn fused(graph: &Graph, kinds: &Kinds, members: &[NodeId]) -> Fused {
         inputs: inputs.into_iter().map(|(value, _)| value).collect(),
         outputs,
         size: size(graph, members[0]),
-        first: members[0],
+        members: members.to_vec(),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-use crate::graph::{Differentiated, Graph, Source, Value};
+use crate::graph::{Differentiated, Graph, Origin, Source, Value};
 use crate::ops::elementwise::add;
 use crate::tensor::Tensor;
 
@@ -37,13 +37,17 @@ pub fn gradients(graph: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Op
             continue;
         }
         graph.set_scope(&node.scope);
+        graph.set_origin(Origin::Gradient(node.op.name()));
         let differentiated = Differentiated {
             inputs: &node.inputs,
             outputs: &node.outputs,
             doutputs: &doutputs,
             wanted: &wanted,
         };
-        let dinputs = node.op.gradient(&differentiated, graph).map_err(|error| error.within(&node.scope))?;
+        let dinputs = node.op.gradient(&differentiated, graph).map_err(|error| {
+            graph.set_origin(Origin::Program);
+            error.within(&node.scope)
+        })?;
         for ((&input, dinput), wanted) in node.inputs.iter().zip(dinputs).zip(wanted) {
             let Some(dinput) = dinput.filter(|_| wanted) else { continue };
             debug_assert_eq!(graph.ty(dinput), graph.ty(input), "gradient of {}", node.op.name());
@@ -55,6 +59,7 @@ pub fn gradients(graph: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Op
         }
     }
     graph.set_scope(&scope);
+    graph.set_origin(Origin::Program);
     Ok(wrt.iter().map(|value| gradient[value.0 as usize]).collect())
 }
 

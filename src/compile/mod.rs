@@ -33,16 +33,30 @@ pub struct Request<'a> {
     pub rules: &'a [&'static dyn Rule],
 }
 
-/// Rewrites, fuses and plans the part of the graph that the outputs, the graph's writes and its effects need.
-pub fn compile(request: &Request<'_>) -> Result<Plan> {
+/// The part of a request's graph that its outputs, writes and effects need, rewritten.
+pub struct Rewritten {
+    pub graph: Graph,
+    pub outputs: Vec<Value>,
+    /// What the step leaves in the variables that it assigns to.
+    pub updates: Vec<(usize, Value)>,
+}
+
+/// Rewrites the graph of a request.
+pub fn rewritten(request: &Request<'_>) -> Result<Rewritten> {
     let updates = request.graph.updates();
     let mut roots = request.outputs.clone();
     roots.extend(updates.iter().map(|&(_, value)| value));
     let (graph, roots) = rewrite::rewrite(request.graph, &roots, request.rules)?;
     let (graph, roots) = addressable::make_addressable(graph, roots)?;
     let (outputs, updated) = roots.split_at(request.outputs.len());
-    let updates: Vec<(usize, Value)> =
-        updates.into_iter().zip(updated).map(|((variable, _), &value)| (variable, value)).collect();
-    let items = fuse::fuse(&graph, &roots, &updates);
-    plan::plan(&graph, items, &request.inputs, outputs, &updates)
+    let updates = updates.into_iter().zip(updated).map(|((variable, _), &value)| (variable, value)).collect();
+    Ok(Rewritten { graph, outputs: outputs.to_vec(), updates })
+}
+
+/// Fuses and plans a rewritten graph.
+pub fn planned(rewritten: &Rewritten, inputs: &[TensorType]) -> Result<Plan> {
+    let Rewritten { graph, outputs, updates } = rewritten;
+    let roots: Vec<Value> = outputs.iter().copied().chain(updates.iter().map(|&(_, value)| value)).collect();
+    let items = fuse::fuse(graph, &roots, updates);
+    plan::plan(graph, items, inputs, outputs, updates)
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::fuse::{Fused, WorkItem};
 use super::values::behind_views;
 use crate::error::Result;
-use crate::graph::{Effect, Graph, Node, OpRef, Source, Value};
+use crate::graph::{Effect, Graph, Node, NodeId, OpRef, Source, Value};
 use crate::kernels::elementwise::{Access, FusedKernel};
 use crate::kernels::gemm::LISTED_ROW_BYTES;
 use crate::tensor::{Tensor, TensorType};
@@ -62,6 +62,8 @@ pub enum Work {
 pub struct Step {
     pub work: Work,
     pub scope: Arc<str>,
+    /// The nodes of the rewritten graph that it computes: of a kernel its own first, then those of its epilogue.
+    pub nodes: Vec<NodeId>,
 }
 
 #[derive(Debug, Clone)]
@@ -284,15 +286,18 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn step(&mut self, time: usize, item: WorkItem) -> Result<Step> {
         let dying = self.dying(time, &item);
-        let (work, scope, unread) = match item {
+        let (work, scope, nodes, unread) = match item {
             WorkItem::Loop(fused) => {
-                let scope = self.graph.node(fused.first).scope.clone();
+                let scope = self.graph.node(fused.members[0]).scope.clone();
+                let nodes = fused.members.clone();
                 let reusable: Vec<Value> = dying.clone();
                 let unread = self.unread(&fused.outputs);
                 let body = self.body(fused, reusable)?;
-                (Work::Loop(body), scope, unread)
+                (Work::Loop(body), scope, nodes, unread)
             }
             WorkItem::Kernel { node, epilogue } => {
+                let mut nodes = vec![node];
+                nodes.extend(epilogue.iter().flat_map(|fused| &fused.members));
                 let node = self.graph.node(node);
                 let inputs: Vec<Slot> = node.inputs.iter().map(|&input| self.slot(input)).collect();
                 for &output in &node.outputs {
@@ -327,13 +332,13 @@ impl Planner<'_> {
                     epilogue,
                     read_last,
                 };
-                (work, node.scope.clone(), unread)
+                (work, node.scope.clone(), nodes, unread)
             }
         };
         for value in dying.into_iter().chain(unread) {
             self.release(value);
         }
-        Ok(Step { work, scope })
+        Ok(Step { work, scope, nodes })
     }
 
     /// Places the outputs of a loop, over one of the `reusable` operands where that is possible.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::cost::cost;
 use crate::error::{Error, Result};
-use crate::graph::{Attribute, Attributes, Effect, Graph, Node, NodeId, OpRef, Source, Value};
+use crate::graph::{Attribute, Attributes, Effect, Graph, Node, NodeId, OpRef, Origin, Source, Value};
 use crate::ops::registry;
 use crate::tensor::{Tensor, TensorType};
 
@@ -317,16 +317,19 @@ impl<'a> Rewriter<'a> {
         let inputs: Vec<Value> = node.inputs.iter().map(|&input| self.map(input)).collect();
         if node.op.effect() != Effect::None {
             // No two are the same, and nothing takes the place of one.
+            self.new.set_origin(node.origin);
             let outputs = self.new.apply(node.op.clone(), &inputs)?;
             self.replace(node, &outputs)?;
             return Ok(false);
         }
         for rule in offers.of(self.old, node) {
+            self.new.set_origin(Origin::Rule(rule.name()));
             if let Some(outputs) = rule.apply(node, &inputs, self)? {
                 self.replace(node, &outputs).map_err(|error| error.within(rule.name()))?;
                 return Ok(true);
             }
         }
+        self.new.set_origin(node.origin);
         let outputs = self.add(&node.op, &inputs)?;
         self.replace(node, &outputs)?;
         Ok(false)

@@ -1,6 +1,7 @@
 //! Values and nodes, and the graph that they are appended to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use super::{Effect, OpRef};
@@ -28,6 +29,28 @@ pub enum Source {
     },
 }
 
+/// Why a node is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// The program asked for it.
+    #[default]
+    Program,
+    /// It is part of the gradient of a node of the op of this name.
+    Gradient(&'static str),
+    /// The rule of this name made it.
+    Rule(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Program => Ok(()),
+            Self::Gradient(op) => write!(f, "gradient of {op}"),
+            Self::Rule(rule) => write!(f, "rule {rule}"),
+        }
+    }
+}
+
 /// One application of an op.
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -36,6 +59,7 @@ pub struct Node {
     pub outputs: Vec<Value>,
     /// Which layer, loss or metric asked for it; shown in errors and in the profile.
     pub scope: Arc<str>,
+    pub origin: Origin,
 }
 
 /// One assignment to a variable.
@@ -60,6 +84,7 @@ pub struct Graph {
     /// For each variable its content at the start of the step, and as of the last write.
     contents: BTreeMap<usize, (Value, Value)>,
     scope: Arc<str>,
+    origin: Origin,
 }
 
 impl Graph {
@@ -72,6 +97,26 @@ impl Graph {
         if &*self.scope != scope {
             self.scope = scope.into();
         }
+    }
+
+    /// Says why the next nodes are there.
+    pub fn set_origin(&mut self, origin: Origin) {
+        self.origin = origin;
+    }
+
+    /// A name for each node, in order: where it belongs and its op, with a number from the second of the same name on.
+    pub fn names(&self) -> Vec<String> {
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        let name = |node: &Node| {
+            let base = match &*node.scope {
+                "" => node.op.name().to_owned(),
+                scope => format!("{scope}/{}", node.op.name()),
+            };
+            let count = counts.entry(base.clone()).or_default();
+            *count += 1;
+            if *count == 1 { base } else { format!("{base}_{}", *count - 1) }
+        };
+        self.nodes.iter().map(name).collect()
     }
 
     pub fn scope(&self) -> Arc<str> {
@@ -154,6 +199,7 @@ impl Graph {
             inputs: inputs.to_vec(),
             outputs: outputs.clone(),
             scope: self.scope.clone(),
+            origin: self.origin,
         });
         Ok(outputs)
     }

@@ -9,8 +9,9 @@ mod call;
 mod op;
 mod properties;
 
-pub use attributes::{Attribute, Attributes};
-pub use builder::{Graph, Node, NodeId, Source, Value, Write};
+pub(crate) use attributes::attributes;
+pub use attributes::{Attribute, AttributeType, Attributes};
+pub use builder::{Graph, Node, NodeId, Origin, Source, Value, Write};
 pub use call::{Call, RowList, TensorView, TensorViewMut};
 pub use op::{Differentiated, Effect, Op, OpRef};
 pub use properties::Properties;

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::{Call, Graph, Properties, Value};
+use super::{Attributes, Call, Graph, Properties, Value};
 use crate::error::{Error, Result};
 use crate::kernels::elementwise::Instruction;
 use crate::tensor::TensorType;
@@ -29,6 +29,12 @@ pub enum Effect {
 pub trait Op: Any + Debug + Send + Sync {
     /// The name in the registry and in `rustnet.ops`' tables.
     fn name(&self) -> &'static str;
+
+    /// The attributes from which the registry builds this op: [`registry::build`](crate::ops::registry::build) of the name
+    /// and these makes an op that computes the same. [`attributes!`](crate::graph::attributes) writes both.
+    fn attributes(&self) -> Attributes {
+        Attributes::default()
+    }
 
     /// The shape rule: the types of the outputs, or why the inputs do not fit.
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>>;

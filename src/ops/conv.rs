@@ -6,7 +6,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::entry::Entry;
-use super::window::{by_float, check_float, rank_4_shape, window_attributes};
+use super::window::{by_float, check_float, list_window, rank_4_shape, window_attributes};
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
 use crate::kernels::conv::{self, Geometry, Window};
@@ -170,6 +170,22 @@ impl Op for Convolution {
         }
     }
 
+    fn attributes(&self) -> Attributes {
+        let mut attributes = Attributes::default();
+        list_window(&mut attributes, &self.window);
+        attributes.list("dilation", &self.window.dilation);
+        attributes.list("groups", &self.groups);
+        let shape = match self.kind {
+            Kind::BackwardFilter => "kernel_shape",
+            _ => "input_shape",
+        };
+        attributes.list(shape, &self.shape);
+        if self.left_out != [0, 0] {
+            attributes.list("left_out", &self.left_out);
+        }
+        attributes
+    }
+
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
         let dtype = check_float(inputs, 2)?;
         let geometry = self.geometry_of(&inputs[0].shape, &inputs[1].shape)?;
@@ -248,16 +264,16 @@ mod tests {
     };
 
     impl Case {
-        fn op(&self, name: &str, shape: Option<(&str, [usize; 4])>) -> Result<OpRef> {
+        fn op(&self, name: &str, shape: Option<(&'static str, [usize; 4])>) -> Result<OpRef> {
             let mut entries = vec![
-                ("strides".into(), Attribute::Ints(self.strides.to_vec())),
-                ("padding".into(), Attribute::Ints(self.padding.to_vec())),
-                ("dilation".into(), Attribute::Ints(self.dilation.to_vec())),
-                ("groups".into(), Attribute::Int(self.groups)),
+                ("strides", Attribute::Ints(self.strides.to_vec())),
+                ("padding", Attribute::Ints(self.padding.to_vec())),
+                ("dilation", Attribute::Ints(self.dilation.to_vec())),
+                ("groups", Attribute::Int(self.groups)),
             ];
             if let Some((name, shape)) = shape {
                 let shape = shape.iter().map(|&dim| dim as i64).collect();
-                entries.push((name.into(), Attribute::Ints(shape)));
+                entries.push((name, Attribute::Ints(shape)));
             }
             registry::build(name, &Attributes::new(entries))
         }

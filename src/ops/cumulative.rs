@@ -30,6 +30,17 @@ enum Kind {
     Product,
 }
 
+/// What the registry makes a scan from; scans that leave out the element itself are made by gradients alone.
+fn listed(axis: usize, direction: Direction) -> Attributes {
+    let mut attributes = Attributes::default();
+    attributes.list("axis", &axis);
+    attributes.list("reverse", &direction.reverse);
+    if direction.exclusive {
+        attributes.list("exclusive", &true);
+    }
+    attributes
+}
+
 /// x (…) → y (…), the running totals along `axis`.
 #[derive(Debug)]
 struct Cumulative {
@@ -52,6 +63,10 @@ impl Op for Cumulative {
             Kind::Sum => "cumsum",
             Kind::Product => "cumprod",
         }
+    }
+
+    fn attributes(&self) -> Attributes {
+        listed(self.axis, self.direction)
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
@@ -100,6 +115,10 @@ struct CumprodBackward {
 impl Op for CumprodBackward {
     fn name(&self) -> &'static str {
         "cumprod_backward"
+    }
+
+    fn attributes(&self) -> Attributes {
+        listed(self.axis, self.direction)
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

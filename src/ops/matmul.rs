@@ -8,7 +8,7 @@ use super::entry::Entry;
 use super::reduce::sum_to;
 use super::shape::reshape;
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Properties, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Properties, Value, attributes};
 use crate::kernels::Real;
 use crate::kernels::gemm::{
     Addend, Left, ListedRows, Matrix, MatrixMut, gemm_before, gemm_stack, gemm_stack_workspace,
@@ -16,16 +16,8 @@ use crate::kernels::gemm::{
 use crate::kernels::sparse::{self, ColumnProduct};
 use crate::tensor::{DType, TensorType};
 
-pub const OPS: &[Entry] = &[Entry { name: "matmul", build }];
-
-fn build(attributes: &Attributes) -> Result<OpRef> {
-    attributes.only(&["transpose_a", "transpose_b"])?;
-    Ok(Arc::new(MatMul {
-        transpose_a: attributes.bool("transpose_a")?,
-        transpose_b: attributes.bool("transpose_b")?,
-        has_bias: false,
-    }))
-}
+pub const OPS: &[Entry] =
+    &[Entry { name: "matmul", build: |attributes| Ok(Arc::new(MatMul::from_attributes(attributes)?)) }];
 
 /// y (…, M, N) = a (…, M, K) · b (…, K, N); a is (…, K, M) where `transpose_a`, b is (…, N, K) where `transpose_b`.
 /// The leading axes broadcast.
@@ -56,10 +48,15 @@ struct MatMul {
     /// A third operand, see [`Op::with_bias`].
     has_bias: bool,
 }
+attributes!(MatMul { transpose_a, transpose_b, has_bias = false });
 
 impl Op for MatMul {
     fn name(&self) -> &'static str {
         "matmul"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
@@ -84,7 +81,9 @@ impl Op for MatMul {
             return Err(expected(format!("the {a_axis} axis of a to equal the {b_axis} axis of b")));
         }
         if let Some(bias) = bias.filter(|bias| bias.dtype != a.dtype || bias.shape != [sizes.n]) {
-            return Err(Error::Internal(format!("{bias} is no bias of the product of a={a} and b={b}")));
+            return Err(Error::Shape(format!(
+                "expected a bias with an element for each column of a·b. Received: bias={bias}, a={a}, b={b}"
+            )));
         }
         let (a_batch, b_batch) = (leading(&a.shape), leading(&b.shape));
         let rank = a_batch.len().max(b_batch.len());

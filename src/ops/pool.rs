@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::check::expect_inputs;
 use super::entry::Entry;
-use super::window::{by_float, check_float, positive_pair, rank_4_shape, window_attributes};
+use super::window::{by_float, check_float, list_window, positive_pair, rank_4_shape, window_attributes};
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
 use crate::kernels::conv::Window;
@@ -174,6 +174,14 @@ impl Op for Pool {
             Kind::Average => "average_pool2d",
             Kind::AverageBackward => "average_pool2d_backward",
         }
+    }
+
+    fn attributes(&self) -> Attributes {
+        let mut attributes = Attributes::default();
+        attributes.list("pool", &self.window.size);
+        list_window(&mut attributes, &self.window);
+        attributes.list("input_shape", &self.input_shape);
+        attributes
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::check::expect_inputs;
 use super::entry::Entry;
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::kernels::random::{Distribution, draw};
 use crate::tensor::{DType, TensorType};
 use crate::with_float;
@@ -26,6 +26,7 @@ struct Random {
     shape: Vec<usize>,
     dtype: DType,
 }
+attributes!(listed Random { shape, dtype });
 
 impl Random {
     fn build(distribution: Distribution, attributes: &Attributes) -> Result<OpRef> {
@@ -48,6 +49,10 @@ impl Op for Random {
             Distribution::Normal => "random_normal",
             Distribution::TruncatedNormal => "random_truncated_normal",
         }
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

@@ -7,7 +7,7 @@ use super::check::{FLOATS, expect_dtype, expect_inputs};
 use super::entry::Entry;
 use super::gather::position;
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::kernels::parallel::for_each_chunk;
 use crate::tensor::TensorType;
 use crate::with_float;
@@ -28,6 +28,7 @@ struct CheckRange {
     /// What was expected, for the message.
     expected: String,
 }
+attributes!(listed CheckRange { low, high, allows_nan, whole, expected });
 
 impl CheckRange {
     fn build(attributes: &Attributes) -> Result<OpRef> {
@@ -45,6 +46,10 @@ impl CheckRange {
 impl Op for CheckRange {
     fn name(&self) -> &'static str {
         "check_range"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::gather::scatter_along_axis;
 use super::rows::{along_axis, workspace_bytes};
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::kernels::parallel::elements_of;
 use crate::kernels::sort as kernel;
 use crate::tensor::{DType, TensorType};
@@ -29,10 +29,15 @@ fn axis(attributes: &Attributes) -> Result<usize> {
 struct Sort {
     axis: usize,
 }
+attributes!(listed Sort { axis });
 
 impl Op for Sort {
     fn name(&self) -> &'static str {
         "sort"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
@@ -66,10 +71,15 @@ impl Op for Sort {
 struct Argsort {
     axis: usize,
 }
+attributes!(listed Argsort { axis });
 
 impl Op for Argsort {
     fn name(&self) -> &'static str {
         "argsort"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
@@ -97,17 +107,21 @@ impl Op for Argsort {
 struct TopK {
     k: usize,
 }
+attributes!(TopK { k });
 
 impl TopK {
     fn build(attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["k"])?;
-        Ok(Arc::new(Self { k: attributes.size("k")? }))
+        Ok(Arc::new(Self::from_attributes(attributes)?))
     }
 }
 
 impl Op for TopK {
     fn name(&self) -> &'static str {
         "top_k"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

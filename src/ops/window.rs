@@ -40,6 +40,13 @@ pub fn window_attributes(attributes: &Attributes, size: [usize; 2], dilation: &[
     })
 }
 
+/// Lists what [`window_attributes`] reads, but for the dilation.
+pub fn list_window(attributes: &mut Attributes, window: &Window) {
+    let [[top, left], [bottom, right]] = [window.before, window.after];
+    attributes.list("strides", &window.strides);
+    attributes.list("padding", &[top, bottom, left, right]);
+}
+
 /// `values` as a (height, width) of 1 or more each.
 pub fn positive_pair(name: &str, values: &[usize]) -> Result<[usize; 2]> {
     match *values {

@@ -12,9 +12,10 @@ use super::arenas::PyArenas;
 use super::arrays::tensor;
 use super::callback::{CallPython, Callback};
 use super::errors::{ConfigurationError, detached, entry};
+use super::listing::{Listing, listing};
 use super::program::PyProgram;
 use super::variable::PyVariable;
-use crate::compile::{Request, gradients, rules};
+use crate::compile::{Request, gradients, planned, rewritten, rules};
 use crate::error::{Error, Result};
 use crate::graph::{Attribute, Attributes, Graph, Value};
 use crate::ops::registry;
@@ -221,6 +222,41 @@ impl PyGraph {
             let callbacks = self.recording().callbacks.iter().map(|one| one.clone_ref(py)).collect();
             Ok(PyProgram::new(program, callbacks))
         })
+    }
+
+    /// How the graph reads, as `listing.rs` says: as it was recorded, or `is_rewritten`, which also lists what runs.
+    #[pyo3(signature = (outputs, is_rewritten, disabled_rules=vec![]))]
+    fn listing<'py>(
+        &self,
+        py: Python<'py>,
+        outputs: Vec<u32>,
+        is_rewritten: bool,
+        disabled_rules: Vec<String>,
+    ) -> PyResult<Listing<'py>> {
+        entry(|| {
+            let recording = self.recording();
+            let outputs = recording.values(&outputs)?;
+            if !is_rewritten {
+                let writes = recording.graph.writes().iter();
+                let writes: Vec<_> =
+                    writes.map(|write| (write.variable, write.value, write.position)).collect();
+                return listing(py, &recording.graph, &outputs, &writes, None);
+            }
+            let rules = rules::without(&disabled_rules)?;
+            let inputs = recording.inputs.clone();
+            let request = Request { graph: &recording.graph, inputs, outputs, rules: &rules };
+            let rewritten = rewritten(&request)?;
+            let plan = planned(&rewritten, &request.inputs)?;
+            let end = rewritten.graph.nodes().len();
+            let updates: Vec<_> =
+                rewritten.updates.iter().map(|&(variable, value)| (variable, value, end)).collect();
+            listing(py, &rewritten.graph, &rewritten.outputs, &updates, Some(&plan))
+        })
+    }
+
+    /// The number by which listings call a variable, `None` where the graph has not met it.
+    fn variable_index(&self, variable: &PyVariable) -> PyResult<Option<usize>> {
+        entry(|| Ok(self.recording().index_of.get(&Arc::as_ptr(&variable.0).addr()).copied()))
     }
 }
 

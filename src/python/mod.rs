@@ -7,6 +7,7 @@ mod errors;
 mod exclusive;
 mod fill;
 mod graph;
+mod listing;
 mod order;
 mod program;
 mod variable;

@@ -1,14 +1,19 @@
-//! `RUSTNET_PROFILE=1`: where the time of a program goes, by op, printed when the program is dropped.
+//! `RUSTNET_PROFILE=1`: where the time of a program goes, by the nodes of its graph, printed when the program is dropped.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::compile::{Step, Work};
+use crate::graph::Graph;
 
-/// Time and calls of each step of a program.
 #[derive(Debug)]
-pub struct Profile(Mutex<Vec<(Duration, u64)>>);
+pub struct Profile {
+    /// Of each step the name of its first node, as `rustnet.Model.graph` lists them.
+    names: Vec<String>,
+    /// Time and calls of each step.
+    times: Mutex<Vec<(Duration, u64)>>,
+}
 
 /// One row of the table.
 #[derive(Default)]
@@ -20,25 +25,29 @@ struct Row {
 }
 
 impl Profile {
-    /// A profile of so many steps, where the environment asks for one.
-    pub fn requested(steps: usize) -> Option<Self> {
+    /// A profile of the steps of a rewritten graph, where the environment asks for one.
+    pub fn requested(graph: &Graph, steps: &[Step]) -> Option<Self> {
         let asked = std::env::var_os("RUSTNET_PROFILE").is_some_and(|value| value == "1");
-        asked.then(|| Self(Mutex::new(vec![(Duration::ZERO, 0); steps])))
+        asked.then(|| {
+            let nodes = graph.names();
+            let names = steps.iter().map(|step| nodes[step.nodes[0].0 as usize].clone()).collect();
+            Self { names, times: Mutex::new(vec![(Duration::ZERO, 0); steps.len()]) }
+        })
     }
 
     pub fn add(&self, step: usize, time: Duration) {
-        let mut steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut steps = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         steps[step].0 += time;
         steps[step].1 += 1;
     }
 
-    /// Prints a row for each op and scope, the slowest first, to standard error.
+    /// Prints a row for each step, the slowest first, to standard error.
     pub fn print(&self, steps: &[Step]) {
-        let times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
-        for (step, &(time, calls)) in steps.iter().zip(times.iter()) {
-            let (name, flops, bytes) = describe(&step.work);
-            let row = rows.entry((name, step.scope.to_string())).or_default();
+        for ((step, name), &(time, calls)) in steps.iter().zip(&self.names).zip(times.iter()) {
+            let (work, flops, bytes) = describe(&step.work);
+            let row = rows.entry((name.clone(), work)).or_default();
             row.calls += calls;
             row.time += time;
             row.flops += flops * calls;
@@ -51,13 +60,13 @@ impl Profile {
         let mut rows: Vec<_> = rows.into_iter().collect();
         rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.time));
         eprintln!(
-            "{:<34} {:<28} {:>9} {:>11} {:>7} {:>9} {:>7}",
-            "op", "scope", "calls", "ms", "share", "GFLOP/s", "GB/s"
+            "{:<44} {:<34} {:>9} {:>11} {:>7} {:>9} {:>7}",
+            "node", "work", "calls", "ms", "share", "GFLOP/s", "GB/s"
         );
-        for ((name, scope), row) in rows {
+        for ((name, work), row) in rows {
             let seconds = row.time.as_secs_f64();
             eprintln!(
-                "{name:<34} {scope:<28} {:>9} {:>11.3} {:>6.1}% {:>9.1} {:>7.1}",
+                "{name:<44} {work:<34} {:>9} {:>11.3} {:>6.1}% {:>9.1} {:>7.1}",
                 row.calls,
                 seconds * 1e3,
                 100.0 * seconds / total.as_secs_f64(),

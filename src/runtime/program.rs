@@ -11,7 +11,7 @@ use super::feed::Argument;
 use super::locks::{Guard, Locks};
 use super::profile::Profile;
 use super::{Arenas, Buffer, Column, Order, Rows, Variable};
-use crate::compile::{Assignment, Location, Loop, Plan, Request, Slot, Work, compile};
+use crate::compile::{Assignment, Location, Loop, Plan, Request, Slot, Work, planned, rewritten};
 use crate::error::{Error, Result};
 use crate::graph::{Call, Effect, TensorView, TensorViewMut};
 use crate::kernels::Epilogue;
@@ -152,13 +152,14 @@ pub struct Batches<'a> {
 impl Program {
     /// Its runs take their memory from `arenas`.
     pub fn new(request: &Request<'_>, variables: Vec<Arc<Variable>>, arenas: Arc<Arenas>) -> Result<Self> {
-        let mut plan = compile(request)?;
+        let rewritten = rewritten(request)?;
+        let mut plan = planned(&rewritten, &request.inputs)?;
         plan.constants.iter_mut().for_each(|constant| *constant = arenas.shared(constant.clone()));
         let copied = plan.copies.iter().map(|copy| copy.variable);
         let locks = Locks::new(&variables, plan.written.iter().copied().chain(copied));
         let over_arguments =
             (0..plan.steps.len()).filter(|&step| loops_over_argument(&plan.steps[step].work)).collect();
-        let profile = Profile::requested(plan.steps.len());
+        let profile = Profile::requested(&rewritten.graph, &plan.steps);
         let layout = Layout::of(&plan)?;
         let bindings = PerProcess::new();
         Ok(Self { plan, variables, locks, over_arguments, layout, arenas, bindings, profile })

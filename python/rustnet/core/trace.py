@@ -20,6 +20,7 @@ class Stored(Protocol):
     """What a variable is to a trace: something with content in the engine."""
 
     storage: _core.Variable
+    path: str
     shape: Shape
     dtype: str
 
@@ -128,6 +129,14 @@ class Trace:
             self._readings.setdefault(id(variable), (variable, []))[1].append(content)
             self._contents[id(variable)] = content
         return content
+
+    def variable_paths(self) -> dict[int, str]:
+        """The paths of the variables that were read or assigned, by their numbers in the graph."""
+        met = [variable for variable, _ in self._readings.values()]
+        numbers = [self.graph.variable_index(variable.storage) for variable in met]
+        return {
+            number: variable.path for number, variable in zip(numbers, met, strict=True) if number is not None
+        }
 
     def assign(self, variable: Stored, tensor: TracedTensor) -> None:
         """Gives the variable a new content, which later reads see; the variable has it when the step ends."""

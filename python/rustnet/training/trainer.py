@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rustnet.layers.layer import Layer
 from rustnet.training.fitting import Fitting
+from rustnet.training.inspecting import Inspecting
 from rustnet.training.on_batch import OnBatch
 
 
-class Trainer(Fitting, OnBatch):
+class Trainer(Fitting, OnBatch, Inspecting):
     """The training side of `Model`, which is its only subclass."""
 
     # What `compile` and a run of `fit` write on the model.

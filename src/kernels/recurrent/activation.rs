@@ -121,6 +121,11 @@ impl Activation {
         ("elu", Self::Elu),
     ];
 
+    pub fn name(self) -> &'static str {
+        let (name, _) = Self::ALL.iter().find(|&&(_, known)| known == self).expect("all are listed");
+        name
+    }
+
     pub fn from_name(name: &str) -> Result<Self> {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|&(_, activation)| activation).ok_or_else(|| {
             let known = Self::ALL.map(|(name, _)| name).join(", ");

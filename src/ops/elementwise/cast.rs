@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::run_unfused;
 use crate::error::Result;
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::kernels::elementwise::{Form, Instruction, Meaning, UnaryFunction};
 use crate::ops::check::expect_inputs;
 use crate::ops::entry::Entry;
@@ -26,17 +26,21 @@ pub fn cast(graph: &mut Graph, x: Value, dtype: DType) -> Result<Value> {
 struct Cast {
     dtype: DType,
 }
+attributes!(Cast { dtype });
 
 impl Cast {
     fn build(attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["dtype"])?;
-        Ok(Arc::new(Self { dtype: DType::from_name(attributes.string("dtype")?)? }))
+        Ok(Arc::new(Self::from_attributes(attributes)?))
     }
 }
 
 impl Op for Cast {
     fn name(&self) -> &'static str {
         "cast"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{checked_indices, expect_indices, scatter_along_axis, take_along_axis};
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::kernels::gather::{scatter_along, take_along};
 use crate::ops::check::{NUMBERS, expect_axis, expect_dtype, expect_inputs};
 use crate::ops::rows::length_and_inner;
@@ -16,17 +16,21 @@ use crate::with_dtype;
 pub(super) struct TakeAlongAxis {
     pub axis: usize,
 }
+attributes!(TakeAlongAxis { axis });
 
 impl TakeAlongAxis {
     pub fn build(attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["axis"])?;
-        Ok(Arc::new(Self { axis: attributes.size("axis")? }))
+        Ok(Arc::new(Self::from_attributes(attributes)?))
     }
 }
 
 impl Op for TakeAlongAxis {
     fn name(&self) -> &'static str {
         "take_along_axis"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
@@ -78,17 +82,21 @@ pub(super) struct ScatterAlongAxis {
     pub size: usize,
     pub axis: usize,
 }
+attributes!(ScatterAlongAxis { size, axis });
 
 impl ScatterAlongAxis {
     pub fn build(attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["size", "axis"])?;
-        Ok(Arc::new(Self { size: attributes.size("size")?, axis: attributes.size("axis")? }))
+        Ok(Arc::new(Self::from_attributes(attributes)?))
     }
 }
 
 impl Op for ScatterAlongAxis {
     fn name(&self) -> &'static str {
         "scatter_along_axis"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::position;
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::ops::check::{NUMBERS, expect_dtype, expect_inputs};
 use crate::tensor::{DType, TensorType};
 use crate::with_dtype;
@@ -16,12 +16,11 @@ pub(super) struct Index {
     size: Option<usize>,
     from_end: bool,
 }
+attributes!(Index { size, from_end });
 
 impl Index {
     pub fn build(attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["size", "from_end"])?;
-        let size = if attributes.has("size") { Some(attributes.size("size")?) } else { None };
-        Ok(Arc::new(Self { size, from_end: attributes.bool("from_end")? }))
+        Ok(Arc::new(Self::from_attributes(attributes)?))
     }
 
     /// The index that `x` is, or what was expected of it. Numbers from `exact` on have neighbours that x may have been
@@ -49,6 +48,10 @@ impl Index {
 impl Op for Index {
     fn name(&self) -> &'static str {
         "index"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

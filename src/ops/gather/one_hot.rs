@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::expect_indices;
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::kernels::gather::one_hot;
 use crate::ops::check::expect_inputs;
 use crate::tensor::{DType, TensorType};
@@ -16,21 +16,25 @@ pub(super) struct OneHot {
     depth: usize,
     dtype: DType,
 }
+attributes!(OneHot { depth, dtype });
 
 impl OneHot {
     pub fn build(attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["depth", "dtype"])?;
-        let (depth, dtype) = (attributes.size("depth")?, DType::from_name(attributes.string("dtype")?)?);
-        if depth == 0 {
+        let op = Self::from_attributes(attributes)?;
+        if op.depth == 0 {
             return Err(Error::Configuration("expected a depth of 1 or more. Received: depth=0".into()));
         }
-        Ok(Arc::new(Self { depth, dtype }))
+        Ok(Arc::new(op))
     }
 }
 
 impl Op for OneHot {
     fn name(&self) -> &'static str {
         "one_hot"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{checked_indices, expect_indices};
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::kernels::gather::{gather, scatter_add};
 use crate::ops::check::{NUMBERS, expect_axis, expect_dtype, expect_inputs};
 use crate::ops::rows::length_and_inner;
@@ -16,17 +16,21 @@ use crate::with_dtype;
 pub(super) struct Gather {
     pub axis: usize,
 }
+attributes!(Gather { axis });
 
 impl Gather {
     pub fn build(attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["axis"])?;
-        Ok(Arc::new(Self { axis: attributes.size("axis")? }))
+        Ok(Arc::new(Self::from_attributes(attributes)?))
     }
 }
 
 impl Op for Gather {
     fn name(&self) -> &'static str {
         "gather"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
@@ -69,17 +73,21 @@ pub(super) struct ScatterAdd {
     pub size: usize,
     pub axis: usize,
 }
+attributes!(ScatterAdd { size, axis });
 
 impl ScatterAdd {
     pub fn build(attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["size", "axis"])?;
-        Ok(Arc::new(Self { size: attributes.size("size")?, axis: attributes.size("axis")? }))
+        Ok(Arc::new(Self::from_attributes(attributes)?))
     }
 }
 
 impl Op for ScatterAdd {
     fn name(&self) -> &'static str {
         "scatter_add"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{check_inputs, rows_and_columns};
 use crate::error::Result;
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::kernels::normalize::batch as kernel;
 use crate::kernels::parallel::elements_of;
 use crate::ops::check::expect_inputs;
@@ -18,17 +18,21 @@ use crate::with_float;
 pub(super) struct BatchNormalize {
     epsilon: f64,
 }
+attributes!(BatchNormalize { epsilon });
 
 impl BatchNormalize {
     pub fn build(attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["epsilon"])?;
-        Ok(Arc::new(Self { epsilon: attributes.float("epsilon")? }))
+        Ok(Arc::new(Self::from_attributes(attributes)?))
     }
 }
 
 impl Op for BatchNormalize {
     fn name(&self) -> &'static str {
         "batch_normalize"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
@@ -101,10 +105,15 @@ fn add_to(graph: &mut Graph, sum: Option<Value>, term: Value, x: Value) -> Resul
 struct BatchNormalizeBackward {
     epsilon: f64,
 }
+attributes!(listed BatchNormalizeBackward { epsilon });
 
 impl Op for BatchNormalizeBackward {
     fn name(&self) -> &'static str {
         "batch_normalize_backward"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{check_inputs, rows_and_columns};
 use crate::error::Result;
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::kernels::normalize::layer as kernel;
 use crate::kernels::parallel::elements_of;
 use crate::ops::check::expect_inputs;
@@ -17,17 +17,21 @@ use crate::with_float;
 pub(super) struct LayerNormalize {
     epsilon: f64,
 }
+attributes!(LayerNormalize { epsilon });
 
 impl LayerNormalize {
     pub fn build(attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["epsilon"])?;
-        Ok(Arc::new(Self { epsilon: attributes.float("epsilon")? }))
+        Ok(Arc::new(Self::from_attributes(attributes)?))
     }
 }
 
 impl Op for LayerNormalize {
     fn name(&self) -> &'static str {
         "layer_normalize"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
@@ -61,10 +65,15 @@ impl Op for LayerNormalize {
 struct LayerNormalizeBackward {
     epsilon: f64,
 }
+attributes!(listed LayerNormalizeBackward { epsilon });
 
 impl Op for LayerNormalizeBackward {
     fn name(&self) -> &'static str {
         "layer_normalize_backward"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

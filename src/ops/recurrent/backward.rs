@@ -2,7 +2,7 @@
 
 use super::{Kind, Recurrent, check_types};
 use crate::error::Result;
-use crate::graph::{Call, Op};
+use crate::graph::{Attributes, Call, Op};
 use crate::kernels::recurrent::{
     Backward, Gradients, ProjectionGradient, Sizes, Smooth, Wanted, backward, backward_workspace,
 };
@@ -88,6 +88,15 @@ impl Op for RecurrentBackward {
             Kind::Gru { .. } => "gru_backward",
             Kind::Lstm => "lstm_backward",
         }
+    }
+
+    fn attributes(&self) -> Attributes {
+        let mut attributes = self.layer.listed_attributes();
+        attributes.list("has_dsequence", &self.has_dsequence);
+        attributes.list("has_dlast_h", &self.has_dlast_h);
+        attributes.list("has_dlast_c", &self.has_dlast_c);
+        attributes.list("wants_dx", &self.wants_dx);
+        attributes
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::backward::RecurrentBackward;
 use super::{Kind, Recurrent, check_types};
 use crate::error::{Error, Result};
-use crate::graph::{Call, Differentiated, Graph, Op, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, Value};
 use crate::kernels::recurrent::{Forward, Outputs, Smooth, Training, forward, forward_workspace};
 use crate::ops::gather::checked_indices;
 use crate::tensor::{DType, TensorType};
@@ -17,6 +17,10 @@ impl Op for Recurrent {
             Kind::Gru { .. } => "gru",
             Kind::Lstm => "lstm",
         }
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

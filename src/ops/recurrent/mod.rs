@@ -147,6 +147,28 @@ pub fn wants_dx(op: &dyn Op) -> Option<bool> {
 }
 
 impl Recurrent {
+    /// What [`Recurrent::from_attributes`] reads, and what rewrites add.
+    fn listed_attributes(&self) -> Attributes {
+        let mut attributes = Attributes::default();
+        attributes.list("activation", &self.activation.name().to_owned());
+        match self.kind {
+            Kind::SimpleRnn => {}
+            Kind::Gru { reset_after } => attributes.list("reset_after", &reset_after),
+            Kind::Lstm => {}
+        }
+        if self.kind != Kind::SimpleRnn {
+            attributes.list("recurrent_activation", &self.recurrent_activation.name().to_owned());
+        }
+        attributes.list("go_backwards", &self.go_backwards);
+        attributes.list("training", &self.training);
+        attributes.list("has_mask", &self.has_mask);
+        attributes.list("recurrent_dropout", &self.recurrent_dropout);
+        if self.from_rows {
+            attributes.list("from_rows", &true);
+        }
+        attributes
+    }
+
     fn from_attributes(kind: Kind, attributes: &Attributes) -> Result<Self> {
         let recurrent_dropout = attributes.float("recurrent_dropout")?;
         if !(0.0..1.0).contains(&recurrent_dropout) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Op, OpRef};
+use crate::graph::{Attributes, Call, Op, OpRef, attributes};
 use crate::kernels::arg::arg_best;
 use crate::ops::check::{expect_axis, expect_inputs};
 use crate::ops::rows::length_and_inner;
@@ -22,11 +22,11 @@ pub(super) struct Arg {
     best: Best,
     axis: usize,
 }
+attributes!(Arg { axis } with best: Best);
 
 impl Arg {
     pub fn build(best: Best, attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["axis"])?;
-        Ok(Arc::new(Self { best, axis: attributes.size("axis")? }))
+        Ok(Arc::new(Self::from_attributes(attributes, best)?))
     }
 }
 
@@ -36,6 +36,10 @@ impl Op for Arg {
             Best::Largest => "argmax",
             Best::Smallest => "argmin",
         }
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

@@ -79,6 +79,13 @@ impl<R: Reduction> Op for Reduce<R> {
         R::NAME
     }
 
+    fn attributes(&self) -> Attributes {
+        let mut attributes = Attributes::default();
+        attributes.list("axes", &self.axes);
+        attributes.list("keepdims", &self.keepdims);
+        attributes
+    }
+
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
         let [x] = expect_inputs(self, inputs)?;
         expect_axes(self, &self.axes, x)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::copy_view;
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::kernels::copy::{Strided, row_major_strides};
 use crate::ops::check::{expect_inputs, expect_rank};
 use crate::ops::reduce::sum_to;
@@ -15,17 +15,21 @@ use crate::tensor::TensorType;
 pub(super) struct BroadcastTo {
     pub shape: Vec<usize>,
 }
+attributes!(BroadcastTo { shape });
 
 impl BroadcastTo {
     pub fn build(attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["shape"])?;
-        Ok(Arc::new(Self { shape: attributes.sizes("shape")? }))
+        Ok(Arc::new(Self::from_attributes(attributes)?))
     }
 }
 
 impl Op for BroadcastTo {
     fn name(&self) -> &'static str {
         "broadcast_to"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

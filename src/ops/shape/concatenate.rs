@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::slice_axis;
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::kernels::copy::{Strided, copy_into_strided};
 use crate::ops::check::expect_axis;
 use crate::tensor::TensorType;
@@ -15,17 +15,21 @@ use crate::with_dtype;
 pub(super) struct Concatenate {
     pub axis: usize,
 }
+attributes!(Concatenate { axis });
 
 impl Concatenate {
     pub fn build(attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["axis"])?;
-        Ok(Arc::new(Self { axis: attributes.size("axis")? }))
+        Ok(Arc::new(Self::from_attributes(attributes)?))
     }
 }
 
 impl Op for Concatenate {
     fn name(&self) -> &'static str {
         "concatenate"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::slice::Slice;
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::kernels::copy::{Strided, copy_into_strided, fill};
 use crate::ops::check::{expect_inputs, expect_rank};
 use crate::tensor::{DType, TensorType};
@@ -16,6 +16,7 @@ pub(super) struct Pad {
     after: Vec<usize>,
     value: f64,
 }
+attributes!(listed Pad { before, after, value });
 
 impl Pad {
     pub fn build(attributes: &Attributes) -> Result<OpRef> {
@@ -31,6 +32,10 @@ impl Pad {
 impl Op for Pad {
     fn name(&self) -> &'static str {
         "pad"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

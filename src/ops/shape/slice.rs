@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::copy_view;
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::kernels::copy::{Strided, copy_into_strided, fill};
 use crate::ops::check::{expect_inputs, expect_rank};
 use crate::tensor::TensorType;
@@ -18,6 +18,7 @@ pub(super) struct Slice {
     pub stops: Vec<i64>,
     pub steps: Vec<i64>,
 }
+attributes!(listed Slice { starts, stops, steps });
 
 impl Slice {
     pub fn build(attributes: &Attributes) -> Result<OpRef> {
@@ -69,6 +70,10 @@ impl Op for Slice {
         "slice"
     }
 
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
+    }
+
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
         let [x] = expect_inputs(self, inputs)?;
         expect_rank(self, x.rank())?;
@@ -109,6 +114,12 @@ struct Unslice {
 impl Op for Unslice {
     fn name(&self) -> &'static str {
         "unslice"
+    }
+
+    fn attributes(&self) -> Attributes {
+        let mut attributes = self.slice.listed_attributes();
+        attributes.list("shape", &self.shape);
+        attributes
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{copy_view, transpose};
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::kernels::copy::Strided;
 use crate::ops::check::{expect_axes, expect_inputs};
 use crate::tensor::TensorType;
@@ -14,17 +14,21 @@ use crate::tensor::TensorType;
 pub(super) struct Transpose {
     pub axes: Vec<usize>,
 }
+attributes!(Transpose { axes });
 
 impl Transpose {
     pub fn build(attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["axes"])?;
-        Ok(Arc::new(Self { axes: attributes.sizes("axes")? }))
+        Ok(Arc::new(Self::from_attributes(attributes)?))
     }
 }
 
 impl Op for Transpose {
     fn name(&self) -> &'static str {
         "transpose"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::reshape;
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::ops::check::expect_inputs;
 use crate::tensor::TensorType;
 use crate::with_dtype;
@@ -14,17 +14,21 @@ use crate::with_dtype;
 pub(super) struct Reshape {
     pub shape: Vec<usize>,
 }
+attributes!(Reshape { shape });
 
 impl Reshape {
     pub fn build(attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["shape"])?;
-        Ok(Arc::new(Self { shape: attributes.sizes("shape")? }))
+        Ok(Arc::new(Self::from_attributes(attributes)?))
     }
 }
 
 impl Op for Reshape {
     fn name(&self) -> &'static str {
         "reshape"
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value};
+use crate::graph::{Attributes, Call, Differentiated, Graph, Op, OpRef, Value, attributes};
 use crate::kernels::softmax as kernel;
 use crate::ops::check::{FLOATS, expect_axis, expect_dtype, expect_inputs, expect_rank};
 use crate::ops::rows::{along_axis, workspace_bytes};
@@ -16,11 +16,11 @@ pub(super) struct Softmax {
     log: bool,
     axis: usize,
 }
+attributes!(Softmax { axis } with log: bool);
 
 impl Softmax {
     pub fn build(log: bool, attributes: &Attributes) -> Result<OpRef> {
-        attributes.only(&["axis"])?;
-        Ok(Arc::new(Self { log, axis: attributes.size("axis")? }))
+        Ok(Arc::new(Self::from_attributes(attributes, log)?))
     }
 }
 
@@ -33,6 +33,10 @@ pub(super) fn log_softmax(graph: &mut Graph, x: Value) -> Result<Value> {
 impl Op for Softmax {
     fn name(&self) -> &'static str {
         if self.log { "log_softmax" } else { "softmax" }
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
@@ -71,10 +75,15 @@ struct SoftmaxBackward {
     log: bool,
     axis: usize,
 }
+attributes!(listed SoftmaxBackward { axis });
 
 impl Op for SoftmaxBackward {
     fn name(&self) -> &'static str {
         if self.log { "log_softmax_backward" } else { "softmax_backward" }
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.listed_attributes()
     }
 
     fn output_types(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>> {
