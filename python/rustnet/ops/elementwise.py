@@ -38,12 +38,14 @@ __all__ = [
     "dtype",
     "equal",
     "erf",
+    "erfc",
     "exp",
     "expm1",
     "floor",
     "floor_divide",
     "greater",
     "greater_equal",
+    "hypot",
     "isclose",
     "isfinite",
     "isinf",
@@ -71,12 +73,14 @@ __all__ = [
     "rsqrt",
     "sign",
     "sin",
+    "sinh",
     "sqrt",
     "square",
     "stop_gradient",
     "subtract",
     "tan",
     "true_divide",
+    "trunc",
     "where",
 ]
 
@@ -143,6 +147,22 @@ def power(x1: Any, x2: Any) -> Any:
     if is_constant and not is_float(base.dtype) and np.any(np.less(x2, 0)):
         raise ValueError(f"expected an exponent of 0 or more for integers. Received: x2={x2}")
     return record("power", [base, exponent])
+
+
+@operation
+def hypot(x1: Any, x2: Any) -> Any:
+    """`√(x1² + x2²)`, without overflow.
+
+    Args:
+        x1: a tensor; integers and bools count as floats of `floatx()`.
+        x2: a tensor whose shape broadcasts with that of `x1`.
+
+    >>> print(hypot([3.0, 5.0], [4.0, 12.0]))
+    [ 5. 13.]
+
+    Source: https://keras.io/api/ops/numpy/#hypot-function
+    """
+    return record("hypot", promoted_floats(x1, x2))
 
 
 @operation
@@ -268,9 +288,39 @@ def tan(x: Any) -> Any:
 
 
 @operation
+def sinh(x: Any) -> Any:
+    """The hyperbolic sine `(eˣ - e⁻ˣ) / 2`.
+
+    Args:
+        x: a tensor of any shape; integers and bools count as floats of `floatx()`.
+
+    >>> print(sinh([-1.0, 0.0, 1.0]))
+    [-1.1752012  0.         1.1752012]
+
+    Source: https://keras.io/api/ops/numpy/#sinh-function
+    """
+    return record("sinh", [as_float(x)])
+
+
+@operation
 def erf(x: Any) -> Any:
     """The error function `2/√π ∫₀ˣ e^(-t²) dt`."""
     return record("erf", [as_float(x)])
+
+
+@operation
+def erfc(x: Any) -> Any:
+    """`1 - erf(x)`, accurate where that is small.
+
+    Args:
+        x: a tensor of any shape; integers and bools count as floats of `floatx()`.
+
+    >>> print(erfc([-1.0, 0.0, 5.0]))
+    [1.8427008e+00 1.0000000e+00 1.5374597e-12]
+
+    Source: https://keras.io/api/ops/core/#erfc-function
+    """
+    return record("erfc", [as_float(x)])
 
 
 @operation
@@ -283,6 +333,22 @@ def floor(x: Any) -> Any:
 def ceil(x: Any) -> Any:
     """The smallest integer not below `x`, as a float."""
     return record("ceil", [as_float(x)])
+
+
+@operation
+def trunc(x: Any) -> Any:
+    """The next integer towards 0, as a float; integers and bools stay as they are.
+
+    Args:
+        x: a tensor of any shape.
+
+    >>> print(trunc([-1.7, 0.2, 1.7]))
+    [-1.  0.  1.]
+
+    Source: https://keras.io/api/ops/numpy/#trunc-function
+    """
+    x = tensor(x)
+    return record("trunc", [x]) if is_float(x.dtype) else x
 
 
 @operation

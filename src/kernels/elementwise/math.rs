@@ -18,7 +18,7 @@ pub fn mul_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
 
 /// Σ coefficients[k] · xᵏ
 #[inline(always)]
-fn polynomial<const FMA: bool, const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
+pub fn polynomial<const FMA: bool, const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
     let mut sum = coefficients[N - 1];
     for k in (0..N - 1).rev() {
         sum = mul_add::<FMA>(sum, x, coefficients[k]);
@@ -35,13 +35,13 @@ const LN_2_LOW: f32 = -2.121_944_4e-4;
 
 /// 2ⁿ for an integer n in −126..=127.
 #[inline(always)]
-fn power_of_two(n: i32) -> f32 {
+pub fn power_of_two(n: i32) -> f32 {
     f32::from_bits((n.wrapping_add(127) as u32) << 23)
 }
 
-/// x = n ln 2 + r with |r| ≤ ½ ln 2, for |x| < 110: (n, r, eʳ − 1).
+/// x = n ln 2 + r with |r| ≤ ½ ln 2, for |x| < 110: (n, eʳ − 1).
 #[inline(always)]
-fn reduced_expm1<const FMA: bool>(x: f32) -> (i32, f32) {
+pub fn reduced_expm1<const FMA: bool>(x: f32) -> (i32, f32) {
     let shifted = mul_add::<FMA>(x, LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = mul_add::<FMA>(n, -LN_2_HIGH, x);
@@ -56,7 +56,7 @@ fn reduced_expm1<const FMA: bool>(x: f32) -> (i32, f32) {
 
 /// `x` within `low..=high`; NaN stays NaN.
 #[inline(always)]
-fn clamp(x: f32, low: f32, high: f32) -> f32 {
+pub fn clamp(x: f32, low: f32, high: f32) -> f32 {
     let x = if x < low { low } else { x };
     if x > high { high } else { x }
 }
@@ -244,7 +244,7 @@ fn log_f64(x: f64) -> f64 {
 
 /// eˣ in double precision, to 1e-11, for |x| ≤ 700.
 #[inline(always)]
-fn exp_f64(x: f64) -> f64 {
+pub fn exp_f64(x: f64) -> f64 {
     const ROUND: f64 = 6_755_399_441_055_744.0;
     let shifted = x * std::f64::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;

@@ -1,9 +1,9 @@
-//! Powers of two inputs.
+//! Powers and roots of two numbers.
 
 use super::binary::binary;
-use super::{equal, log, multiply, scalar_like, select, subtract};
+use super::{divide, equal, log, multiply, scalar_like, select, subtract};
 use crate::error::Result;
-use crate::graph::{Graph, Source, Value};
+use crate::graph::{Graph, Properties, Source, Value};
 use crate::kernels::elementwise::{self, BinaryFunction, Kernel};
 use crate::kernels::simd::Isa;
 use crate::tensor::Tensor;
@@ -32,9 +32,22 @@ binary! {
         db: |graph, a, _, y, dy| gradient_of_exponent(graph, a, y, dy).map(Some),
         kinks: &[([0.0, 0.0], [0.0, 0.0]), ([0.0, 1.0], [1.0, 0.0]), ([0.0, 2.0], [0.0, 0.0])],
     }
+
+    /// √(a² + b²), without overflow
+    hypot Hypot "hypot" {
+        [f32] |a, b| hypot_of_float32(a, b);
+        [f64] |a, b| a.hypot(b);
+        exact: f64::hypot,
+        ulps: 0.51,
+        picoseconds: Some([400, 5_000]),
+        da: |graph, a, _, y, dy| gradient_of_side(graph, a, y, dy).map(Some),
+        db: |graph, _, b, y, dy| gradient_of_side(graph, b, y, dy).map(Some),
+        kinks: &[([0.0, 0.0], [0.0, 0.0])],
+        properties: Properties { keeps_zero: true, commutative: true, ..Properties::NONE },
+    }
 }
 
-/// The kernel of floats looks at the exponent first.
+/// The kernel of float powers looks at the exponent first.
 macro_rules! of_floats {
     ($($t:ident)+) => {$(
         impl BinaryFunction<$t> for Power {
@@ -86,6 +99,25 @@ fn gradient_of_exponent(graph: &mut Graph, a: Value, y: Value, dy: Value) -> Res
     let safe = select(graph, is_zero, one, a)?;
     let log = log(graph, safe)?;
     let slope = multiply(graph, y, log)?;
+    multiply(graph, dy, slope)
+}
+
+/// In double precision no square overflows. Infinity counts, whatever the other is.
+#[inline(always)]
+fn hypot_of_float32(a: f32, b: f32) -> f32 {
+    let (x, y) = (f64::from(a), f64::from(b));
+    let root = (x * x + y * y).sqrt() as f32;
+    let is_infinite = a.abs() == f32::INFINITY || b.abs() == f32::INFINITY;
+    if is_infinite { f32::INFINITY } else { root }
+}
+
+/// dy · side / y, and 0 where y = 0.
+fn gradient_of_side(graph: &mut Graph, side: Value, y: Value, dy: Value) -> Result<Value> {
+    let zero = scalar_like(graph, y, 0.0);
+    let one = scalar_like(graph, y, 1.0);
+    let is_zero = equal(graph, y, zero)?;
+    let safe = select(graph, is_zero, one, y)?;
+    let slope = divide(graph, side, safe)?;
     multiply(graph, dy, slope)
 }
 

@@ -27,4 +27,11 @@ unary! {
         exact: f64::round_ties_even,
         properties: Properties { odd: true, ..STEPS },
     }
+
+    /// The next integer towards 0
+    trunc Trunc "trunc" {
+        [f32 f64] |x| x.trunc();
+        exact: f64::trunc,
+        properties: Properties { odd: true, ..STEPS },
+    }
 }

@@ -12,9 +12,9 @@ fn is_near(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-12 * (1.0 + a.abs())
 }
 
-/// Whether numbers never fall; those that are NaN do not count.
-fn never_fall(y: impl Iterator<Item = f64>) -> bool {
-    y.filter(|y| !y.is_nan()).is_sorted()
+/// Whether numbers never fall, and none is NaN, which a maximum would carry on.
+fn never_fall(y: impl Iterator<Item = f64> + Clone) -> bool {
+    !y.clone().any(f64::is_nan) && y.is_sorted()
 }
 
 fn of_unary(row: &Unary) -> Properties {
