@@ -104,6 +104,7 @@ ELEMENTWISE = [
     Elementwise("log1p", np.log1p, [POSITIVE]),
     Elementwise("sin", np.sin, [ANY]),
     Elementwise("cos", np.cos, [ANY]),
+    Elementwise("cosh", np.cosh, [ANY]),
     Elementwise("sinh", np.sinh, [ANY]),
     Elementwise("tanh", np.tanh, [ANY]),
     Elementwise("sigmoid", lambda x: 1 / (1 + np.exp(-x)), [ANY]),

@@ -33,6 +33,7 @@ __all__ = [
     "clip",
     "convert_to_tensor",
     "cos",
+    "cosh",
     "divide",
     "divide_no_nan",
     "dtype",
@@ -285,6 +286,21 @@ def tan(x: Any) -> Any:
     """The tangent of radians."""
     x = as_float(x)
     return sin(x) / cos(x)
+
+
+@operation
+def cosh(x: Any) -> Any:
+    """The hyperbolic cosine `(eˣ + e⁻ˣ) / 2`.
+
+    Args:
+        x: a tensor of any shape; integers and bools count as floats of `floatx()`.
+
+    >>> print(cosh([-1.0, 0.0, 1.0]))
+    [1.5430806 1.        1.5430806]
+
+    Source: https://keras.io/api/ops/numpy/#cosh-function
+    """
+    return record("cosh", [as_float(x)])
 
 
 @operation

@@ -27,6 +27,21 @@ unary! {
         },
     }
 
+    /// cosh x: (eˣ + e⁻ˣ) / 2
+    cosh Cosh "cosh" {
+        [f32] |x| cosh_of_float32::<FMA>(x);
+        [f64] |x| x.cosh();
+        exact: f64::cosh,
+        ulps: 3.0,
+        picoseconds: Some([500, 10_000]),
+        // dy · sinh x
+        gradient: |graph, x, _, dy| {
+            let slope = sinh(graph, x)?;
+            multiply(graph, dy, slope).map(Some)
+        },
+        properties: Properties { even: true, ..Properties::NONE },
+    }
+
     /// tanh x
     tanh Tanh "tanh" {
         [f32] |x| math::tanh::<FMA>(x);
@@ -68,4 +83,10 @@ fn sinh_of_float32<const FMA: bool>(x: f32) -> f32 {
     let exp = half_exp::<FMA>(t);
     let far = exp - 0.25 / exp;
     (if t < 1.0 { near } else { far }).copysign(x)
+}
+
+#[inline(always)]
+fn cosh_of_float32<const FMA: bool>(x: f32) -> f32 {
+    let exp = half_exp::<FMA>(x.abs());
+    exp + 0.25 / exp
 }
