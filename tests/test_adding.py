@@ -30,7 +30,7 @@ COPIED = (
     "README.md",
 )
 RECIPES = recipes.read(DOCUMENT)
-KINDS = ("An elementwise op", "A layer", "A rewrite")
+KINDS = ("An elementwise op", "A reduction", "An op with a kernel", "A layer", "A rewrite")
 
 ENVIRONMENT = {
     **os.environ,

@@ -681,8 +681,8 @@ REASONS = [
         lambda found: holds(found, lambda x: x == 0, "ib"),
     ),
     Reason(
-        "|x| and the length of a vector have the derivative 0 at 0, the middle of those they could have, and NaN at "
-        "NaN; in JAX another",
+        "|x| and the length of a vector have the derivative 0 at 0, the middle of those they could have, and "
+        "NaN at NaN; in JAX another",
         frozenset("abs absolute hypot norm normalize softsign".split()),
         lambda found: in_the_gradient(found) and holds(found, lambda x: (x == 0) | np.isnan(x)),
     ),
