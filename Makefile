@@ -29,7 +29,7 @@ demo: $(VENV)/installed ## build, install, and watch a convolutional network lea
 test: lint test-rust test-python ## run every check: format, lints, types, Rust tests, Python tests
 
 lint: $(VENV)/installed $(VENV)/tools ## check format, lints and types
-	rustfmt --edition 2024 --check $(RUST_FILES)
+	@rustfmt --edition 2024 --check $(RUST_FILES)
 	cargo clippy --quiet --locked --all-targets -- -D warnings
 	cargo clippy --quiet --locked --features python -- -D warnings
 	$(RUN) -m ruff format --check --quiet $(PYTHON_DIRECTORIES)
@@ -52,7 +52,7 @@ wheel: $(VENV)/installed ## build the wheel into dist/
 	@ls -lh dist
 
 format: $(VENV)/tools ## format and mend what can be mended automatically
-	rustfmt --edition 2024 $(RUST_FILES)
+	@rustfmt --edition 2024 $(RUST_FILES)
 	$(RUN) -m ruff format $(PYTHON_DIRECTORIES)
 	$(RUN) -m ruff check --fix $(PYTHON_DIRECTORIES)
 
