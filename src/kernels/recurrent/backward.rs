@@ -76,22 +76,40 @@ pub enum Wanted {
     Table(usize),
 }
 
-/// The pieces of memory that a shard needs.
+/// Something of each piece of a shard's memory: its length, where it begins, or the piece itself.
 #[derive(Clone, Copy)]
-struct Lens {
-    block_x: usize,
-    dgates: usize,
-    dinner: usize,
-    h_previous: usize,
-    operands: usize,
-    operand: usize,
-    dkernel: usize,
-    drecurrent_kernel: usize,
-    dbias: usize,
-    products: usize,
+struct Pieces<P> {
+    block_x: P,
+    dgates: P,
+    dinner: P,
+    h_previous: P,
+    operands: P,
+    operand: P,
+    dkernel: P,
+    drecurrent_kernel: P,
+    dbias: P,
+    products: P,
 }
 
-impl Lens {
+impl<P> Pieces<P> {
+    /// Calls `of` for each piece, in the order in which they lie in memory.
+    fn map<Q>(self, mut of: impl FnMut(P) -> Q) -> Pieces<Q> {
+        Pieces {
+            block_x: of(self.block_x),
+            dgates: of(self.dgates),
+            dinner: of(self.dinner),
+            h_previous: of(self.h_previous),
+            operands: of(self.operands),
+            operand: of(self.operand),
+            dkernel: of(self.dkernel),
+            drecurrent_kernel: of(self.drecurrent_kernel),
+            dbias: of(self.dbias),
+            products: of(self.products),
+        }
+    }
+}
+
+impl Pieces<usize> {
     fn new<T: Real>(cell: &dyn Cell<T>, division: &Division, separate: bool, wanted: Wanted) -> Self {
         let Sizes { inputs, units, .. } = division.sizes;
         let rows = division.shard_rows;
@@ -118,25 +136,31 @@ impl Lens {
         }
     }
 
-    fn list(self) -> [usize; 10] {
-        [
-            self.block_x,
-            self.dgates,
-            self.dinner,
-            self.h_previous,
-            self.operands,
-            self.operand,
-            self.dkernel,
-            self.drecurrent_kernel,
-            self.dbias,
-            self.products,
-        ]
+    /// Elements of all pieces together.
+    fn total<T: Real>(self) -> usize {
+        let mut total = 0;
+        self.map(|len| total += scratch::total::<T>(&[len]));
+        total
     }
 
-    /// Where the gradients of the weights lie in a shard's memory: they are neighbours.
-    fn weights<T: Real>(self) -> [usize; 3] {
-        let list = self.list();
-        [6, 7, 8].map(|piece| scratch::total::<T>(&list[..piece]))
+    /// Where each piece begins.
+    fn offsets<T: Real>(self) -> Self {
+        let mut end = 0;
+        self.map(|len| {
+            let start = end;
+            end += scratch::total::<T>(&[len]);
+            start
+        })
+    }
+
+    /// The pieces of `memory`, which has at least [`Pieces::total`] elements.
+    fn carve<T: Real>(self, memory: &mut [T]) -> Pieces<&mut [T]> {
+        let mut rest = memory;
+        self.map(|len| {
+            let ([piece], others) = carve(std::mem::take(&mut rest), [len]);
+            rest = others;
+            piece
+        })
     }
 }
 
@@ -167,7 +191,7 @@ pub fn backward_workspace<T: Real>(cell: &dyn Cell<T>, sizes: Sizes, dropout: bo
     let division = Division::new(sizes, cell.gates(), false);
     let separate = dropout || cell.has_separate_operands();
     let shared = shared_lens(cell, &division, separate, wanted);
-    let shard = scratch::total::<T>(&Lens::new(cell, &division, separate, wanted).list());
+    let shard = Pieces::new(cell, &division, separate, wanted).total::<T>();
     (scratch::total::<T>(&shared) + division.shards * shard) * size_of::<T>()
 }
 
@@ -206,8 +230,8 @@ pub fn backward<T: Real>(
     let recurrent_kernel =
         PackedKernel::pack(layer.recurrent_kernel, units, gates, separate, true, packed_recurrent);
 
-    let lens = Lens::new(cell, &division, separate, wanted);
-    let shard_len = scratch::total::<T>(&lens.list());
+    let lens = Pieces::new(cell, &division, separate, wanted);
+    let shard_len = lens.total::<T>();
     let shared = DisjointMut::new(memory);
     let (dh0, dc0) = (DisjointMut::new(gradients.dh0), DisjointMut::new(gradients.dc0));
     let all_dgates = DisjointMut::new(all_dgates);
@@ -245,8 +269,13 @@ pub fn backward<T: Real>(
             .run(memory, dh, dc, dx, kept);
     });
 
-    let targets = [dkernel, gradients.drecurrent_kernel, gradients.dbias];
-    for (target, offset) in targets.into_iter().zip(lens.weights::<T>()) {
+    let offsets = lens.offsets::<T>();
+    let targets = [
+        (dkernel, offsets.dkernel),
+        (gradients.drecurrent_kernel, offsets.drecurrent_kernel),
+        (gradients.dbias, offsets.dbias),
+    ];
+    for (target, offset) in targets {
         let partials = (0..division.shards).map(|shard| {
             // SAFETY: the parts have ended; nobody else reaches the memory.
             let memory = unsafe { shared.slice(shard * shard_len..(shard + 1) * shard_len) };
@@ -272,7 +301,7 @@ struct Shard<'a, T> {
     cell: &'a dyn Cell<T>,
     layer: &'a Backward<'a, T>,
     division: &'a Division,
-    lens: Lens,
+    lens: Pieces<usize>,
     rows: Range<usize>,
     separate: bool,
     recurrent_kernel: PackedKernel<'a, T>,
@@ -295,10 +324,9 @@ impl<T: Real> Shard<'_, T> {
         let count = self.rows.len();
         let gates = self.cell.gates();
         let columns = gates * units;
-        let (pieces, _) = carve(memory, self.lens.list());
-        let [
-            x,
-            block_dgates,
+        let Pieces {
+            block_x: x,
+            dgates: block_dgates,
             dinner,
             h_previous,
             operands,
@@ -307,7 +335,7 @@ impl<T: Real> Shard<'_, T> {
             drecurrent_kernel,
             dbias,
             products,
-        ] = pieces;
+        } = self.lens.carve(memory);
         dkernel.fill(T::ZERO);
         drecurrent_kernel.fill(T::ZERO);
         dbias.fill(T::ZERO);
