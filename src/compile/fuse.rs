@@ -83,18 +83,18 @@ pub fn fuse(graph: &Graph, roots: &[Value], updates: &[(usize, Value)]) -> Vec<W
     let comes_after = comes_after(graph);
     let levels = levels(graph, &kinds, &comes_after);
     let mut groups = group(graph, &kinds, &levels);
-    let hosts = choose_hosts(graph, &kinds, &levels, &groups);
-    let mut guest = vec![None; graph.nodes().len()];
-    for (group, host) in hosts.iter().enumerate() {
-        if let Some(host) = host {
-            guest[host.0 as usize] = Some(group);
+    let producers = choose_producers(graph, &kinds, &levels, &groups);
+    let mut epilogue_of = vec![None; graph.nodes().len()];
+    for (group, producer) in producers.iter().enumerate() {
+        if let Some(producer) = producer {
+            epilogue_of[producer.0 as usize] = Some(group);
         }
     }
     // A work item is named by its kernel, or by the last node of its loop; a view has none.
     let item_of: Vec<Option<NodeId>> = (0..graph.nodes().len() as u32)
         .map(NodeId)
         .map(|node| match groups.of[node.0 as usize] {
-            Some(group) => hosts[group].or(groups.members[group].last().copied()),
+            Some(group) => producers[group].or(groups.members[group].last().copied()),
             None => (!kinds.is(node, Kind::View)).then_some(node),
         })
         .collect();
@@ -103,7 +103,7 @@ pub fn fuse(graph: &Graph, roots: &[Value], updates: &[(usize, Value)]) -> Vec<W
         .into_iter()
         .map(|item| match groups.of[item.0 as usize] {
             Some(group) => WorkItem::Loop(take(group)),
-            None => WorkItem::Kernel { node: item, epilogue: guest[item.0 as usize].map(&mut take) },
+            None => WorkItem::Kernel { node: item, epilogue: epilogue_of[item.0 as usize].map(&mut take) },
         })
         .collect()
 }
@@ -280,9 +280,9 @@ fn group(graph: &Graph, kinds: &Kinds, levels: &[usize]) -> Groups {
 
 /// For each group, the kernel in whose epilogue it runs, if any.
 ///
-/// The host is the last of all kernels of the group's level that the group depends on, so that a hosted group waits
-/// only for work items with an earlier host: hosting closes no cycle either.
-fn choose_hosts(graph: &Graph, kinds: &Kinds, levels: &[usize], groups: &Groups) -> Vec<Option<NodeId>> {
+/// This producer is the last of all kernels of the group's level that the group depends on. So a group that runs as an
+/// epilogue waits only for work items with an earlier producer, and closes no cycle either.
+fn choose_producers(graph: &Graph, kinds: &Kinds, levels: &[usize], groups: &Groups) -> Vec<Option<NodeId>> {
     // For each elementwise node, the last kernel of its level that it depends on.
     let mut last: Vec<Option<NodeId>> = vec![None; graph.nodes().len()];
     for (index, node) in graph.nodes().iter().enumerate() {
@@ -298,13 +298,13 @@ fn choose_hosts(graph: &Graph, kinds: &Kinds, levels: &[usize], groups: &Groups)
             .max();
     }
     let mut taken = vec![false; graph.nodes().len()];
-    let feeds = |group: usize, host: NodeId| {
+    let feeds = |group: usize, producer: NodeId| {
         groups.members[group].iter().any(|&member| {
             let inputs = &graph.node(member).inputs;
-            inputs.iter().any(|&input| behind_views(graph, input) == graph.node(host).outputs[0])
+            inputs.iter().any(|&input| behind_views(graph, input) == graph.node(producer).outputs[0])
         })
     };
-    // The later piece of a cut chain would wait for the earlier one, which may have the same host.
+    // The later piece of a cut chain would wait for the earlier one, which may have the same producer.
     let is_later_piece = |group: usize| {
         let members = &groups.members[group];
         members.iter().flat_map(|&member| &graph.node(member).inputs).any(|&input| {
@@ -319,14 +319,14 @@ fn choose_hosts(graph: &Graph, kinds: &Kinds, levels: &[usize], groups: &Groups)
     (0..groups.members.len())
         .map(|group| {
             let members = &groups.members[group];
-            let host = members.iter().filter_map(|member| last[member.0 as usize]).max()?;
-            let hosts = graph.node(host).op.accepts_epilogue()
-                && size(graph, host) == size(graph, members[0])
-                && !taken[host.0 as usize]
-                && feeds(group, host)
+            let producer = members.iter().filter_map(|member| last[member.0 as usize]).max()?;
+            let takes_it = graph.node(producer).op.accepts_epilogue()
+                && size(graph, producer) == size(graph, members[0])
+                && !taken[producer.0 as usize]
+                && feeds(group, producer)
                 && !is_later_piece(group);
-            taken[host.0 as usize] |= hosts;
-            hosts.then_some(host)
+            taken[producer.0 as usize] |= takes_it;
+            takes_it.then_some(producer)
         })
         .collect()
 }

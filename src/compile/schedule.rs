@@ -61,7 +61,7 @@ pub fn schedule(
     // (writer, reader) for each reader of the old content of what the writer computes; the last effect counts as one.
     let last_effect = graph.nodes().iter().rposition(|node| node.op.effect() != Effect::None);
     let last_effect = last_effect.map(|index| NodeId(index as u32));
-    let wishes: Vec<(NodeId, NodeId)> = updates
+    let soft_dependencies: Vec<(NodeId, NodeId)> = updates
         .iter()
         .filter_map(|&(variable, value)| Some((computed_by(value)?, readers.get(&variable))))
         .flat_map(|(writer, readers)| {
@@ -69,13 +69,14 @@ pub fn schedule(
         })
         .filter(|(writer, reader)| writer != reader)
         .collect();
-    let mut wished = waits_for.clone();
-    wishes.iter().for_each(|&(writer, reader)| wished[writer.0 as usize].push(reader));
-    // Only within a circle can a wish close one: searching there alone keeps the time in proportion to the graph.
-    let circle = circles(&wished, &items);
-    for (writer, reader) in wishes {
-        let together = circle[writer.0 as usize] == circle[reader.0 as usize];
-        if !(together && reaches(&waits_for, &circle, reader, writer)) {
+    let mut with_soft = waits_for.clone();
+    soft_dependencies.iter().for_each(|&(writer, reader)| with_soft[writer.0 as usize].push(reader));
+    // A soft dependency is dropped where it would close a cycle. It can do so only within a component: searching there
+    // alone keeps the time in proportion to the graph.
+    let component = strongly_connected_components(&with_soft, &items);
+    for (writer, reader) in soft_dependencies {
+        let together = component[writer.0 as usize] == component[reader.0 as usize];
+        if !(together && reaches(&waits_for, &component, reader, writer)) {
             waits_for[writer.0 as usize].push(reader);
         }
     }
@@ -118,40 +119,41 @@ fn depth_first(waits_for: &[Vec<NodeId>], items: &[NodeId]) -> Vec<NodeId> {
     order
 }
 
-/// For each work item the number of its circle: work items that wait for one another, directly or not, have the same.
+/// For each work item the number of its strongly connected component: those that wait for one another, directly or
+/// not, have the same.
 ///
 /// S. R. Kosaraju's algorithm, as in Sharir, "A strong-connectivity algorithm and its applications in data flow analysis"
 /// (1981).
-fn circles(waits_for: &[Vec<NodeId>], items: &[NodeId]) -> Vec<usize> {
+fn strongly_connected_components(waits_for: &[Vec<NodeId>], items: &[NodeId]) -> Vec<usize> {
     let mut waiting: Vec<Vec<NodeId>> = vec![Vec::new(); waits_for.len()];
     for &item in items {
         for above in &waits_for[item.0 as usize] {
             waiting[above.0 as usize].push(item);
         }
     }
-    let mut circle = vec![usize::MAX; waits_for.len()];
+    let mut component = vec![usize::MAX; waits_for.len()];
     let mut stack = Vec::new();
     for (number, item) in depth_first(waits_for, items).into_iter().rev().enumerate() {
         stack.push(item);
         while let Some(item) = stack.pop() {
-            if circle[item.0 as usize] == usize::MAX {
-                circle[item.0 as usize] = number;
+            if component[item.0 as usize] == usize::MAX {
+                component[item.0 as usize] = number;
                 stack.extend(&waiting[item.0 as usize]);
             }
         }
     }
-    circle
+    component
 }
 
-/// Whether `from` waits, directly or not, for `to`, which is in the same circle.
-fn reaches(waits_for: &[Vec<NodeId>], circle: &[usize], from: NodeId, to: NodeId) -> bool {
+/// Whether `from` waits, directly or not, for `to`, which is in the same component.
+fn reaches(waits_for: &[Vec<NodeId>], component: &[usize], from: NodeId, to: NodeId) -> bool {
     let mut seen = HashSet::new();
     let mut stack = vec![from];
     while let Some(item) = stack.pop() {
         if item == to {
             return true;
         }
-        if circle[item.0 as usize] == circle[to.0 as usize] && seen.insert(item) {
+        if component[item.0 as usize] == component[to.0 as usize] && seen.insert(item) {
             stack.extend(&waits_for[item.0 as usize]);
         }
     }
@@ -170,14 +172,14 @@ mod tests {
 
     #[test]
     fn items_that_wait_for_one_another_make_a_component() {
-        // 0 → 1 → 2 → 0 and 4 ⇄ 5; 3 waits for the first circle, and the second for 3.
+        // 0 → 1 → 2 → 0 and 4 ⇄ 5; 3 waits for the first component, and the second for 3.
         let pairs = [(0, 1), (1, 2), (2, 0), (3, 0), (4, 3), (4, 5), (5, 4)];
         let (waits_for, items) = edges(7, &pairs);
-        let circle = circles(&waits_for, &items);
+        let component = strongly_connected_components(&waits_for, &items);
         for a in 0..7 {
             for b in 0..7 {
                 let together = a == b || (a < 3 && b < 3) || ([4, 5].contains(&a) && [4, 5].contains(&b));
-                assert_eq!(circle[a] == circle[b], together, "{a} and {b}");
+                assert_eq!(component[a] == component[b], together, "{a} and {b}");
             }
         }
     }

@@ -90,8 +90,8 @@ mod tests {
         let mut graph = Graph::new();
         let x = graph.input(0, TensorType::new(DType::F64, [2, 4, 4, 3]));
         let (_, argmax) = max_pool_with_argmax(&mut graph, x, 2, 2);
-        let turned = transpose(&mut graph, x, &[0, 2, 1, 3]).unwrap();
-        let chosen = select_at(&mut graph, argmax, turned, 2, 2);
+        let transposed = transpose(&mut graph, x, &[0, 2, 1, 3]).unwrap();
+        let chosen = select_at(&mut graph, argmax, transposed, 2, 2);
         let names = names_with(&PooledChoice, &graph, &[chosen]);
         assert_eq!(names, ["max_pool2d", "transpose", "max_pool2d_select"]);
     }

@@ -39,7 +39,7 @@ const GAP: usize = 16;
 /// What transforming the kernel costs, in products of a tile's point.
 const KERNEL_PRODUCTS: f64 = 40.0;
 
-/// Whether a convolution has the form that this room computes.
+/// Whether a convolution has the form that this module computes.
 pub fn is_possible(g: &Geometry) -> bool {
     let window = &g.window;
     g.groups == 1 && window.size == [3, 3] && window.strides == [1, 1] && window.dilation == [1, 1]

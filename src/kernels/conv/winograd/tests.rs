@@ -91,7 +91,7 @@ fn normal(len: usize, mut state: u64) -> Vec<f32> {
 
 type Pass<'a> = &'a dyn Fn(&mut [f32]);
 
-/// Takes a name, the exact result, the direct pass and that of this room.
+/// Takes a name, the exact result, the direct pass and that of this module.
 type Compare<'a> = &'a mut dyn FnMut(&str, &[f64], Pass<'_>, Pass<'_>);
 
 /// All three passes of one convolution of random numbers.
